@@ -1,0 +1,189 @@
+//! An API client, as far as the rules need to know it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::environment::Environment;
+use crate::redirect_uri::RedirectUri;
+use crate::scope::Scope;
+
+/// What a partner registered, and what this company decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The one environment that it belongs to.
+    pub environment: Environment,
+    /// The `client_id`.
+    pub id: String,
+    /// The app's name, as the customer reads it.
+    pub name: String,
+    /// The organisation behind it.
+    pub partner: Partner,
+    /// Where its app lives on the web.
+    pub website: Option<String>,
+    /// Where a code may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// All that it may ask for.
+    pub scopes: Scope,
+    /// Those of `scopes` that a customer may leave out.
+    pub optional_scopes: Scope,
+    /// How it proves who it is.
+    pub authentication: ClientAuthentication,
+    /// Whether somebody of this company looked at it. Until then errors redirect only after sign-in.
+    pub approved: bool,
+    /// Whether it may do anything at all.
+    pub disabled: bool,
+    /// Whether it is the demo client of dev, which is refused outside.
+    pub demo: bool,
+    /// Raised when all its grants end.
+    pub counter: i64,
+    /// What may differ from client to client.
+    pub settings: ClientSettings,
+}
+
+/// The organisation that integrates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its name.
+    pub name: String,
+    /// Whether this company has verified who it is.
+    pub verified: bool,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`: a confidential client with one or two secrets.
+    SecretBasic {
+        /// the digests of its secrets, of which any one proves it
+        secrets: Vec<SecretDigest>,
+    },
+    /// `none`: a public client, which has to use PKCE.
+    None,
+}
+
+/// What may differ from client to client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// Whether an exchange brings a refresh token.
+    pub refresh_tokens: bool,
+    /// Whether the token endpoint takes its parameters from the query, as the guide does.
+    pub parameters_in_query: bool,
+    /// Whether a confidential client has to use PKCE; a public one always has to.
+    pub pkce_required: bool,
+    /// How long a refresh may be repeated, in seconds; `None` for the default of its kind.
+    pub refresh_window_seconds: Option<i64>,
+}
+
+impl Client {
+    /// Whether it has no secret.
+    pub fn is_public(&self) -> bool {
+        self.authentication == ClientAuthentication::None
+    }
+
+    /// Whether it has to send a code challenge (RFC 9700 2.1.1).
+    pub fn pkce_required(&self) -> bool {
+        self.is_public() || self.settings.pkce_required
+    }
+}
+
+/// A client secret as somebody presented it. It does not print, and its memory is wiped.
+pub struct ClientSecret(Zeroizing<String>);
+
+/// The SHA-256 of a client secret. That is enough, because a secret is drawn at random with 256
+/// bits and nobody can guess it; a slow hash is for what a person chose.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretDigest([u8; 32]);
+
+impl ClientSecret {
+    /// Takes a secret.
+    pub fn new(secret: String) -> ClientSecret {
+        ClientSecret(Zeroizing::new(secret))
+    }
+
+    /// Its digest.
+    pub fn digest(&self) -> SecretDigest {
+        digest_of(&self.0)
+    }
+
+    /// The digest of the secret without what people paste around it, where there is any: blanks,
+    /// line ends, quotes.
+    pub fn digest_of_trimmed(&self) -> Option<SecretDigest> {
+        let stray = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+        let trimmed = self.0.trim_matches(stray);
+        (trimmed != self.0.as_str()).then(|| digest_of(trimmed))
+    }
+
+    /// The secret itself, for the one who owns it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SecretDigest {
+    /// From what was stored.
+    pub fn from_bytes(bytes: [u8; 32]) -> SecretDigest {
+        SecretDigest(bytes)
+    }
+
+    /// As it is stored.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &SecretDigest) -> bool {
+        bool::from(self.0.ct_eq(&other.0))
+    }
+}
+
+impl std::fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretDigest(..)")
+    }
+}
+
+fn digest_of(text: &str) -> SecretDigest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    SecretDigest(bytes)
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use super::*;
+
+    pub(crate) const REDIRECT_URI: &str = "https://mycompany.com/redirection/ikentoo";
+    pub(crate) const SECRET: &str = "s3cret-of-the-fixture";
+
+    /// A confidential, approved client of staging, with two scopes that have to be allowed.
+    pub(crate) fn client() -> Client {
+        let secret = ClientSecret::new(SECRET.into());
+        Client {
+            environment: Environment::Staging,
+            id: "devp-staging-mycompany".into(),
+            name: "My Company".into(),
+            partner: Partner { name: "My Company Ltd".into(), verified: true },
+            website: None,
+            redirect_uris: vec![RedirectUri::register(REDIRECT_URI).unwrap()],
+            scopes: Scope::parse("financial-api orders-api items").unwrap(),
+            optional_scopes: Scope::parse("items").unwrap(),
+            authentication: ClientAuthentication::SecretBasic { secrets: vec![secret.digest()] },
+            approved: true,
+            disabled: false,
+            demo: false,
+            counter: 0,
+            settings: ClientSettings {
+                refresh_tokens: true,
+                parameters_in_query: true,
+                pkce_required: false,
+                refresh_window_seconds: None,
+            },
+        }
+    }
+
+    /// The same without a secret.
+    pub(crate) fn public_client() -> Client {
+        Client { authentication: ClientAuthentication::None, ..client() }
+    }
+}

@@ -1,0 +1,44 @@
+//! The two environments. Nothing of one is valid in the other.
+
+use std::fmt;
+
+/// `staging` or `production`: each has its own base URL, clients, customers, keys and tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Environment {
+    /// Where partners build and test.
+    Staging,
+    /// Where customers live.
+    Production,
+}
+
+impl Environment {
+    /// Both, in the order in which people meet them.
+    pub const ALL: [Environment; 2] = [Environment::Staging, Environment::Production];
+
+    /// The name as it stands in configuration, keys, cookies and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Environment::Staging => "staging",
+            Environment::Production => "production",
+        }
+    }
+
+    /// The environment of that exact name, if there is one.
+    pub fn parse(name: &str) -> Option<Environment> {
+        Environment::ALL.into_iter().find(|environment| environment.as_str() == name)
+    }
+
+    /// The one that this one is mixed up with.
+    pub fn other(self) -> Environment {
+        match self {
+            Environment::Staging => Environment::Production,
+            Environment::Production => Environment::Staging,
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,25 @@
+//! The rules of OAuth 2.0 as Grantor keeps them.
+//!
+//! Everything here is a pure function of its arguments: no IO, no async, no clock, no randomness.
+//! What goes in is what a stranger sent and what the store said; what comes out is a parsed type,
+//! a decision, or a named cause. The order of the modules is the order of the guide:
+//!
+//! 1. [`parameters`] reads a query or a form, [`authorization_request`] makes a request of it;
+//! 2. [`authorization_step`] says what the customer sees next, until a code is issued or refused;
+//! 3. [`token_request`] and [`client_authentication`] read the call to `/oauth/token`;
+//! 4. [`grant`] decides whether a code may be redeemed and a refresh token turned;
+//! 5. [`authorize_error`] and [`token_error`] put each cause into words, once.
+
+pub mod authorization_request;
+pub mod authorization_step;
+pub mod authorize_error;
+pub mod client;
+pub mod client_authentication;
+pub mod environment;
+pub mod grant;
+pub mod parameters;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod scope;
+pub mod token_error;
+pub mod token_request;

@@ -1,0 +1,99 @@
+//! The `grantor` program.
+//!
+//! 1. [`main`] reads what was typed and runs it; each file below is one command;
+//! 2. `place.rs` finds the store that a command is about, `prompt.rs` reads what is secret,
+//!    `output.rs` writes data to standard output, as lines, a table or JSON;
+//! 3. a [`Failure`] becomes `error:` and `hint:` lines on standard error and an exit code: 1 where
+//!    the user can mend it (a wrong call too), 2 where we can't explain it.
+
+pub mod dev;
+
+mod basic;
+mod client;
+mod customer;
+mod failure;
+mod init;
+mod output;
+mod partner;
+mod place;
+mod postman;
+mod prompt;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// What is typed behind `grantor`.
+#[derive(Parser)]
+#[command(
+    name = "grantor",
+    version,
+    about = "The OAuth 2.0 server that a company runs to open its API to partners",
+    after_help = "Data goes to standard output, words to standard error.\n\
+                  Exit codes: 0 done, 1 something that you can mend, 2 something unexplained."
+)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run both environments on this machine, with demo data
+    Dev(dev::Arguments),
+    /// Run the server that a configuration describes
+    Serve(serve::Arguments),
+    /// Make a data folder: a master key and a commented configuration
+    Init(init::Arguments),
+    /// Create and change API clients
+    Client(client::Arguments),
+    /// Create and change customers, who sign in and allow
+    Customer(customer::Arguments),
+    /// Create partners, the organisations that clients belong to
+    Partner(partner::Arguments),
+    /// Make an `Authorization: Basic` header, or explain one
+    Basic(basic::Arguments),
+    /// Write the Postman collection and its two environments
+    Postman(postman::Arguments),
+}
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => {
+            // clap's own exit code for a wrong call is 2; here that means something else.
+            let code = if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+            return if error.print().is_ok() { code } else { ExitCode::from(2) };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::unexplained("no thread can be started").because(&error).report(),
+    };
+    let outcome = runtime.block_on(program.command.run());
+    // What still runs, such as a prompt's thread, does not keep the process.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Dev(arguments) => dev::run(arguments).await,
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Init(arguments) => init::run(&arguments),
+            Command::Client(arguments) => client::run(arguments).await,
+            Command::Customer(arguments) => customer::run(arguments).await,
+            Command::Partner(arguments) => partner::run(arguments).await,
+            Command::Basic(arguments) => basic::run(&arguments),
+            Command::Postman(arguments) => postman::run(arguments),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Why a command did not do what was asked, in words, hints and an exit code.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::demo::DemoError;
+use crate::keys::KeysError;
+use crate::listener::ListenError;
+use crate::log::LogError;
+use crate::master_key::MasterKeyError;
+use crate::password::PasswordError;
+use crate::store::StoreError;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    mendable: bool,
+    faults: Vec<Fault>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    words: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// Something that the user can mend: exit code 1.
+    pub fn mendable(words: impl Into<String>) -> Failure {
+        Failure { mendable: true, faults: vec![Fault::new(words.into())] }
+    }
+
+    /// Something that we can't explain: exit code 2.
+    pub fn unexplained(words: impl Into<String>) -> Failure {
+        Failure { mendable: false, faults: vec![Fault::new(words.into())] }
+    }
+
+    /// Adds an error, and what it came from, as causes.
+    #[must_use]
+    pub fn because(mut self, error: &dyn Error) -> Failure {
+        if let Some(fault) = self.faults.last_mut() {
+            let mut cause = Some(error);
+            while let Some(error) = cause {
+                fault.causes.push(error.to_string());
+                cause = error.source();
+            }
+        }
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, words: impl Into<String>) -> Failure {
+        if let Some(fault) = self.faults.last_mut() {
+            fault.hints.push(words.into());
+        }
+        self
+    }
+
+    /// Several that the user can mend, told together.
+    pub(super) fn all(failures: Vec<Failure>) -> Failure {
+        Failure {
+            mendable: failures.iter().all(|failure| failure.mendable),
+            faults: failures.into_iter().flat_map(|failure| failure.faults).collect(),
+        }
+    }
+
+    /// Writes it to standard error, and answers with the exit code.
+    pub fn report(&self) -> ExitCode {
+        // Where nobody listens on standard error, the exit code is all that is left to say.
+        let _ = anstream::stderr().write_all(self.to_string().as_bytes());
+        ExitCode::from(if self.mendable { 1 } else { 2 })
+    }
+}
+
+impl Fault {
+    fn new(words: String) -> Fault {
+        Fault { words, causes: Vec::new(), hints: Vec::new() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for fault in &self.faults {
+            writeln!(f, "error: {}", fault.words)?;
+            for cause in &fault.causes {
+                writeln!(f, "  cause: {cause}")?;
+            }
+            for hint in &fault.hints {
+                writeln!(f, "hint: {hint}")?;
+            }
+        }
+        if !self.mendable {
+            writeln!(f, "hint: this is not explained by what you typed; GRANTOR_LOG=debug may say more")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let words = error.to_string();
+        match error {
+            StoreError::Busy => Failure::mendable(words).hint("try again in a moment"),
+            StoreError::Newer { .. } => {
+                Failure::mendable(words).hint("run the newer version of grantor, or put back a copy")
+            }
+            StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
+        }
+    }
+}
+
+impl From<MasterKeyError> for Failure {
+    fn from(error: MasterKeyError) -> Failure {
+        let failure = Failure::mendable(error.to_string());
+        match error {
+            MasterKeyError::Missing { .. } => failure.hint(
+                "put the key file back from its copy; for a new data folder, `grantor init` makes one",
+            ),
+            MasterKeyError::Malformed { .. } | MasterKeyError::Wrong { .. } => {
+                failure.hint("put the key file back from its copy")
+            }
+            MasterKeyError::Readable { .. } => {
+                failure.hint("whoever can read it can make tokens: if others had access, it is no secret any more")
+            }
+            MasterKeyError::Io { .. } => failure,
+        }
+    }
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Failure {
+        match error {
+            KeysError::MasterKey(error) => error.into(),
+            KeysError::Store(error) => error.into(),
+            error @ (KeysError::OtherMasterKey { .. } | KeysError::OlderEpoch { .. }) => {
+                Failure::mendable(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        let failures = error.faults.into_iter().map(|fault| {
+            let failure = Failure::mendable(fault.to_string());
+            match fault.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        });
+        Failure::all(failures.collect())
+    }
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Failure {
+        match &error {
+            ListenError::Bind { address, source } => {
+                let failure = Failure::mendable(error.to_string()).because(source);
+                match source.kind() {
+                    std::io::ErrorKind::AddrInUse => failure.hint(format!(
+                        "another process listens on port {}; end it, or choose another port",
+                        address.port()
+                    )),
+                    std::io::ErrorKind::PermissionDenied => failure.hint(
+                        "ports below 1024 need the capability CAP_NET_BIND_SERVICE, or a proxy in front",
+                    ),
+                    std::io::ErrorKind::AddrNotAvailable => {
+                        failure.hint("this machine has no such address")
+                    }
+                    _ => failure,
+                }
+            }
+            ListenError::Certificate { .. } => Failure::mendable(error.to_string())
+                .hint("both files are PEM; the first holds the whole chain, this server's own certificate first"),
+            ListenError::Stopped(source) => Failure::unexplained(error.to_string()).because(source),
+        }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Failure {
+        match error {
+            LogError::Filter(_) => Failure::mendable(error.to_string())
+                .hint("for example GRANTOR_LOG=warn, or GRANTOR_LOG=info,grantor::store=debug"),
+            LogError::Twice => Failure::unexplained(error.to_string()),
+        }
+    }
+}
+
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Failure {
+        match error {
+            PasswordError::Length => Failure::mendable(error.to_string()),
+            PasswordError::Busy | PasswordError::Corrupt => Failure::unexplained(error.to_string()),
+        }
+    }
+}
+
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Failure {
+        match error {
+            DemoError::Store(error) => error.into(),
+            DemoError::Password(error) => error.into(),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::unexplained("the system refused").because(&error)
+    }
+}

@@ -1,0 +1,197 @@
+//! The demo data of `grantor dev`: fixed words that nobody can take for secrets, and that nothing
+//! but dev accepts (S26).
+
+use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::password::{Password, PasswordError};
+use crate::site::Site;
+use crate::store::{Business, Location, NewClient, NewCustomer, NewManager, Partner, StoreError};
+
+/// The password of the demo's customer and partner manager.
+pub const PASSWORD: &str = "demo-password-for-dev-only";
+/// The address of the demo's customer.
+pub const CUSTOMER_EMAIL: &str = "customer@demo.example";
+/// The address of the demo's partner manager.
+pub const MANAGER_EMAIL: &str = "manager@demo.example";
+/// Beside its own page, the demo client may send the code to a tool on a loopback port (S1).
+const LOOPBACK_REDIRECT_URI: &str = "http://127.0.0.1/callback";
+const PARTNER_ID: [u8; 16] = *b"demo partner id.";
+const CUSTOMER_ID: [u8; 16] = *b"demo customer id";
+const MANAGER_ID: [u8; 16] = *b"demo manager id.";
+
+/// Why the demo data could not be laid.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+/// The demo client's id.
+pub fn client_id(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Staging => "devp-staging-demo-partner-00000000000000000000000000000000",
+        Environment::Production => "devp-production-demo-partner-00000000000000000000000000000000",
+    }
+}
+
+/// The demo client's secret.
+pub fn client_secret(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Staging => "demo-secret-for-dev-only-staging",
+        Environment::Production => "demo-secret-for-dev-only-production",
+    }
+}
+
+/// Lays the demo data of one environment where it is missing. Nothing is hashed where it is there,
+/// so that a second start is quick.
+///
+/// # Errors
+/// [`DemoError`]
+pub async fn lay(site: &Site, redirect_uri: &str) -> Result<(), DemoError> {
+    let id = client_id(site.environment);
+    let uris = redirect_uris(redirect_uri);
+    if site.store.set_demo_redirect_uris(site.environment, id, &uris).await? {
+        return Ok(());
+    }
+    let now = site.clock.now();
+    let hash = site.passwords.hash(Password::new(PASSWORD.to_owned())).await?;
+    site.store
+        .add_partner(&Partner {
+            id: PARTNER_ID,
+            name: "Demo Partner Ltd".to_owned(),
+            contact: Some("partner@demo.example".to_owned()),
+            verified: true,
+            created_at: now,
+        })
+        .await?;
+    let manager = NewManager {
+        id: MANAGER_ID,
+        email: MANAGER_EMAIL,
+        name: "Morgan Manager",
+        password_hash: &hash,
+        demo: true,
+    };
+    site.store.add_manager(&manager, now).await?;
+    lay_customer(site, &hash, now).await?;
+    // The client comes last: where it is, all the rest is, wherever a start was killed.
+    site.store.add_client(&client(site.environment, uris), now).await?;
+    Ok(())
+}
+
+async fn lay_customer(site: &Site, password_hash: &str, now: i64) -> Result<(), StoreError> {
+    let customer = NewCustomer {
+        environment: site.environment,
+        id: CUSTOMER_ID,
+        email: CUSTOMER_EMAIL,
+        name: "Casey Customer",
+        password_hash,
+        demo: true,
+    };
+    site.store.add_customer(&customer, now).await?;
+    for business in businesses() {
+        site.store.add_business(site.environment, CUSTOMER_ID, &business).await?;
+    }
+    Ok(())
+}
+
+fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClient {
+    let secret = client_secret(environment);
+    NewClient {
+        environment,
+        id: client_id(environment).to_owned(),
+        partner_id: PARTNER_ID,
+        name: "Table Planner".to_owned(),
+        website: Some("https://demo.example".to_owned()),
+        redirect_uris,
+        scopes: scope("financial-api orders-api"),
+        optional_scopes: scope("orders-api"),
+        secret: Some((ClientSecret::new(secret.to_owned()).digest(), hint(secret))),
+        approved: true,
+        demo: true,
+        settings: ClientSettings {
+            refresh_tokens: true,
+            parameters_in_query: true,
+            pkce_required: false,
+            refresh_window_seconds: None,
+        },
+    }
+}
+
+/// What is shown of a secret once it was shown: its last four characters.
+pub fn hint(secret: &str) -> String {
+    secret.chars().skip(secret.chars().count().saturating_sub(4)).collect()
+}
+
+fn redirect_uris(own: &str) -> Vec<RedirectUri> {
+    [own, LOOPBACK_REDIRECT_URI]
+        .into_iter()
+        .filter_map(|uri| RedirectUri::register(uri).ok())
+        .collect()
+}
+
+fn scope(text: &str) -> Scope {
+    Scope::parse(text).unwrap_or_default()
+}
+
+fn businesses() -> Vec<Business> {
+    let location = |id, name: &str, country: &str, timezone: &str| Location {
+        id,
+        name: name.to_owned(),
+        country: country.to_owned(),
+        timezone: timezone.to_owned(),
+    };
+    vec![
+        Business {
+            id: 9_765_040_300_495_493,
+            name: "Bistro Aurora".to_owned(),
+            currency: "EUR".to_owned(),
+            locations: vec![
+                location(9_765_040_300_495_501, "Aurora Ghent", "BE", "Europe/Brussels"),
+                location(9_765_040_300_495_502, "Aurora Lyon", "FR", "Europe/Paris"),
+            ],
+        },
+        Business {
+            id: 9_765_040_300_495_494,
+            name: "Harbour Grill".to_owned(),
+            currency: "GBP".to_owned(),
+            locations: vec![location(
+                9_765_040_300_495_503,
+                "Harbour Leith",
+                "GB",
+                "Europe/London",
+            )],
+        },
+    ]
+}
+
+/// The first step of the guide for the demo client, to be opened in a browser; in dev alone.
+pub fn authorize_url(site: &Site) -> Option<String> {
+    let redirect_uri = &site.dev.as_ref()?.redirect_uri;
+    Some(format!(
+        "{}/oauth/authorize?client_id={}&response_type=code&redirect_uri={}",
+        site.base_url,
+        client_id(site.environment),
+        utf8_percent_encode(redirect_uri, NON_ALPHANUMERIC)
+    ))
+}
+
+/// The sixth step of the guide for the demo client, as a command: Basic, and the parameters in the
+/// query of a POST with an empty body. `code` must be one of ours, or a word to be replaced: it
+/// stands inside quotes of the shell.
+pub fn token_command(site: &Site, code: &str) -> Option<String> {
+    let redirect_uri = &site.dev.as_ref()?.redirect_uri;
+    let (id, secret) = (client_id(site.environment), client_secret(site.environment));
+    Some(format!(
+        "curl -sS -X POST -u '{id}:{secret}' \\\n  '{}/oauth/token?code={code}&grant_type=authorization_code&client-id={id}&redirect_uri={}'",
+        site.base_url,
+        utf8_percent_encode(redirect_uri, NON_ALPHANUMERIC)
+    ))
+}

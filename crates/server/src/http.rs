@@ -1,0 +1,55 @@
+//! What is answered over HTTP: one table of all routes, and what every answer has.
+//!
+//! 1. [`router`] is the table;
+//! 2. `request.rs` gives each request its id and its one line in the log;
+//! 3. each endpoint is one file of phases: parse, authenticate, load, decide, commit, answer;
+//! 4. `answer.rs` holds the headers that no answer is without.
+
+mod answer;
+mod authorize;
+pub mod callback;
+mod demo_api;
+mod docs;
+mod home;
+mod request;
+mod session;
+mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{any, get};
+
+use crate::site::Site;
+
+/// No body is larger, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// All routes of one environment.
+pub fn router(site: Arc<Site>) -> Router {
+    let mut routes = Router::new()
+        .route("/", get(home::home))
+        .route(
+            "/oauth/authorize",
+            get(authorize::get).post(authorize::post).fallback(authorize::method),
+        )
+        .route("/oauth/token", any(token::token))
+        .route("/docs", get(docs::to_index))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{*page}", get(docs::page))
+        .route("/assets/{name}", get(docs::asset))
+        .route("/favicon.ico", get(docs::favicon));
+    if site.dev.is_some() {
+        routes = routes
+            .route("/f/data/businesses", get(demo_api::financial))
+            .route("/o/op/data/businesses", get(demo_api::orders));
+    }
+    routes
+        .fallback(home::not_found)
+        .method_not_allowed_fallback(home::method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), request::log))
+        .with_state(site)
+}

@@ -1,0 +1,139 @@
+//! `/oauth/authorize`: from the link that a partner's app opens to the code that it gets back.
+//!
+//! 1. [`flow::Flow::load`] parses the request, loads its client and proves its redirect URI;
+//! 2. it loads who is signed in and what that customer allowed before;
+//! 3. `grantor_protocol::authorization_step::next` decides what comes next;
+//! 4. a GET shows that page, or redirects with a code or an error;
+//! 5. a POST carries out one step of a page (`sign_in.rs`, `businesses.rs`, `consent.rs`) and comes
+//!    back here by 303, so that no step ever leads to another.
+//!
+//! The request itself travels in the query of each of these URLs, as the partner sent it; how far
+//! the customer came travels beside it, sealed (`progress.rs`). So nothing is kept for a customer
+//! who walks away, and any server process can take the next step.
+
+mod businesses;
+mod consent;
+mod fault;
+mod flow;
+mod issue;
+mod progress;
+mod sign_in;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode, Uri};
+use grantor_protocol::authorization_step::{Progress, Step, next};
+use grantor_protocol::parameters::Parameters;
+
+use self::flow::Flow;
+use super::answer;
+use super::request::RequestId;
+use crate::site::Site;
+
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const X_MOZ: HeaderName = HeaderName::from_static("x-moz");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Shows the next page, or redirects.
+pub(super) async fn get(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    // A browser that only guesses what its user will open must not get a code (S8).
+    if is_prefetch(&headers) {
+        return answer::plain(
+            &site,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This page is not prefetched.",
+        );
+    }
+    let query = uri.query().unwrap_or_default();
+    let answered = match Flow::load(&site, &request_id, query, &headers).await {
+        Ok(flow) => show_next(&flow).await,
+        Err(fault) => Err(fault),
+    };
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+}
+
+/// Carries out one step of a page.
+pub(super) async fn post(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let query = uri.query().unwrap_or_default();
+    let answered = match Flow::load(&site, &request_id, query, &headers).await {
+        Ok(flow) => carry_out(&flow, &headers, &body).await,
+        Err(fault) => Err(fault),
+    };
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+}
+
+/// Any other method.
+pub(super) async fn method(State(site): State<Arc<Site>>) -> Response<Body> {
+    let mut response =
+        answer::plain(&site, StatusCode::METHOD_NOT_ALLOWED, "Open this address with GET.");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    response
+}
+
+async fn show_next(flow: &Flow<'_>) -> Result<Response<Body>, fault::Fault> {
+    let step = next(&flow.situation(flow.progress()));
+    let mut response = match step {
+        Step::SignIn => sign_in::page(flow, StatusCode::OK, "", None),
+        Step::ChooseBusinesses { ticked } => businesses::page(flow, StatusCode::OK, &ticked, None),
+        Step::AskConsent { businesses } => consent::page(flow, &businesses),
+        Step::Issue { .. } | Step::Refuse(_) => return issue::finish(flow, step).await,
+    };
+    flow.browser.remember(flow.site, response.headers_mut());
+    Ok(response)
+}
+
+async fn carry_out(
+    flow: &Flow<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Body>, fault::Fault> {
+    let form = Parameters::parse(body);
+    // The token is what counts; fetch metadata is what a browser cannot be talked out of.
+    let same_origin =
+        headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
+    let owned = same_origin && flow.browser.owns_form(flow.site, form.value("csrf_token"));
+    if !owned && same_origin && flow.account.is_some() {
+        // Another tab signed in since this page was opened: nothing is taken from the form, and the
+        // customer goes on where the request stands.
+        return Ok(answer::redirect_within(flow.site, &flow.here()));
+    }
+    if !owned {
+        return Err(fault::Fault::FormExpired { retry: flow.here() });
+    }
+    match form.value("step") {
+        Some("sign_in") => sign_in::carry_out(flow, &form).await,
+        Some("businesses") => businesses::carry_out(flow, &form).await,
+        Some("consent") => {
+            let decision = consent::decision(flow, &form);
+            let progress = Progress { decision: decision.as_ref(), ..flow.progress() };
+            let step = next(&flow.situation(progress));
+            issue::finish(flow, step).await
+        }
+        _ => Err(fault::Fault::FormExpired { retry: flow.here() }),
+    }
+}
+
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    [SEC_PURPOSE, PURPOSE, X_MOZ].iter().any(|name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
+    })
+}

@@ -1,0 +1,102 @@
+//! The consent step: who asks, for what, for how long, and Allow or Deny.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use grantor_protocol::authorization_step::{Decision, optional_scopes};
+use grantor_protocol::parameters::Parameters;
+use grantor_protocol::scope::Scope;
+
+use super::flow::Flow;
+use super::progress;
+use crate::http::answer::{self, frame};
+use crate::pages::{ConsentPage, ScopeLine};
+
+/// One plain sentence for each scope that is known of the platform.
+const SENTENCES: [(&str, &str); 7] = [
+    ("financial-api", "See sales, payments and other financial figures of your business."),
+    ("orders-api", "See your menus and locations, and place and follow orders for you."),
+    ("items", "See and change the items that you sell."),
+    ("propertymanagement", "Exchange room charges with your property management system."),
+    ("staff-api", "See the members of your staff and their shifts."),
+    ("reservation-api", "See and change reservations."),
+    ("offline_access", "Stay connected while you are away."),
+];
+
+/// The page.
+pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
+    let optional = optional_scopes(&flow.request, &flow.client);
+    let scopes = flow.request.scope.iter().map(|scope| ScopeLine {
+        name: scope.to_owned(),
+        sentence: sentence(scope),
+        required: !optional.contains(scope),
+    });
+    let names = flow
+        .account
+        .iter()
+        .flat_map(|account| &account.businesses)
+        .filter(|business| businesses.contains(&business.id))
+        .map(|business| business.name.clone());
+    let here = progress::url(flow, &flow.browser, flow.sealed_progress());
+    let page = ConsentPage {
+        frame: frame(flow.site, flow.request_id),
+        app: flow.app(),
+        account_email: flow.email(),
+        businesses: names.collect(),
+        scopes: scopes.collect(),
+        lasts: lasts(flow),
+        destination_host: flow.request.redirect_uri.destination(),
+        form_action: here,
+        csrf_token: flow.browser.form_token(flow.site),
+        switch_account_url: flow.switch_account(),
+        approved: flow.client.approved,
+        interaction: String::new(),
+    };
+    answer::page(flow.site, StatusCode::OK, &page, Some(&flow.request.redirect_uri))
+}
+
+/// What was pressed. A form without either button decides nothing.
+pub(super) fn decision(flow: &Flow<'_>, form: &Parameters) -> Option<Decision> {
+    match form.value("decision") {
+        Some("allow") => {
+            let optional = optional_scopes(&flow.request, &flow.client);
+            let ticked: Vec<&str> =
+                form.values("scope").filter(|scope| optional.contains(scope)).collect();
+            let optional_scopes = Scope::parse(&ticked.join(" ")).unwrap_or_default();
+            Some(Decision::Allow { optional_scopes })
+        }
+        Some("deny") => Some(Decision::Deny),
+        _ => None,
+    }
+}
+
+fn sentence(scope: &str) -> String {
+    SENTENCES.iter().find(|(known, _)| *known == scope).map_or_else(
+        || format!("Use \u{201c}{scope}\u{201d} for you."),
+        |(_, text)| (*text).to_owned(),
+    )
+}
+
+fn lasts(flow: &Flow<'_>) -> String {
+    let settings = &flow.site.settings;
+    if !flow.client.settings.refresh_tokens {
+        return format!("For {}.", duration(settings.access_token_ttl_seconds));
+    }
+    let idle = duration(settings.refresh_token_idle_seconds);
+    match settings.grant_ttl_seconds {
+        Some(ttl) => format!(
+            "For {}, or until it is not used for {idle}, or you disconnect it.",
+            duration(ttl)
+        ),
+        None => format!("Until you disconnect it, or it is not used for {idle}."),
+    }
+}
+
+fn duration(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        day if day % 86_400 == 0 => (day / 86_400, "day"),
+        hour if hour % 3_600 == 0 => (hour / 3_600, "hour"),
+        minute if minute % 60 == 0 => (minute / 60, "minute"),
+        second => (second, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,170 @@
+//! One authorization request with all that is known about it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::http::HeaderMap;
+use grantor_protocol::authorization_request::{AuthorizationRequest, client_id};
+use grantor_protocol::authorization_step::{Consent, Progress, SignedIn, Situation};
+use grantor_protocol::authorize_error::{AuthorizeError, PageFault};
+use grantor_protocol::client::Client;
+use grantor_protocol::parameters::Parameters;
+
+use super::fault::Fault;
+use super::progress::{self, SealedProgress};
+use crate::http::request::RequestId;
+use crate::http::session::Browser;
+use crate::pages::App;
+use crate::site::Site;
+use crate::store::{Business, Session};
+
+/// One authorization request with all that is known about it.
+pub(super) struct Flow<'a> {
+    pub(super) site: &'a Site,
+    pub(super) request_id: &'a RequestId,
+    /// The query as the partner sent it, without what we put beside it.
+    query: String,
+    pub(super) request: AuthorizationRequest,
+    pub(super) client: Client,
+    pub(super) browser: Browser,
+    pub(super) account: Option<Account>,
+    progress: SealedProgress,
+}
+
+/// Who is signed in, and what that means for this client.
+pub(super) struct Account {
+    pub(super) session: Session,
+    pub(super) businesses: Vec<Business>,
+    business_ids: Vec<i64>,
+    consent: Option<Consent>,
+}
+
+impl<'a> Flow<'a> {
+    /// Parses, loads and proves.
+    pub(super) async fn load(
+        site: &'a Site,
+        request_id: &'a RequestId,
+        query: &str,
+        headers: &HeaderMap,
+    ) -> Result<Flow<'a>, Fault> {
+        let (query, sealed) = progress::split(query);
+        let parameters = Parameters::parse(query.as_bytes());
+        let browser = Browser::of(site, headers);
+        let client = load_client(site, &parameters).await?;
+        let session = browser.session(site).await?;
+        let request = match AuthorizationRequest::parse(&parameters, &client) {
+            Ok(request) => request,
+            Err(AuthorizeError::Page(fault)) => return Err(Fault::page(fault, site, &client)),
+            // An error that redirects at once makes an open redirector of a client that nobody
+            // approved (RFC 9700 4.11.2): there it waits for a sign-in.
+            Err(AuthorizeError::Redirect { redirect_uri, state, fault }) => {
+                return Err(if client.approved || session.is_some() {
+                    Fault::Redirect { redirect_uri, state, fault }
+                } else {
+                    Fault::Unapproved(fault)
+                });
+            }
+        };
+        let account = match session {
+            Some(session) => Some(Account::load(site, &client, session).await?),
+            None => None,
+        };
+        let mut flow = Flow {
+            site,
+            request_id,
+            query,
+            request,
+            client,
+            browser,
+            account,
+            progress: SealedProgress::default(),
+        };
+        flow.progress = progress::open(&flow, &sealed);
+        Ok(flow)
+    }
+
+    /// What is known, for the question what comes next.
+    pub(super) fn situation<'s>(&'s self, progress: Progress<'s>) -> Situation<'s> {
+        Situation {
+            request: &self.request,
+            client: &self.client,
+            customer: self.account.as_ref().map(|account| SignedIn {
+                businesses: &account.business_ids,
+                consent: account.consent.as_ref(),
+            }),
+            progress,
+        }
+    }
+
+    /// How far the customer came.
+    pub(super) fn progress(&self) -> Progress<'_> {
+        self.progress.as_progress()
+    }
+
+    /// How far the customer came, to be sealed again with more.
+    pub(super) fn sealed_progress(&self) -> &SealedProgress {
+        &self.progress
+    }
+
+    /// The address of the account, as pages show it.
+    pub(super) fn email(&self) -> String {
+        self.account.as_ref().map(|account| account.session.email.clone()).unwrap_or_default()
+    }
+
+    /// This request's own path and query, without progress.
+    pub(super) fn here(&self) -> String {
+        format!("/oauth/authorize?{}", self.query)
+    }
+
+    /// A digest of the request, to bind progress to it.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, self.query.as_bytes()).as_ref());
+        bytes
+    }
+
+    /// The counter of the consent that is used without asking.
+    pub(super) fn consent_counter(&self) -> Option<i64> {
+        self.account.as_ref()?.consent.as_ref().map(|consent| consent.counter)
+    }
+
+    /// The app, as pages show it.
+    pub(super) fn app(&self) -> App {
+        App {
+            name: self.client.name.clone(),
+            organisation: self.client.partner.name.clone(),
+            verified: self.client.partner.verified,
+            website: self.client.website.clone(),
+        }
+    }
+
+    /// This request with another account: asks for the password, and for consent, again.
+    pub(super) fn switch_account(&self) -> String {
+        let kept: Vec<&str> =
+            self.query.split('&').filter(|pair| !pair.starts_with("prompt=")).collect();
+        format!("/oauth/authorize?{}&prompt=login%20consent", kept.join("&"))
+    }
+}
+
+impl Account {
+    async fn load(site: &Site, client: &Client, session: Session) -> Result<Account, Fault> {
+        let (environment, customer) = (site.environment, session.customer_id);
+        let businesses = site.store.businesses(environment, customer).await?;
+        let epoch = site.sealer.epoch();
+        let consent = site.store.consent(environment, customer, &client.id, epoch).await?;
+        let business_ids = businesses.iter().map(|business| business.id).collect();
+        Ok(Account { session, businesses, business_ids, consent })
+    }
+}
+
+async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fault> {
+    let id =
+        client_id(parameters).map_err(|fault| Fault::Page { fault, registered: Vec::new() })?;
+    let record = site.store.client(id).await?;
+    // A client of the other environment is a stranger here: it has proved nothing (U4).
+    match record.filter(|record| record.client.environment == site.environment) {
+        Some(record) => Ok(record.client),
+        None => Err(Fault::Page {
+            fault: PageFault::ClientUnknown { sent: id.to_owned() },
+            registered: Vec::new(),
+        }),
+    }
+}

@@ -1,0 +1,70 @@
+//! The end of the browser flow: a grant is inserted and its code leaves, or an error does.
+
+use axum::body::Body;
+use axum::http::Response;
+use grantor_protocol::authorization_step::Step;
+use grantor_protocol::scope::Scope;
+
+use super::fault::{self, Fault};
+use super::flow::Flow;
+use crate::http::answer;
+use crate::seal::CodeSeal;
+use crate::store::{NewConsent, NewGrant};
+
+/// Carries out a step that ends the flow; any other goes back to its page.
+pub(super) async fn finish(flow: &Flow<'_>, step: Step) -> Result<Response<Body>, Fault> {
+    match step {
+        Step::Issue { scope, businesses, allowed_now } => {
+            issue(flow, scope, businesses, allowed_now).await
+        }
+        // For a client that nobody approved an error waits for a sign-in (RFC 9700 4.11.2).
+        Step::Refuse(fault) if flow.client.approved || flow.account.is_some() => {
+            let (redirect_uri, state) = (&flow.request.redirect_uri, &flow.request.state);
+            Ok(fault::redirect_error(flow.site, redirect_uri, state.as_deref(), &fault))
+        }
+        Step::Refuse(fault) => Err(Fault::Unapproved(fault)),
+        Step::SignIn | Step::ChooseBusinesses { .. } | Step::AskConsent { .. } => {
+            Ok(answer::redirect_within(flow.site, &flow.here()))
+        }
+    }
+}
+
+async fn issue(
+    flow: &Flow<'_>,
+    scope: Scope,
+    businesses: Vec<i64>,
+    allowed_now: bool,
+) -> Result<Response<Body>, Fault> {
+    let Some(account) = &flow.account else {
+        return Err(Fault::FormExpired { retry: flow.here() });
+    };
+    let (site, request) = (flow.site, &flow.request);
+    let now = site.clock.now();
+    let given = allowed_now
+        .then(|| NewConsent { scope: scope.clone(), asked_scope: request.scope.clone() });
+    let grant = NewGrant {
+        environment: site.environment,
+        id: site.random.id(&site.clock),
+        client_id: flow.client.id.clone(),
+        customer_id: account.session.customer_id,
+        customer_counter: account.session.customer_counter,
+        consent_counter: if allowed_now { None } else { flow.consent_counter() },
+        scope,
+        businesses,
+        redirect_uri: request.redirect_uri.as_str().to_owned(),
+        code_challenge: request.code_challenge,
+        code_expires_at: now + site.settings.code_ttl_seconds,
+        ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),
+    };
+    if !site.store.allow(&grant, given.as_ref(), site.sealer.epoch(), now).await? {
+        // The client, the session or the consent ended while the customer was here: ask again.
+        return Err(Fault::FormExpired { retry: flow.here() });
+    }
+    let code = CodeSeal { grant_id: grant.id, expires_at: grant.code_expires_at };
+    let code = site.sealer.code(&code, now);
+    let mut parameters = vec![("code", code.as_str())];
+    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
+    // RFC 9207
+    parameters.push(("iss", &site.base_url));
+    Ok(answer::redirect_to_client(site, &request.redirect_uri, &parameters))
+}

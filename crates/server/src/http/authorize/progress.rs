@@ -1,0 +1,83 @@
+//! How far a customer came in one request: sealed, in the URL beside it.
+//!
+//! It is bound to the browser's session and to the request, and lives ten minutes. It says that the
+//! password was entered for this request, and which businesses were chosen; that something was
+//! allowed it never says: Allow is answered by the code itself.
+
+use grantor_protocol::authorization_step::Progress;
+
+use super::flow::Flow;
+use crate::http::session::Browser;
+use crate::seal::{Kind, Reader};
+
+/// The parameter's name.
+const NAME: &str = "progress";
+const TTL_SECONDS: i64 = 600;
+/// More businesses than this are not carried through a URL.
+pub(super) const MAX_BUSINESSES: usize = 200;
+
+/// How far a customer came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct SealedProgress {
+    pub(super) signed_in: bool,
+    pub(super) businesses: Option<Vec<i64>>,
+}
+
+impl SealedProgress {
+    pub(super) fn as_progress(&self) -> Progress<'_> {
+        Progress {
+            signed_in: self.signed_in,
+            businesses: self.businesses.as_deref(),
+            decision: None,
+        }
+    }
+}
+
+/// Parts a query into what the partner sent and the progress that we put beside it.
+pub(super) fn split(query: &str) -> (String, String) {
+    let ours = |pair: &&str| pair.split('=').next() == Some(NAME);
+    let sealed = query.split('&').find(ours).and_then(|pair| pair.split_once('='));
+    let rest: Vec<&str> = query.split('&').filter(|pair| !ours(pair)).collect();
+    (rest.join("&"), sealed.map(|(_, value)| value.to_owned()).unwrap_or_default())
+}
+
+/// The URL of this request with progress beside it, for `browser`, which is a new one right after
+/// sign-in.
+pub(super) fn url(flow: &Flow<'_>, browser: &Browser, progress: &SealedProgress) -> String {
+    let now = flow.site.clock.now();
+    let mut payload = Vec::new();
+    payload.extend_from_slice(&browser.digest());
+    payload.extend_from_slice(&flow.digest());
+    payload.extend_from_slice(&(now + TTL_SECONDS).to_be_bytes());
+    payload.push(u8::from(progress.signed_in));
+    payload.push(u8::from(progress.businesses.is_some()));
+    for id in progress.businesses.iter().flatten() {
+        payload.extend_from_slice(&id.to_be_bytes());
+    }
+    let sealed = flow.site.sealer.seal(Kind::Progress, &payload, now);
+    format!("{}&{NAME}={sealed}", flow.here())
+}
+
+/// Opens it. What is foreign, old, of another browser or of another request is no progress.
+pub(super) fn open(flow: &Flow<'_>, sealed: &str) -> SealedProgress {
+    let now = flow.site.clock.now();
+    let read = || {
+        let payload = flow.site.sealer.open(Kind::Progress, sealed).ok()?;
+        let mut read = Reader(&payload);
+        let browser: [u8; 32] = read.array()?;
+        let request: [u8; 32] = read.array()?;
+        let expires_at = read.integer()?;
+        let [signed_in, chosen] = read.array()?;
+        let mut businesses = Vec::new();
+        while !read.is_at_end() {
+            businesses.push(read.integer()?);
+        }
+        let lives = now < expires_at && expires_at <= now + TTL_SECONDS;
+        let ours = browser == flow.browser.digest() && request == flow.digest() && lives;
+        ours.then(|| SealedProgress {
+            signed_in: signed_in == 1,
+            businesses: (chosen == 1).then_some(businesses),
+        })
+    };
+    read().unwrap_or_default()
+}

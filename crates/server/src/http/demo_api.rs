@@ -1,0 +1,194 @@
+//! The API of dev: what a token opens, with the shapes of the real one.
+//!
+//! A token answers as seal ∩ row: its own scope, for the businesses of its grant, while that grant
+//! is in force. The refusals are those of RFC 6750 3, with the body that the vendor sends.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{Response, StatusCode, Uri};
+use grantor_protocol::grant::{Grant, GrantStatus};
+use grantor_protocol::parameters::Parameters;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::request::RequestId;
+use crate::site::Site;
+use crate::store::{Business, StoreError};
+
+/// How far the clocks of two servers may differ, in seconds: a seal from further ahead is refused.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+const DEFAULT_PAGE_SIZE: usize = 1000;
+
+enum Refusal {
+    /// no token at all
+    Missing,
+    /// a token that opens nothing
+    Invalid,
+    /// a token without the scope
+    Scope(&'static str),
+    /// the store failed
+    Store(StoreError),
+}
+
+/// `GET /f/data/businesses`
+pub(super) async fn financial(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match allowed(&site, &headers, "financial-api").await {
+        Ok(businesses) => {
+            let body = financial_body(&site, uri.query().unwrap_or_default(), &businesses);
+            answer::json(&site, StatusCode::OK, &body)
+        }
+        Err(refusal) => refusal.answer(&site, &request_id),
+    }
+}
+
+/// `GET /o/op/data/businesses`
+pub(super) async fn orders(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match allowed(&site, &headers, "orders-api").await {
+        Ok(businesses) => {
+            let list: Vec<Value> = businesses
+                .iter()
+                .map(|business| {
+                    let locations: Vec<Value> = business
+                        .locations
+                        .iter()
+                        .map(|location| json!({ "id": location.id, "name": location.name }))
+                        .collect();
+                    json!({ "name": business.name, "id": business.id, "businessLocations": locations })
+                })
+                .collect();
+            answer::json(&site, StatusCode::OK, &Value::Array(list))
+        }
+        Err(refusal) => refusal.answer(&site, &request_id),
+    }
+}
+
+fn financial_body(site: &Site, query: &str, businesses: &[Business]) -> Value {
+    let parameters = Parameters::parse(query.as_bytes());
+    let number = |name| parameters.value(name).and_then(|value| value.parse::<usize>().ok());
+    let size = number("size").unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, DEFAULT_PAGE_SIZE);
+    let page = number("page").unwrap_or(0);
+    let list: Vec<Value> = businesses
+        .iter()
+        .skip(page.saturating_mul(size))
+        .take(size)
+        .map(|business| {
+            let locations: Vec<Value> = business
+                .locations
+                .iter()
+                .map(|location| {
+                    json!({
+                        "blName": location.name,
+                        "blID": location.id,
+                        "country": location.country,
+                        "timezone": location.timezone,
+                    })
+                })
+                .collect();
+            json!({
+                "businessName": business.name,
+                "businessId": business.id,
+                "currencyCode": business.currency,
+                "businessLocations": locations,
+            })
+        })
+        .collect();
+    let href = format!("{}/f/data/businesses?page={page}&size={size}", site.base_url);
+    json!({ "_embedded": { "businessList": list }, "_links": { "self": { "href": href } } })
+}
+
+/// The businesses that the token of this request opens, if it carries `scope`.
+async fn allowed(
+    site: &Site,
+    headers: &HeaderMap,
+    scope: &'static str,
+) -> Result<Vec<Business>, Refusal> {
+    let token = bearer(headers).ok_or(Refusal::Missing)?;
+    let seal = site.sealer.open_access(token).map_err(|_| Refusal::Invalid)?;
+    let now = site.clock.now();
+    let lives = now < seal.expires_at && seal.issued_at <= now + CLOCK_SKEW_SECONDS;
+    if !lives {
+        return Err(Refusal::Invalid);
+    }
+    let grant = site.store.grant(site.environment, seal.grant_id).await.map_err(Refusal::Store)?;
+    let grant = grant.filter(|grant| is_live(grant, seal.generation)).ok_or(Refusal::Invalid)?;
+    if !seal.scope.contains(scope) || !grant.scope.contains(scope) {
+        return Err(Refusal::Scope(scope));
+    }
+    let businesses = site.store.businesses(site.environment, grant.customer_id).await;
+    let covered = |business: &Business| grant.businesses.contains(&business.id);
+    Ok(businesses.map_err(Refusal::Store)?.into_iter().filter(covered).collect())
+}
+
+fn is_live(grant: &Grant, generation: i64) -> bool {
+    match grant.status {
+        // A seal ahead of its row proves that the row went back in time.
+        GrantStatus::Active(active) => grant.in_force && generation <= active.generation,
+        GrantStatus::Pending | GrantStatus::Revoked { .. } => false,
+    }
+}
+
+/// RFC 6750 2.1.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl Refusal {
+    fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
+        let realm = format!("Bearer realm=\"grantor {}\"", site.environment);
+        let (status, challenge, code, title) = match self {
+            // RFC 6750 3.1: who sent no token learns no error code.
+            Refusal::Missing => (
+                StatusCode::UNAUTHORIZED,
+                realm,
+                "unauthorized",
+                "Full authentication is required to access this resource".to_owned(),
+            ),
+            Refusal::Invalid => (
+                StatusCode::UNAUTHORIZED,
+                format!(
+                    "{realm}, error=\"invalid_token\", error_description=\"The access token is \
+                     expired, revoked, or of another environment\""
+                ),
+                "unauthorized",
+                "Full authentication is required to access this resource".to_owned(),
+            ),
+            Refusal::Scope(scope) => (
+                StatusCode::FORBIDDEN,
+                format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
+                "forbidden",
+                format!("The access token does not have the scope {scope}"),
+            ),
+            Refusal::Store(error) => {
+                tracing::error!(request.id = request_id.0, %error, "demo_api.store");
+                let title = "Try again in a few seconds".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
+            }
+        };
+        let body = json!({ "errors": [{ "code": code, "title": title }] });
+        let mut response = answer::json(site, status, &body);
+        if let Ok(challenge) = HeaderValue::from_str(&challenge)
+            && !challenge.is_empty()
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}

@@ -1,0 +1,22 @@
+//! Grantor: the OAuth 2.0 server that a company runs to open its API to partners.
+//!
+//! [`http`] answers requests, [`store`] keeps what is known, and the rules between them stand in
+//! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
+//! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
+
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod demo;
+pub mod http;
+pub mod keys;
+pub mod listener;
+pub mod log;
+pub mod master_key;
+mod pages;
+pub mod password;
+pub mod random;
+pub mod seal;
+pub mod site;
+pub mod store;
+pub mod usage;

@@ -1,0 +1,238 @@
+//! What each request meets first.
+//!
+//! 1. [`admit`] says whose address it is, and turns away what came around the proxy;
+//! 2. `/healthz` and `/readyz` answer for the whole process, under any name;
+//! 3. [`dispatch`] gives the rest to the site that `Host` names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use tower::ServiceExt as _;
+
+use crate::site::Site;
+
+/// A store that answers later than this is not ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// Who sent the request: the peer, or, behind a listed proxy, whom that proxy names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// What stands before the sites of one listener.
+pub(super) struct Front {
+    /// Whether it speaks plain http.
+    pub(super) plain: bool,
+    /// Whether only this machine can reach it.
+    pub(super) loopback: bool,
+    pub(super) trusted_proxies: Vec<IpAddr>,
+    pub(super) sites: Vec<Arc<Site>>,
+}
+
+struct Doors {
+    front: Front,
+    /// In the order of the sites.
+    routers: Vec<Router>,
+}
+
+/// A host name and a port, as they are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HostAndPort {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Front {
+    pub(super) fn router(self) -> Router {
+        let routers = self.sites.iter().map(|site| crate::http::router(Arc::clone(site))).collect();
+        self.before(routers)
+    }
+
+    fn before(self, routers: Vec<Router>) -> Router {
+        let doors = Arc::new(Doors { front: self, routers });
+        Router::new()
+            .route("/healthz", get(healthy))
+            .route("/readyz", get(ready))
+            .fallback(dispatch)
+            .layer(from_fn_with_state(Arc::clone(&doors), admit))
+            .with_state(doors)
+    }
+
+    /// Passwords and secrets of an https site must not have come over the open network in clear.
+    fn only_through_proxy(&self) -> bool {
+        self.plain && !self.loopback && self.sites.iter().any(|site| site.is_https())
+    }
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.contains(&address)
+    }
+
+    /// The right-most address of `X-Forwarded-For` that is not itself a listed proxy: what stands
+    /// to the left of it, anybody can write.
+    fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.is_trusted(peer) {
+            return peer;
+        }
+        let mut nearest = peer;
+        let values = headers.get_all("x-forwarded-for");
+        let values: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
+        for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+            match forwarded_address(hop) {
+                Some(address) if self.is_trusted(address) => nearest = address,
+                Some(address) => return address,
+                // What a proxy of ours wrote that is no address says nothing; what stands to the
+                // left of it even less.
+                None => return nearest,
+            }
+        }
+        nearest
+    }
+
+    /// Which site a request is for.
+    fn site_for(&self, uri: &Uri, headers: &HeaderMap) -> Option<usize> {
+        let named = named_host(uri, headers);
+        if let [site] = self.sites.as_slice() {
+            // In dev a page of the open web may have its own name resolve to this machine (DNS
+            // rebinding): it would be of this origin and could read the answers.
+            let local = |named: HostAndPort| {
+                matches!(named.host.as_str(), "127.0.0.1" | "localhost" | "[::1]")
+            };
+            return (site.dev.is_none() || named.is_some_and(local)).then_some(0);
+        }
+        let named = named?;
+        self.sites.iter().position(|site| is_named(&site.base_url, &named))
+    }
+}
+
+/// Says whose address it is, and turns away what came around the proxy.
+async fn admit(
+    State(doors): State<Arc<Doors>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = peer.ip().to_canonical();
+    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if doors.front.only_through_proxy() && !doors.front.is_trusted(peer) && !probe {
+        tracing::warn!(client.address = %peer, response.status = 403, "refused: not through the proxy");
+        return sentence(
+            StatusCode::FORBIDDEN,
+            "This server takes requests over TLS only, through its proxy.\n",
+        );
+    }
+    let client = doors.front.client_address(peer, request.headers());
+    request.extensions_mut().insert(ClientAddress(client));
+    next.run(request).await
+}
+
+async fn healthy() -> Response {
+    sentence(StatusCode::OK, "ok\n")
+}
+
+/// Ready means that every store answers.
+async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+    for site in &doors.front.sites {
+        match tokio::time::timeout(READY_WITHIN, site.store.ping()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(environment = site.environment.as_str(), %error, "not ready");
+                return sentence(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
+            }
+            Err(_) => {
+                tracing::warn!(
+                    environment = site.environment.as_str(),
+                    "not ready: the store is slow"
+                );
+                return sentence(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
+            }
+        }
+    }
+    sentence(StatusCode::OK, "ready\n")
+}
+
+async fn dispatch(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let site = doors.front.site_for(request.uri(), request.headers());
+    match site.and_then(|at| doors.routers.get(at)) {
+        Some(router) => router.clone().oneshot(request).await.into_response(),
+        None => {
+            let client = request.extensions().get::<ClientAddress>().map(|address| address.0);
+            tracing::info!(
+                client.address = client.map(tracing::field::display),
+                response.status = 421,
+                "refused: no site of this name"
+            );
+            sentence(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Nothing is served under this host name here. Use the address that the server was \
+                 given as its base URL.\n",
+            )
+        }
+    }
+}
+
+fn sentence(status: StatusCode, text: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (status, headers, text).into_response()
+}
+
+/// One address of `X-Forwarded-For`; some proxies write its port behind it.
+fn forwarded_address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let address = bare
+        .parse::<IpAddr>()
+        .or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()))
+        .ok()?;
+    Some(address.to_canonical())
+}
+
+/// The host that the request names. RFC 9112 3.2.2: the target's own, where it has one, and the
+/// header otherwise; two headers name none.
+fn named_host(uri: &Uri, headers: &HeaderMap) -> Option<HostAndPort> {
+    let authority = match uri.authority() {
+        Some(authority) => authority.clone(),
+        None => {
+            let mut values = headers.get_all(HOST).iter();
+            match (values.next(), values.next()) {
+                (Some(value), None) => Authority::try_from(value.as_bytes()).ok()?,
+                _ => return None,
+            }
+        }
+    };
+    // RFC 9110 4.2.4: user information before a host is there to deceive.
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let port = match authority.as_str().len() - authority.host().len() {
+        0 => None,
+        _ => Some(authority.port_u16()?),
+    };
+    Some(HostAndPort { host: authority.host().to_ascii_lowercase(), port })
+}
+
+/// Whether a base URL has that host and port. A port that is left out is the one of its scheme.
+fn is_named(base_url: &str, named: &HostAndPort) -> bool {
+    let Ok(url) = url::Url::parse(base_url) else {
+        return false;
+    };
+    let own_port = url.port_or_known_default();
+    let scheme_port = match url.scheme() {
+        "http" => Some(80),
+        _ => Some(443),
+    };
+    url.host_str() == Some(named.host.as_str()) && own_port == named.port.or(scheme_port)
+}

@@ -1,0 +1,52 @@
+//! The template filter for text that strangers wrote.
+
+use askama::{Result, Values};
+use std::fmt::{Display, Write};
+
+/// Shows what would otherwise act unseen: `U+202E` in place of a right-to-left override.
+///
+/// Templates still escape the result. Letters of every script stay as they are, also the joiners
+/// and direction marks that Persian, Arabic and Hebrew text needs.
+#[askama::filter_fn]
+pub(crate) fn visible(text: impl Display, _: &dyn Values) -> Result<String> {
+    Ok(reveal(&text.to_string()))
+}
+
+fn reveal(text: &str) -> String {
+    let mut revealed = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if acts_unseen(letter) {
+            // Writing to a String can't fail.
+            let _ = write!(revealed, "[U+{:04X}]", u32::from(letter));
+        } else {
+            revealed.push(letter);
+        }
+    }
+    revealed
+}
+
+/// Direction overrides, embeddings and isolates, control characters, and blanks of no width.
+fn acts_unseen(letter: char) -> bool {
+    match letter {
+        '\n' | '\t' => false,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{200B}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{FEFF}' => true,
+        _ => letter.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reveal;
+
+    #[test]
+    fn a_direction_override_is_shown_and_not_obeyed() {
+        assert_eq!(reveal("a\u{202E}b\u{0}c"), "a[U+202E]b[U+0000]c");
+    }
+
+    #[test]
+    fn ordinary_text_of_any_script_stays_as_it_is() {
+        let text = "Café Zürich, מסעדה, می\u{200C}خواهم\nline";
+        assert_eq!(reveal(text), text);
+    }
+}

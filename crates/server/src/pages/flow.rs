@@ -1,0 +1,107 @@
+//! The steps of the browser flow: sign in, choose businesses, consent.
+//!
+//! Each is one form that posts to where it came from, with a hidden `step` that says which it is.
+
+use askama::Template;
+
+use super::{App, Frame, filters};
+
+/// How many of a business's locations are named before the rest are counted.
+const LOCATIONS_NAMED: usize = 5;
+
+/// Asks for email and password. Posts `step=sign_in`, `email`, `password`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "sign_in.html")]
+pub(crate) struct SignInPage {
+    pub(crate) frame: Frame,
+    /// The app that sent the customer here; none when somebody signs in for themselves.
+    pub(crate) app: Option<App>,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+    /// What was typed before, or the request's `login_hint`.
+    pub(crate) email: String,
+    /// What went wrong with the last try, as one sentence.
+    pub(crate) fault: Option<String>,
+    /// In dev, the sign-in that works.
+    pub(crate) demo: Option<DemoLogin>,
+}
+
+/// A sign-in that the page tells everybody, for dev only.
+#[derive(Debug, Clone)]
+pub(crate) struct DemoLogin {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+/// Asks which businesses to connect. Posts `step=businesses`, `business` (repeated), `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "businesses.html")]
+pub(crate) struct BusinessesPage {
+    pub(crate) frame: Frame,
+    pub(crate) app: App,
+    pub(crate) account_email: String,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+    pub(crate) businesses: Vec<BusinessChoice>,
+    /// What went wrong with the last try, as one sentence.
+    pub(crate) fault: Option<String>,
+    pub(crate) switch_account_url: String,
+}
+
+/// One business that the customer may tick.
+#[derive(Debug, Clone)]
+pub(crate) struct BusinessChoice {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) locations: Vec<String>,
+    pub(crate) ticked: bool,
+}
+
+impl BusinessChoice {
+    fn locations_named(&self) -> &[String] {
+        let named = self.locations.len().min(LOCATIONS_NAMED);
+        &self.locations[..named]
+    }
+
+    fn locations_more(&self) -> usize {
+        self.locations.len().saturating_sub(LOCATIONS_NAMED)
+    }
+}
+
+/// Asks for the decision. Posts `step=consent`, `decision` (`allow` or `deny`), `scope` (repeated,
+/// the optional ones that stayed ticked), `interaction`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "consent.html")]
+pub(crate) struct ConsentPage {
+    pub(crate) frame: Frame,
+    pub(crate) app: App,
+    pub(crate) account_email: String,
+    pub(crate) businesses: Vec<String>,
+    pub(crate) scopes: Vec<ScopeLine>,
+    /// How long the connection lasts, as a plain sentence.
+    pub(crate) lasts: String,
+    /// The host that the code goes to.
+    pub(crate) destination_host: String,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+    pub(crate) switch_account_url: String,
+    /// Whether somebody at the company reviewed this app.
+    pub(crate) approved: bool,
+    pub(crate) interaction: String,
+}
+
+impl ConsentPage {
+    fn has_optional_scopes(&self) -> bool {
+        self.scopes.iter().any(|scope| !scope.required)
+    }
+}
+
+/// One scope, said plainly.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopeLine {
+    /// As the API names it: `financial-api`.
+    pub(crate) name: String,
+    /// As a customer understands it.
+    pub(crate) sentence: String,
+    pub(crate) required: bool,
+}

@@ -1,0 +1,50 @@
+//! Randomness, handed in. Nothing else in the server draws any.
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clock::Clock;
+
+/// The operating system's randomness.
+#[derive(Clone, Debug, Default)]
+pub struct Random(());
+
+impl Random {
+    /// The system's.
+    pub fn system() -> Random {
+        Random(())
+    }
+
+    /// `N` random bytes.
+    ///
+    /// # Panics
+    /// Where the system has no randomness: nothing safe can be done then.
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws")]
+    #[expect(clippy::panic, reason = "a server without randomness must not go on")]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        if rand::fill(&mut bytes).is_err() {
+            panic!("the operating system gives no randomness");
+        }
+        bytes
+    }
+
+    /// A secret of 256 bits, in letters, digits, `-` and `_`.
+    pub fn secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.bytes::<32>())
+    }
+
+    /// An id of 128 bits, time-ordered (RFC 9562, version 7). It is no secret.
+    pub fn id(&self, clock: &Clock) -> [u8; 16] {
+        let millis = u64::try_from(clock.now_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes::<10>())
+            .into_uuid()
+            .into_bytes()
+    }
+
+    /// `2 × N` hexadecimal digits.
+    pub fn hex<const N: usize>(&self) -> String {
+        self.bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,382 @@
+//! Seals: codes, refresh tokens and opaque access tokens, computed and never stored.
+//!
+//! ```text
+//! gr_access_  Base64url( version · key id · epoch · payload · HMAC-SHA-256 )
+//! ```
+//!
+//! 1. [`Sealer::code`], [`Sealer::refresh`] and [`Sealer::access`] write one;
+//! 2. [`Sealer::open_code`] and its sisters check the MAC, then read the payload.
+//!
+//! The MAC's key derives from the environment's sealing key, the environment and the kind, so that
+//! nothing of one environment or kind is valid in another, and whoever reads the whole database can
+//! forge nothing. The prefix is there for secret scanners. Because a seal is computed, the same
+//! successor of a refresh token can be computed again.
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor_protocol::environment::Environment;
+use grantor_protocol::scope::Scope;
+
+const VERSION: u8 = 1;
+const MAC_BYTES: usize = 32;
+/// version, key id, epoch
+const HEADER_BYTES: usize = 1 + 4 + 8;
+/// No seal is longer, in bytes of text: what is longer is not even decoded.
+const MAX_TEXT_BYTES: usize = 3000;
+
+/// What a seal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// an authorization code
+    Code,
+    /// a refresh token
+    Refresh,
+    /// an access token
+    Access,
+    /// how far a customer came in one authorization request
+    Progress,
+    /// what a form of ours carries to show that the browser got it from us
+    Csrf,
+}
+
+/// An authorization code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeSeal {
+    /// the grant that it redeems
+    pub grant_id: [u8; 16],
+    /// in Unix seconds
+    pub expires_at: i64,
+}
+
+/// A refresh token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshSeal {
+    /// the grant that it turns
+    pub grant_id: [u8; 16],
+    /// from this generation
+    pub generation: i64,
+    /// in Unix seconds
+    pub expires_at: i64,
+}
+
+/// An opaque access token. It answers as seal ∩ row: never more than stands in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSeal {
+    /// the grant that it belongs to
+    pub grant_id: [u8; 16],
+    /// at which generation it was made
+    pub generation: i64,
+    /// in Unix seconds
+    pub expires_at: i64,
+    /// in Unix seconds
+    pub issued_at: i64,
+    /// its own id, so that it alone can be revoked
+    pub token_id: [u8; 8],
+    /// what it may do, of what was granted
+    pub scope: Scope,
+}
+
+/// Why a text is not the seal that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotThisSeal {
+    /// Not made by this environment's keys in this epoch, or changed since.
+    Foreign,
+    /// Genuine, but of another kind.
+    OtherKind(Kind),
+}
+
+/// The secret of one sealing key, as [`Sealer::new`] takes it.
+pub struct SealingKey {
+    /// its id, which stands in each seal
+    pub id: u32,
+    /// from when on it seals, in Unix seconds
+    pub created_at: i64,
+    /// 256 random bits
+    pub secret: zeroize::Zeroizing<Vec<u8>>,
+}
+
+/// Makes and opens the seals of one environment.
+pub struct Sealer {
+    environment: Environment,
+    epoch: i64,
+    /// the newest last
+    keys: Vec<DerivedKey>,
+}
+
+struct DerivedKey {
+    id: u32,
+    created_at: i64,
+    macs: [hmac::Key; Kind::ALL.len()],
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Code, Kind::Refresh, Kind::Access, Kind::Progress, Kind::Csrf];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Kind::Code => "gr_code_",
+            Kind::Refresh => "gr_refresh_",
+            Kind::Access => "gr_access_",
+            Kind::Progress => "gr_progress_",
+            Kind::Csrf => "gr_form_",
+        }
+    }
+}
+
+impl Sealer {
+    /// Derives the keys once, so that a seal costs one HMAC.
+    pub fn new(environment: Environment, epoch: i64, mut keys: Vec<SealingKey>) -> Sealer {
+        keys.sort_by_key(|key| (key.created_at, key.id));
+        let keys = keys.iter().map(|key| DerivedKey::derive(environment, key)).collect();
+        Sealer { environment, epoch, keys }
+    }
+
+    /// The environment whose seals these are.
+    pub fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// The epoch that stands in each of them.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// Writes a code.
+    pub fn code(&self, code: &CodeSeal, now: i64) -> String {
+        let mut payload = Vec::with_capacity(24);
+        payload.extend_from_slice(&code.grant_id);
+        payload.extend_from_slice(&code.expires_at.to_be_bytes());
+        self.seal(Kind::Code, &payload, now)
+    }
+
+    /// Writes a refresh token. `turned_at` is when its generation began: a repeat must find the key
+    /// that was the newest then, or the successor would not be the same.
+    pub fn refresh(&self, refresh: &RefreshSeal, turned_at: i64) -> String {
+        let mut payload = Vec::with_capacity(32);
+        payload.extend_from_slice(&refresh.grant_id);
+        payload.extend_from_slice(&refresh.generation.to_be_bytes());
+        payload.extend_from_slice(&refresh.expires_at.to_be_bytes());
+        self.seal(Kind::Refresh, &payload, turned_at)
+    }
+
+    /// Writes an access token.
+    pub fn access(&self, access: &AccessSeal) -> String {
+        let scope = access.scope.to_string();
+        let mut payload = Vec::with_capacity(48 + scope.len());
+        payload.extend_from_slice(&access.grant_id);
+        payload.extend_from_slice(&access.generation.to_be_bytes());
+        payload.extend_from_slice(&access.expires_at.to_be_bytes());
+        payload.extend_from_slice(&access.issued_at.to_be_bytes());
+        payload.extend_from_slice(&access.token_id);
+        payload.extend_from_slice(scope.as_bytes());
+        self.seal(Kind::Access, &payload, access.issued_at)
+    }
+
+    /// Opens a code.
+    ///
+    /// # Errors
+    /// [`NotThisSeal`].
+    pub fn open_code(&self, text: &str) -> Result<CodeSeal, NotThisSeal> {
+        let payload = self.open(Kind::Code, text)?;
+        let mut read = Reader(&payload);
+        let seal = (|| Some(CodeSeal { grant_id: read.array()?, expires_at: read.integer()? }))();
+        seal.filter(|_| read.is_at_end()).ok_or(NotThisSeal::Foreign)
+    }
+
+    /// Opens a refresh token.
+    ///
+    /// # Errors
+    /// [`NotThisSeal`].
+    pub fn open_refresh(&self, text: &str) -> Result<RefreshSeal, NotThisSeal> {
+        let payload = self.open(Kind::Refresh, text)?;
+        let mut read = Reader(&payload);
+        let seal = (|| {
+            Some(RefreshSeal {
+                grant_id: read.array()?,
+                generation: read.integer()?,
+                expires_at: read.integer()?,
+            })
+        })();
+        seal.filter(|_| read.is_at_end()).ok_or(NotThisSeal::Foreign)
+    }
+
+    /// Opens an access token.
+    ///
+    /// # Errors
+    /// [`NotThisSeal`].
+    pub fn open_access(&self, text: &str) -> Result<AccessSeal, NotThisSeal> {
+        let payload = self.open(Kind::Access, text)?;
+        let mut read = Reader(&payload);
+        let seal = (|| {
+            Some(AccessSeal {
+                grant_id: read.array()?,
+                generation: read.integer()?,
+                expires_at: read.integer()?,
+                issued_at: read.integer()?,
+                token_id: read.array()?,
+                scope: Scope::parse(std::str::from_utf8(read.rest()).ok()?).ok()?,
+            })
+        })();
+        seal.ok_or(NotThisSeal::Foreign)
+    }
+
+    /// Seals a payload. `at` chooses the key: the newest that was there by then.
+    pub fn seal(&self, kind: Kind, payload: &[u8], at: i64) -> String {
+        let key = self.keys.iter().rev().find(|key| key.created_at <= at).or(self.keys.first());
+        let Some(key) = key else {
+            return String::new();
+        };
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len() + MAC_BYTES);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&key.id.to_be_bytes());
+        bytes.extend_from_slice(&self.epoch.to_be_bytes());
+        bytes.extend_from_slice(payload);
+        let mac = hmac::sign(&key.macs[kind as usize], &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+        let mut text = String::with_capacity(kind.prefix().len() + bytes.len() * 4 / 3 + 3);
+        text.push_str(kind.prefix());
+        URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
+        text
+    }
+
+    /// Checks the MAC of a seal of this kind, in constant time, and gives its payload.
+    ///
+    /// # Errors
+    /// [`NotThisSeal`].
+    pub fn open(&self, kind: Kind, text: &str) -> Result<Vec<u8>, NotThisSeal> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(NotThisSeal::Foreign);
+        }
+        let Some(encoded) = text.strip_prefix(kind.prefix()) else {
+            let other = Kind::ALL
+                .into_iter()
+                .find(|other| *other != kind && text.starts_with(other.prefix()));
+            return match other {
+                Some(other) if self.open(other, text).is_ok() => Err(NotThisSeal::OtherKind(other)),
+                _ => Err(NotThisSeal::Foreign),
+            };
+        };
+        self.verify(kind, encoded).ok_or(NotThisSeal::Foreign)
+    }
+
+    fn verify(&self, kind: Kind, encoded: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        let (sealed, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
+        let mut read = Reader(sealed);
+        let [version] = read.array()?;
+        let key_id = u32::from_be_bytes(read.array()?);
+        let epoch: i64 = read.integer()?;
+        let key = self.keys.iter().find(|key| key.id == key_id)?;
+        hmac::verify(&key.macs[kind as usize], sealed, mac).ok()?;
+        (version == VERSION && epoch == self.epoch).then(|| read.rest().to_vec())
+    }
+}
+
+impl DerivedKey {
+    fn derive(environment: Environment, key: &SealingKey) -> DerivedKey {
+        let root = Salt::new(HKDF_SHA256, b"grantor seal 1").extract(&key.secret);
+        let macs = Kind::ALL.map(|kind| {
+            let info = [environment.as_str().as_bytes(), b"/", kind.prefix().as_bytes()];
+            #[expect(
+                clippy::expect_used,
+                reason = "HKDF gives up to 255 times the length asked for"
+            )]
+            let derived = root.expand(&info, HMAC_SHA256).expect("one digest long");
+            hmac::Key::from(derived)
+        });
+        DerivedKey { id: key.id, created_at: key.created_at, macs }
+    }
+}
+
+/// Reads a payload from its front; `None` where it is too short.
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (front, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*front)
+    }
+
+    pub(crate) fn integer(&mut self) -> Option<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(environment: Environment, epoch: i64, ids: &[u32]) -> Sealer {
+        let keys = ids
+            .iter()
+            .map(|id| SealingKey {
+                id: *id,
+                created_at: i64::from(*id) * 100,
+                secret: zeroize::Zeroizing::new(vec![7; 32]),
+            })
+            .collect();
+        Sealer::new(environment, epoch, keys)
+    }
+
+    fn access() -> AccessSeal {
+        AccessSeal {
+            grant_id: [1; 16],
+            generation: 3,
+            expires_at: 3600,
+            issued_at: 100,
+            token_id: [2; 8],
+            scope: Scope::parse("financial-api orders-api").unwrap(),
+        }
+    }
+
+    #[test]
+    fn s10_what_was_sealed_opens_and_nothing_else_does() {
+        let here = sealer(Environment::Staging, 1, &[1]);
+        let text = here.access(&access());
+        assert_eq!(here.open_access(&text), Ok(access()));
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(here.open_access(&changed), Err(NotThisSeal::Foreign), "{at}");
+            assert_eq!(here.open_access(&text[..at]), Err(NotThisSeal::Foreign), "{at}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_one_environment_kind_or_epoch_is_valid_in_another() {
+        let here = sealer(Environment::Staging, 1, &[1]);
+        let text = here.access(&access());
+        for other in [
+            sealer(Environment::Production, 1, &[1]),
+            sealer(Environment::Staging, 2, &[1]),
+            sealer(Environment::Staging, 1, &[2]),
+        ] {
+            assert_eq!(other.open_access(&text), Err(NotThisSeal::Foreign));
+        }
+        assert_eq!(here.open_refresh(&text), Err(NotThisSeal::OtherKind(Kind::Access)));
+        let disguised = text.replace("gr_access_", "gr_refresh_");
+        assert_eq!(here.open_refresh(&disguised), Err(NotThisSeal::Foreign));
+    }
+
+    #[test]
+    fn d11_a_successor_is_the_same_after_a_new_key_came() {
+        let seal = RefreshSeal { grant_id: [1; 16], generation: 2, expires_at: 9 };
+        let before = sealer(Environment::Staging, 1, &[1]).refresh(&seal, 150);
+        let after = sealer(Environment::Staging, 1, &[1, 2]);
+        assert_eq!(after.refresh(&seal, 150), before);
+        assert_ne!(after.refresh(&seal, 250), before);
+        assert_eq!(after.open_refresh(&before), Ok(seal));
+    }
+}

@@ -1,0 +1,85 @@
+//! A site: one environment as it is served, with all that its answers depend on.
+
+use std::sync::Arc;
+
+use grantor_protocol::environment::Environment;
+
+use crate::clock::Clock;
+use crate::password::Passwords;
+use crate::random::Random;
+use crate::seal::Sealer;
+use crate::store::Store;
+use crate::usage::Usage;
+
+/// One environment as it is served. Time and randomness come from here and from nowhere else.
+pub struct Site {
+    /// Which one.
+    pub environment: Environment,
+    /// Its issuer: scheme, host and port, without a slash at the end. Every link is built from it.
+    pub base_url: String,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// What is known.
+    pub store: Store,
+    /// Its seals.
+    pub sealer: Arc<Sealer>,
+    /// The seals of the other environment of this store, to tell a caller that it mixed them up.
+    pub other_sealer: Arc<Sealer>,
+    /// Where passwords are checked.
+    pub passwords: Passwords,
+    /// What is counted of clients, outside the hot path.
+    pub usage: Usage,
+    /// The time.
+    pub clock: Clock,
+    /// The randomness.
+    pub random: Random,
+    /// What only `grantor dev` has.
+    pub dev: Option<Dev>,
+}
+
+/// What the operator chose for an environment. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a code lives.
+    pub code_ttl_seconds: i64,
+    /// How long an access token lives.
+    pub access_token_ttl_seconds: i64,
+    /// How long a refresh token lives unused.
+    pub refresh_token_idle_seconds: i64,
+    /// How long a connection lives whatever happens; `None` for as long as it is used.
+    pub grant_ttl_seconds: Option<i64>,
+    /// How long a refresh may be repeated.
+    pub refresh_window_seconds: i64,
+    /// How long a customer stays signed in.
+    pub session_ttl_seconds: i64,
+    /// Whether the token endpoint takes parameters from the query, as the guide does.
+    pub parameters_in_query: bool,
+}
+
+/// What only `grantor dev` has.
+#[derive(Clone, Debug)]
+pub struct Dev {
+    /// The demo client's redirect URI, with the port of this time.
+    pub redirect_uri: String,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            code_ttl_seconds: 60,
+            access_token_ttl_seconds: 3600,
+            refresh_token_idle_seconds: 14 * 24 * 3600,
+            grant_ttl_seconds: None,
+            refresh_window_seconds: 60,
+            session_ttl_seconds: 12 * 3600,
+            parameters_in_query: true,
+        }
+    }
+}
+
+impl Site {
+    /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.
+    pub fn is_https(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+}

@@ -1,0 +1,93 @@
+//! The store: what the server knows, and the only place where it changes.
+//!
+//! A method is one fact and one transaction, named for what it means. Every change of state is one
+//! conditional write whose `WHERE` holds the state that is expected; nothing is read, checked and
+//! then written, because between a read and a write somebody else writes. The row count is the
+//! answer.
+//!
+//! 1. [`Store::open`] opens the engine and brings the schema up to date (`migration.rs`);
+//! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
+//! 3. `engine/` knows which database there is, and nobody else does.
+
+mod client;
+mod consent;
+mod customer;
+mod engine;
+mod grant;
+mod installation;
+mod migration;
+mod partner;
+mod session;
+
+pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
+pub use consent::NewConsent;
+pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use grant::{NewGrant, Turn};
+pub use installation::{Installation, StoredSealingKey};
+pub use partner::{NewManager, Partner};
+pub use session::{NewSession, Session};
+
+use std::path::Path;
+
+use engine::Engine;
+
+use crate::clock::Clock;
+
+/// The store. Cloned freely: all clones are one.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too much waits already. Nothing was done.
+    #[error("the store has too much waiting")]
+    Busy,
+    /// The engine failed. Nothing was done.
+    #[error("the store failed: {0}")]
+    Engine(String),
+    /// A row holds what this program did not write.
+    #[error("the row {row} of table {table} holds a {column} that cannot be read")]
+    Corrupt {
+        /// the table
+        table: &'static str,
+        /// the column
+        column: &'static str,
+        /// the row's key, as far as it may be shown
+        row: String,
+    },
+    /// The file was written by a newer program.
+    #[error(
+        "the database has schema version {found}, and this program knows {known}: it was opened by a newer version"
+    )]
+    Newer {
+        /// the version that was found
+        found: i64,
+        /// the newest that this program knows
+        known: i64,
+    },
+}
+
+impl Store {
+    /// Opens the SQLite database at `path`, making it where there is none, and brings its schema up
+    /// to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] where the file cannot be used, [`StoreError::Newer`] where a newer
+    /// program wrote it.
+    pub async fn open(path: &Path, clock: &Clock) -> Result<Store, StoreError> {
+        let engine = Engine::open(path)?;
+        migration::migrate(&engine, clock.now()).await?;
+        Ok(Store { engine })
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.engine.read("SELECT version FROM schema_migrations", vec![]).await.map(|_| ())
+    }
+}

@@ -1,0 +1,379 @@
+//! API clients, with their one or two secrets. Both secrets stand in the client's own row, so that
+//! "never a third" and "never without" are conditions of one write.
+
+use grantor_protocol::client::{
+    Client, ClientAuthentication, ClientSettings, Partner, SecretDigest,
+};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+
+use super::consent;
+use super::engine::{Columns, Row, Statement};
+use super::{Store, StoreError};
+
+/// A client to be.
+pub struct NewClient {
+    /// Its environment.
+    pub environment: Environment,
+    /// Its id.
+    pub id: String,
+    /// The partner that it belongs to.
+    pub partner_id: [u8; 16],
+    /// The app's name.
+    pub name: String,
+    /// Its web site.
+    pub website: Option<String>,
+    /// Where a code may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for.
+    pub scopes: Scope,
+    /// What of that a customer may leave out.
+    pub optional_scopes: Scope,
+    /// The digest and the last characters of its first secret; `None` makes a public client.
+    pub secret: Option<(SecretDigest, String)>,
+    /// Whether somebody of this company looked at it.
+    pub approved: bool,
+    /// Whether it is the one of dev.
+    pub demo: bool,
+    /// Its settings.
+    pub settings: ClientSettings,
+}
+
+/// A client as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct ClientRecord {
+    /// The client.
+    pub client: Client,
+    /// Its partner's id.
+    pub partner_id: [u8; 16],
+    /// Its secrets, without themselves.
+    pub secrets: Vec<SecretRecord>,
+    /// How often it sent parameters in the query.
+    pub query_calls: i64,
+    /// When it last did, in Unix seconds.
+    pub query_called_at: Option<i64>,
+    /// In Unix seconds.
+    pub created_at: i64,
+}
+
+/// What is known of a secret after it was shown.
+#[derive(Clone, Debug)]
+pub struct SecretRecord {
+    /// 1 or 2.
+    pub slot: i64,
+    /// Its last characters.
+    pub hint: String,
+    /// In Unix seconds.
+    pub created_at: i64,
+    /// In Unix seconds.
+    pub used_at: Option<i64>,
+}
+
+/// What became of a secret that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovedSecret {
+    /// It is gone.
+    Removed,
+    /// It is the only one, or there is none in that place.
+    LastOrAbsent,
+}
+
+const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.verified, c.website, \
+    c.redirect_uris, c.scopes, c.optional_scopes, c.public, c.approved, c.disabled, c.demo, \
+    c.counter, c.refresh_tokens, c.parameters_in_query, c.pkce_required, c.refresh_window_seconds, \
+    c.secret_1_digest, c.secret_1_hint, c.secret_1_created_at, c.secret_1_used_at, \
+    c.secret_2_digest, c.secret_2_hint, c.secret_2_created_at, c.secret_2_used_at, \
+    c.query_calls, c.query_called_at, c.created_at \
+    FROM clients c JOIN partners p ON p.id = c.partner_id";
+
+impl Store {
+    /// Adds a client. Answers whether its id was free and its partner exists.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_client(&self, client: &NewClient, now: i64) -> Result<bool, StoreError> {
+        let (digest, hint) = match &client.secret {
+            Some((digest, hint)) => (Some(*digest.as_bytes()), Some(hint.as_str())),
+            None => (None, None),
+        };
+        let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let statement = Statement::new(
+            "INSERT INTO clients (environment, id, partner_id, name, website, redirect_uris, \
+             scopes, optional_scopes, public, approved, disabled, demo, counter, refresh_tokens, \
+             parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
+             secret_1_hint, secret_1_created_at, query_calls, created_at) \
+             SELECT $1, $2, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
+             $18, $19, 0, $20 FROM partners WHERE id = $3 ON CONFLICT DO NOTHING",
+            vec![
+                client.environment.as_str().into(),
+                client.id.as_str().into(),
+                client.partner_id.into(),
+                client.name.as_str().into(),
+                client.website.as_deref().into(),
+                uris.join(" ").into(),
+                client.scopes.to_string().into(),
+                client.optional_scopes.to_string().into(),
+                client.secret.is_none().into(),
+                client.approved.into(),
+                false.into(),
+                client.demo.into(),
+                client.settings.refresh_tokens.into(),
+                client.settings.parameters_in_query.into(),
+                client.settings.pkce_required.into(),
+                client.settings.refresh_window_seconds.into(),
+                digest.into(),
+                hint.into(),
+                digest.map(|_| now).into(),
+                now.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// The client of that id, in whichever environment it stands: ids are never used twice.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn client(&self, id: &str) -> Result<Option<ClientRecord>, StoreError> {
+        // Both environments by key, rather than by an id without its environment.
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE (c.environment = $1 AND c.id = $3) \
+             OR (c.environment = $2 AND c.id = $3)"
+        );
+        let [one, other] = Environment::ALL;
+        let values = vec![one.as_str().into(), other.as_str().into(), id.into()];
+        let rows = self.engine.read(&sql, values).await?;
+        rows.into_iter().next().map(read_client).transpose()
+    }
+
+    /// The clients of an environment, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn clients(&self, environment: Environment) -> Result<Vec<ClientRecord>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE c.environment = $1 ORDER BY c.created_at, c.id");
+        let rows = self.engine.read(&sql, vec![environment.as_str().into()]).await?;
+        rows.into_iter().map(read_client).collect()
+    }
+
+    /// Switches a client off, which ends all its grants, or on again, which brings none back.
+    /// Answers whether it was in the other state before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_client_disabled(
+        &self,
+        environment: Environment,
+        id: &str,
+        disabled: bool,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE clients SET disabled = $3, counter = counter + 1 \
+             WHERE environment = $1 AND id = $2 AND disabled <> $3",
+            vec![environment.as_str().into(), id.into(), disabled.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
+    /// both are taken or the client has no secrets at all.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_client_secret(
+        &self,
+        environment: Environment,
+        id: &str,
+        secret: &(SecretDigest, String),
+        now: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        for (slot, sql) in [(1, ADD_1), (2, ADD_2)] {
+            let values = vec![
+                environment.as_str().into(),
+                id.into(),
+                (*secret.0.as_bytes()).into(),
+                secret.1.as_str().into(),
+                now.into(),
+            ];
+            if self.engine.write(vec![Statement::new(sql, values)]).await?.is_done() {
+                return Ok(Some(slot));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the secret in that place, unless it is the last one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_client_secret(
+        &self,
+        environment: Environment,
+        id: &str,
+        slot: i64,
+    ) -> Result<RemovedSecret, StoreError> {
+        let sql = match slot {
+            1 => REMOVE_1,
+            2 => REMOVE_2,
+            _ => return Ok(RemovedSecret::LastOrAbsent),
+        };
+        let values = vec![environment.as_str().into(), id.into()];
+        let outcome = self.engine.write(vec![Statement::new(sql, values)]).await?;
+        Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
+    }
+
+    /// Adds what was counted of a client's calls since the last time: how often it sent parameters
+    /// in the query, and when it last used a secret.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn note_client_use(
+        &self,
+        environment: Environment,
+        id: &str,
+        calls: &ClientUse,
+    ) -> Result<(), StoreError> {
+        let statement = Statement::any(
+            "UPDATE clients SET query_calls = query_calls + $3, \
+             query_called_at = COALESCE($4, query_called_at), \
+             secret_1_used_at = CASE WHEN secret_1_digest IS NULL THEN NULL \
+               ELSE COALESCE($5, secret_1_used_at) END, \
+             secret_2_used_at = CASE WHEN secret_2_digest IS NULL THEN NULL \
+               ELSE COALESCE($6, secret_2_used_at) END \
+             WHERE environment = $1 AND id = $2",
+            vec![
+                environment.as_str().into(),
+                id.into(),
+                calls.query_calls.into(),
+                calls.query_called_at.into(),
+                calls.secret_used_at[0].into(),
+                calls.secret_used_at[1].into(),
+            ],
+        );
+        self.engine.write(vec![statement]).await.map(|_| ())
+    }
+
+    /// Makes the demo client's redirect URIs those of the ports that dev has this time.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_demo_redirect_uris(
+        &self,
+        environment: Environment,
+        id: &str,
+        redirect_uris: &[RedirectUri],
+    ) -> Result<bool, StoreError> {
+        let uris: Vec<&str> = redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let statement = Statement::new(
+            "UPDATE clients SET redirect_uris = $3 WHERE environment = $1 AND id = $2 AND demo",
+            vec![environment.as_str().into(), id.into(), uris.join(" ").into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+}
+
+/// What was counted of one client's calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientUse {
+    /// How many took parameters from the query.
+    pub query_calls: i64,
+    /// When the last of them came, in Unix seconds.
+    pub query_called_at: Option<i64>,
+    /// When each of the two secrets was last used, in Unix seconds.
+    pub secret_used_at: [Option<i64>; 2],
+}
+
+const ADD_1: &str = "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, \
+    secret_1_created_at = $5, secret_1_used_at = NULL \
+    WHERE environment = $1 AND id = $2 AND NOT public AND secret_1_digest IS NULL";
+const ADD_2: &str = "UPDATE clients SET secret_2_digest = $3, secret_2_hint = $4, \
+    secret_2_created_at = $5, secret_2_used_at = NULL \
+    WHERE environment = $1 AND id = $2 AND NOT public AND secret_2_digest IS NULL";
+const REMOVE_1: &str = "UPDATE clients SET secret_1_digest = NULL, secret_1_hint = NULL, \
+    secret_1_created_at = NULL, secret_1_used_at = NULL \
+    WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
+    AND secret_2_digest IS NOT NULL";
+const REMOVE_2: &str = "UPDATE clients SET secret_2_digest = NULL, secret_2_hint = NULL, \
+    secret_2_created_at = NULL, secret_2_used_at = NULL \
+    WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
+    AND secret_2_digest IS NOT NULL";
+
+fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
+    let mut row = row.columns("clients", "(being read)");
+    let environment = row.text("environment")?;
+    let environment = Environment::parse(&environment).ok_or_else(|| row.corrupt("environment"))?;
+    let id = row.text("id")?;
+    let partner_id = row.array("partner_id")?;
+    let name = row.text("name")?;
+    let partner = Partner { name: row.text("partner")?, verified: row.boolean("verified")? };
+    let website = row.optional_text("website")?;
+    let redirect_uris = redirect_uris(&mut row)?;
+    let scopes = consent::scope(&mut row, "scopes")?;
+    let optional_scopes = consent::scope(&mut row, "optional_scopes")?;
+    let public = row.boolean("public")?;
+    let (approved, disabled) = (row.boolean("approved")?, row.boolean("disabled")?);
+    let (demo, counter) = (row.boolean("demo")?, row.integer("counter")?);
+    let settings = ClientSettings {
+        refresh_tokens: row.boolean("refresh_tokens")?,
+        parameters_in_query: row.boolean("parameters_in_query")?,
+        pkce_required: row.boolean("pkce_required")?,
+        refresh_window_seconds: row.optional_integer("refresh_window_seconds")?,
+    };
+    let (mut digests, mut secrets) = (Vec::new(), Vec::new());
+    for slot in [1, 2] {
+        if let Some((digest, secret)) = read_secret(&mut row, slot)? {
+            digests.push(digest);
+            secrets.push(secret);
+        }
+    }
+    let authentication = if public {
+        ClientAuthentication::None
+    } else {
+        ClientAuthentication::SecretBasic { secrets: digests }
+    };
+    Ok(ClientRecord {
+        client: Client {
+            environment,
+            id,
+            name,
+            partner,
+            website,
+            redirect_uris,
+            scopes,
+            optional_scopes,
+            authentication,
+            approved,
+            disabled,
+            demo,
+            counter,
+            settings,
+        },
+        partner_id,
+        secrets,
+        query_calls: row.integer("query_calls")?,
+        query_called_at: row.optional_integer("query_called_at")?,
+        created_at: row.integer("created_at")?,
+    })
+}
+
+fn read_secret(
+    row: &mut Columns,
+    slot: i64,
+) -> Result<Option<(SecretDigest, SecretRecord)>, StoreError> {
+    let digest = row.optional_array("secret digest")?;
+    let hint = row.optional_text("secret hint")?.unwrap_or_default();
+    let created_at = row.optional_integer("secret created_at")?.unwrap_or_default();
+    let used_at = row.optional_integer("secret used_at")?;
+    let record = SecretRecord { slot, hint, created_at, used_at };
+    Ok(digest.map(|digest| (SecretDigest::from_bytes(digest), record)))
+}
+
+/// A registered URI has no blank inside, so blanks separate them.
+fn redirect_uris(row: &mut Columns) -> Result<Vec<RedirectUri>, StoreError> {
+    let text = row.text("redirect_uris")?;
+    text.split(' ')
+        .filter(|uri| !uri.is_empty())
+        .map(|uri| RedirectUri::register(uri).map_err(|_| row.corrupt("redirect_uris")))
+        .collect()
+}

@@ -1,0 +1,246 @@
+//! Customers, their businesses and those businesses' locations.
+
+use grantor_protocol::environment::Environment;
+
+use super::engine::Statement;
+use super::{Store, StoreError};
+
+/// A customer.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    /// The id.
+    pub id: [u8; 16],
+    /// In lower case.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// In Unix seconds.
+    pub created_at: i64,
+}
+
+/// A customer to be.
+pub struct NewCustomer<'a> {
+    /// The environment.
+    pub environment: Environment,
+    /// The id.
+    pub id: [u8; 16],
+    /// In lower case.
+    pub email: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// In PHC form.
+    pub password_hash: &'a str,
+    /// Whether it is the one of dev.
+    pub demo: bool,
+}
+
+/// What a sign-in is checked against.
+pub struct Credentials {
+    /// Whose.
+    pub customer_id: [u8; 16],
+    /// In PHC form.
+    pub password_hash: String,
+    /// The customer's counter, which the session copies.
+    pub counter: i64,
+}
+
+/// A business, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Business {
+    /// Its id, which may exceed 2^53.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Where it is.
+    pub locations: Vec<Location>,
+}
+
+/// One place of a business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// ISO 3166.
+    pub country: String,
+    /// In the IANA data base.
+    pub timezone: String,
+}
+
+impl Store {
+    /// Adds a customer. Answers whether the address was free.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_customer(
+        &self,
+        customer: &NewCustomer<'_>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "INSERT INTO customers (environment, id, email, name, password_hash, demo, counter, \
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING",
+            vec![
+                customer.environment.as_str().into(),
+                customer.id.into(),
+                customer.email.into(),
+                customer.name.into(),
+                customer.password_hash.into(),
+                customer.demo.into(),
+                now.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// Sets a customer's password and ends the sessions and grants of the one before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_customer_password(
+        &self,
+        environment: Environment,
+        email: &str,
+        password_hash: &str,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE customers SET password_hash = $3, counter = counter + 1 \
+             WHERE environment = $1 AND email = $2",
+            vec![environment.as_str().into(), email.into(), password_hash.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// What a sign-in with that address is checked against.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn credentials(
+        &self,
+        environment: Environment,
+        email: &str,
+    ) -> Result<Option<Credentials>, StoreError> {
+        let sql = "SELECT id, password_hash, counter FROM customers \
+                   WHERE environment = $1 AND email = $2";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), email.into()]).await?;
+        rows.into_iter()
+            .next()
+            .map(|row| {
+                let mut row = row.columns("customers", "(address)");
+                Ok(Credentials {
+                    customer_id: row.array("id")?,
+                    password_hash: row.text("password_hash")?,
+                    counter: row.integer("counter")?,
+                })
+            })
+            .transpose()
+    }
+
+    /// The customers of an environment, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn customers(&self, environment: Environment) -> Result<Vec<Customer>, StoreError> {
+        let sql = "SELECT id, email, name, created_at FROM customers \
+                   WHERE environment = $1 ORDER BY id";
+        let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = row.columns("customers", "list");
+                Ok(Customer {
+                    id: row.array("id")?,
+                    email: row.text("email")?,
+                    name: row.text("name")?,
+                    created_at: row.integer("created_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Adds a business of a customer, with its locations. Answers whether its id was free.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_business(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        business: &Business,
+    ) -> Result<bool, StoreError> {
+        let environment = environment.as_str();
+        let mut transaction = vec![
+            Statement::new(
+                "INSERT INTO businesses (environment, id, name, currency) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT DO NOTHING",
+                vec![
+                    environment.into(),
+                    business.id.into(),
+                    business.name.as_str().into(),
+                    business.currency.as_str().into(),
+                ],
+            ),
+            Statement::new(
+                "INSERT INTO memberships (environment, customer_id, business_id) \
+                 VALUES ($1, $2, $3)",
+                vec![environment.into(), customer_id.into(), business.id.into()],
+            ),
+        ];
+        transaction.extend(business.locations.iter().map(|location| {
+            Statement::new(
+                "INSERT INTO locations (environment, id, business_id, name, country, timezone) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                vec![
+                    environment.into(),
+                    location.id.into(),
+                    business.id.into(),
+                    location.name.as_str().into(),
+                    location.country.as_str().into(),
+                    location.timezone.as_str().into(),
+                ],
+            )
+        }));
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// The businesses that a customer belongs to, with their locations.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn businesses(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+    ) -> Result<Vec<Business>, StoreError> {
+        let sql = "SELECT b.id, b.name, b.currency, l.id, l.name, l.country, l.timezone \
+                   FROM memberships m \
+                   JOIN businesses b ON b.environment = m.environment AND b.id = m.business_id \
+                   LEFT JOIN locations l ON l.environment = b.environment AND l.business_id = b.id \
+                   WHERE m.environment = $1 AND m.customer_id = $2 ORDER BY b.id, l.id";
+        let values = vec![environment.as_str().into(), customer_id.into()];
+        let mut businesses: Vec<Business> = Vec::new();
+        for row in self.engine.read(sql, values).await? {
+            let mut row = row.columns("businesses", "of a customer");
+            let (id, name) = (row.integer("id")?, row.text("name")?);
+            let currency = row.text("currency")?;
+            if businesses.last().is_none_or(|last| last.id != id) {
+                businesses.push(Business { id, name, currency, locations: Vec::new() });
+            }
+            let Some(location_id) = row.optional_integer("location id")? else {
+                continue;
+            };
+            let location = Location {
+                id: location_id,
+                name: row.text("location name")?,
+                country: row.text("country")?,
+                timezone: row.text("timezone")?,
+            };
+            if let Some(business) = businesses.last_mut() {
+                business.locations.push(location);
+            }
+        }
+        Ok(businesses)
+    }
+}

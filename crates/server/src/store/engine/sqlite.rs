@@ -1,0 +1,257 @@
+//! SQLite, embedded: one writer, readers beside it.
+//!
+//! 1. [`Sqlite::write`] puts a transaction into a bounded queue; past the bound it is
+//!    [`StoreError::Busy`], so that load turns into 503 and not into memory;
+//! 2. one thread takes whatever waits, carries each out between savepoints, and commits all of it
+//!    with one fsync (`synchronous=FULL`);
+//! 3. only after that commit does any of the callers get its answer. A caller that went away
+//!    cancels nothing.
+//!
+//! Reads go to a small pool of connections beside the writer: with the write-ahead log they wait
+//! for nobody.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Expect, Outcome, Row, Statement, StoreError, Value};
+
+/// No more transactions wait.
+const QUEUE: usize = 4096;
+/// No more transactions share one commit.
+const GROUP: usize = 512;
+/// The write-ahead log of older versions has a bug that can corrupt the file.
+const OLDEST_SAFE_VERSION: i32 = 3_051_003;
+
+/// A database file. Cloned freely.
+#[derive(Clone)]
+pub(in crate::store) struct Sqlite {
+    queue: mpsc::Sender<Job>,
+    readers: Arc<Readers>,
+}
+
+struct Job {
+    transaction: Vec<Statement>,
+    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+struct Readers {
+    path: std::path::PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file, making it where there is none, and starts the writer.
+    pub(in crate::store) fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        if rusqlite::version_number() < OLDEST_SAFE_VERSION {
+            return Err(StoreError::Engine(format!(
+                "SQLite {} has a bug that can corrupt the database; 3.51.3 or newer is needed",
+                rusqlite::version()
+            )));
+        }
+        let writer = connect(path)?;
+        // The name, not the return value: the pragma answers with the mode that it got.
+        let mode: String =
+            writer.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(fault)?;
+        if mode != "wal" {
+            return Err(StoreError::Engine("the write-ahead log cannot be used here".into()));
+        }
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write_all(writer, jobs))
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
+        let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+        Ok(Sqlite { queue, readers: Arc::new(readers) })
+    }
+
+    /// Carries out a transaction, and answers after its commit.
+    pub(in crate::store) async fn write(
+        &self,
+        transaction: Vec<Statement>,
+    ) -> Result<Outcome, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Job { transaction, answer }).map_err(|_| StoreError::Busy)?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Engine("the writer stopped".into())))
+    }
+
+    /// Reads. A lookup by key takes microseconds, so it runs where it is called.
+    pub(in crate::store) async fn read(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let connection = self.readers.take()?;
+        let rows = select(&connection, sql, &values);
+        self.readers.put(connection);
+        rows
+    }
+
+    /// Which word of a migration stands for what here.
+    pub(in crate::store) fn dialect(sql: &str) -> String {
+        sql.replace("{BYTES}", "BLOB").replace("{CLUSTERED}", " WITHOUT ROWID")
+    }
+
+    /// Carries out the statements of one migration as one transaction.
+    pub(in crate::store) fn migrate(&self, script: &str) -> Result<(), StoreError> {
+        let connection = connect(&self.readers.path)?;
+        let script = format!("BEGIN IMMEDIATE;\n{script}\nCOMMIT;");
+        connection.execute_batch(&script).map_err(fault)
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => connect(&self.path),
+        }
+    }
+
+    fn put(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection
+        .execute_batch(
+            "PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=OFF;",
+        )
+        .map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        let (transactions, answers): (Vec<_>, Vec<_>) =
+            group.drain(..).map(|job| (job.transaction, job.answer)).unzip();
+        let outcomes = commit_group(&mut connection, &transactions);
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // The caller may have gone away; what it asked for is done all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// One commit for all: where it fails, none of them happened.
+fn commit_group(
+    connection: &mut Connection,
+    transactions: &[Vec<Statement>],
+) -> Vec<Result<Outcome, StoreError>> {
+    let committed = (|| {
+        let group =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let outcomes =
+            transactions.iter().map(|transaction| carry_out(&group, transaction)).collect();
+        group.commit()?;
+        Ok::<Vec<_>, rusqlite::Error>(outcomes)
+    })();
+    committed.unwrap_or_else(|error| {
+        let why = error.to_string();
+        transactions.iter().map(|_| Err(StoreError::Engine(why.clone()))).collect()
+    })
+}
+
+/// One transaction of the group, undone alone where it is refused or fails.
+fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outcome, StoreError> {
+    let run = || -> rusqlite::Result<Outcome> {
+        connection.prepare_cached("SAVEPOINT one")?.execute([])?;
+        for statement in transaction {
+            let changed = bind(&mut connection.prepare_cached(statement.sql)?, &statement.values)?
+                .raw_execute()?;
+            if statement.expect == Expect::One && changed != 1 {
+                return Ok(Outcome::Refused);
+            }
+        }
+        Ok(Outcome::Done)
+    };
+    let outcome = run();
+    if !matches!(outcome, Ok(Outcome::Done)) {
+        connection
+            .prepare_cached("ROLLBACK TO one")
+            .and_then(|mut undo| undo.execute([]))
+            .map_err(fault)?;
+    }
+    connection
+        .prepare_cached("RELEASE one")
+        .and_then(|mut release| release.execute([]))
+        .map_err(fault)?;
+    outcome.map_err(fault)
+}
+
+fn select(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<Row>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let width = statement.column_count();
+        let mut rows = bind(&mut statement, values)?.raw_query();
+        let mut read = Vec::new();
+        while let Some(row) = rows.next()? {
+            let columns = (0..width).map(|at| row.get_ref(at).map(Value::from));
+            read.push(Row(columns.collect::<rusqlite::Result<_>>()?));
+        }
+        Ok(read)
+    };
+    read().map_err(fault)
+}
+
+/// SQLite takes `$1` for a name, so each parameter is bound by its name: the text of a statement is
+/// then the same on every engine.
+fn bind<'a, 'c>(
+    statement: &'a mut rusqlite::CachedStatement<'c>,
+    values: &[Value],
+) -> rusqlite::Result<&'a mut rusqlite::CachedStatement<'c>> {
+    const NAMES: [&str; 32] = [
+        "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14",
+        "$15", "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27",
+        "$28", "$29", "$30", "$31", "$32",
+    ];
+    for (name, value) in NAMES.iter().zip(values) {
+        match statement.parameter_index(name)? {
+            Some(index) => statement.raw_bind_parameter(index, value)?,
+            None => return Err(rusqlite::Error::InvalidParameterName((*name).to_owned())),
+        }
+    }
+    Ok(statement)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Integer(integer) => ValueRef::Integer(*integer),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Value {
+        match value {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(integer) => Value::Integer(integer),
+            ValueRef::Text(text) => match std::str::from_utf8(text) {
+                Ok(text) => Value::Text(text.to_owned()),
+                Err(_) => Value::Bytes(text.to_vec()),
+            },
+            ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+            // No column of ours is a float; a reader that meets one says which column it was.
+            ValueRef::Real(_) => Value::Bytes(Vec::new()),
+        }
+    }
+}
+
+fn fault(error: rusqlite::Error) -> StoreError {
+    StoreError::Engine(error.to_string())
+}

@@ -1,0 +1,312 @@
+//! Grants. One row each, from the pressing of Allow to the end.
+//!
+//! 1. [`Store::allow`] inserts it, pending;
+//! 2. [`Store::redeem_code`] makes it active, generation 1;
+//! 3. [`Store::turn_generation`] turns it, at each refresh;
+//! 4. [`Store::revoke_grant`] ends it.
+//!
+//! A grant copies the counters of its client, customer and consent when it is born, and every write
+//! demands that they still stand. So a whole past ends by raising one counter, and no clock decides
+//! what came first.
+
+use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::{Active, Grant, GrantStatus};
+use grantor_protocol::pkce::CodeChallenge;
+use grantor_protocol::scope::Scope;
+
+use super::consent::{self, NewConsent};
+use super::engine::{Columns, Statement};
+use super::{Store, StoreError};
+
+const PENDING: i64 = 0;
+const ACTIVE: i64 = 1;
+const REVOKED: i64 = 2;
+
+/// What has to be true of a grant besides its own state, in every write that lets it live on.
+macro_rules! in_force {
+    () => {
+        "client_counter = (SELECT counter FROM clients WHERE environment = $1 \
+           AND id = grants.client_id AND NOT disabled) \
+         AND customer_counter = (SELECT counter FROM customers WHERE environment = $1 \
+           AND id = grants.customer_id) \
+         AND consent_counter = (SELECT counter FROM consents WHERE environment = $1 \
+           AND customer_id = grants.customer_id AND client_id = grants.client_id)"
+    };
+}
+
+/// A grant to be.
+pub struct NewGrant {
+    /// Its environment.
+    pub environment: Environment,
+    /// Its id.
+    pub id: [u8; 16],
+    /// The client.
+    pub client_id: String,
+    /// The customer.
+    pub customer_id: [u8; 16],
+    /// The customer's counter in the session that allows it: it must still stand.
+    pub customer_counter: i64,
+    /// The consent's counter as it was read, where nobody was asked: it must still stand.
+    pub consent_counter: Option<i64>,
+    /// What is allowed.
+    pub scope: Scope,
+    /// For which businesses.
+    pub businesses: Vec<i64>,
+    /// Where the code goes.
+    pub redirect_uri: String,
+    /// What the code's verifier has to answer.
+    pub code_challenge: Option<CodeChallenge>,
+    /// When its code expires, in Unix seconds.
+    pub code_expires_at: i64,
+    /// When it ends whatever happens, in Unix seconds.
+    pub ends_at: Option<i64>,
+}
+
+/// One turn of a grant: to generation 1 by its code, or to the next by a refresh.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Its environment.
+    pub environment: Environment,
+    /// Its id.
+    pub id: [u8; 16],
+    /// Drawn for this request: a retry of ours that finds its own succeeded, and is no replay.
+    pub attempt: [u8; 16],
+    /// When the new generation ends unless it is refreshed, in Unix seconds.
+    pub idle_expires_at: i64,
+    /// Where the request came from, to be reported beside a repeat.
+    pub from: &'a str,
+    /// Now, in Unix seconds.
+    pub now: i64,
+}
+
+impl Store {
+    /// Inserts a pending grant and, where the customer was asked, the consent. Answers whether the
+    /// client, the customer and the consent still stood as they were read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn allow(
+        &self,
+        grant: &NewGrant,
+        given: Option<&NewConsent>,
+        epoch: i64,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Vec::with_capacity(2);
+        transaction.extend(given.map(|consent| consent::give(grant, consent, epoch, now)));
+        // A consent that was read must not have been taken back since: its counter would differ.
+        transaction.push(Statement::new(
+            "INSERT INTO grants (environment, id, client_id, customer_id, client_counter, \
+             customer_counter, consent_counter, scope, businesses, redirect_uri, code_challenge, \
+             code_expires_at, ends_at, status, generation, repeated, repeats_running) \
+             SELECT $1, $2, c.id, u.id, c.counter, u.counter, k.counter, $6, $7, $8, $9, $10, $11, \
+             0, 0, $12, 0 \
+             FROM clients c, customers u, consents k \
+             WHERE c.environment = $1 AND c.id = $3 AND NOT c.disabled \
+             AND u.environment = $1 AND u.id = $4 AND u.counter = $5 \
+             AND k.environment = $1 AND k.customer_id = $4 AND k.client_id = $3 \
+             AND k.counter = COALESCE($13, k.counter) AND NOT k.revoked",
+            vec![
+                grant.environment.as_str().into(),
+                grant.id.into(),
+                grant.client_id.as_str().into(),
+                grant.customer_id.into(),
+                grant.customer_counter.into(),
+                grant.scope.to_string().into(),
+                consent::join(&grant.businesses).into(),
+                grant.redirect_uri.as_str().into(),
+                grant.code_challenge.map(|challenge| *challenge.as_bytes()).into(),
+                grant.code_expires_at.into(),
+                grant.ends_at.into(),
+                false.into(),
+                grant.consent_counter.into(),
+            ],
+        ));
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// Reads a grant, and whether it is in force.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn grant(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<Option<Grant>, StoreError> {
+        let sql = "SELECT g.client_id, g.customer_id, g.scope, g.businesses, g.redirect_uri, \
+                   g.code_challenge, g.code_expires_at, g.ends_at, g.status, g.generation, \
+                   g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, \
+                   g.revoked_at, \
+                   (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
+                    AND k.counter = g.consent_counter) \
+                   FROM grants g \
+                   JOIN clients c ON c.environment = g.environment AND c.id = g.client_id \
+                   JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
+                   JOIN consents k ON k.environment = g.environment \
+                     AND k.customer_id = g.customer_id AND k.client_id = g.client_id \
+                   WHERE g.environment = $1 AND g.id = $2";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        rows.into_iter()
+            .next()
+            .map(|row| {
+                let key = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                read_grant(id, row.columns("grants", key))
+            })
+            .transpose()
+    }
+
+    /// Pending and not expired becomes active, generation 1. Answers whether it did: of many that
+    /// try with one code, one succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            concat!(
+                "UPDATE grants SET status = 1, generation = 1, attempt = $3, redeemed_at = $4, \
+                 turned_at = $4, idle_expires_at = $5, turned_from = $6 \
+                 WHERE environment = $1 AND id = $2 AND status = 0 AND code_expires_at > $4 AND ",
+                in_force!()
+            ),
+            vec![
+                turn.environment.as_str().into(),
+                turn.id.into(),
+                turn.attempt.into(),
+                turn.now.into(),
+                turn.idle_expires_at.into(),
+                turn.from.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// `generation` becomes the next. Answers whether it did: of many that try with one refresh
+    /// token, one succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn turn_generation(
+        &self,
+        turn: &Turn<'_>,
+        generation: i64,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            concat!(
+                "UPDATE grants SET generation = generation + 1, attempt = $3, turned_at = $4, \
+                 idle_expires_at = $5, turned_from = $6, repeated = $8, \
+                 repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END \
+                 WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $7 \
+                 AND idle_expires_at > $4 AND (ends_at IS NULL OR ends_at > $4) AND ",
+                in_force!()
+            ),
+            vec![
+                turn.environment.as_str().into(),
+                turn.id.into(),
+                turn.attempt.into(),
+                turn.now.into(),
+                turn.idle_expires_at.into(),
+                turn.from.into(),
+                generation.into(),
+                false.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// Notes that the turn to `generation` was asked for again. Answers whether this was the first
+    /// time in this generation.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn note_repeat(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+        generation: i64,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE grants SET repeated = $4, repeats_running = repeats_running + 1 \
+             WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $3 AND NOT repeated",
+            vec![environment.as_str().into(), id.into(), generation.into(), true.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// From where the present generation was turned, for the report of a repeat.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn turned_from(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT turned_from FROM grants WHERE environment = $1 AND id = $2";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        match rows.into_iter().next() {
+            Some(row) => row.columns("grants", "(turned)").optional_text("turned_from"),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends a grant. Answers whether it was this call that did.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn revoke_grant(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE grants SET status = 2, revoked_at = $3 \
+             WHERE environment = $1 AND id = $2 AND status <> 2",
+            vec![environment.as_str().into(), id.into(), now.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+}
+
+fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
+    Ok(Grant {
+        id,
+        client_id: row.text("client_id")?,
+        customer_id: row.array("customer_id")?,
+        scope: consent::scope(&mut row, "scope")?,
+        businesses: consent::businesses(&mut row)?,
+        redirect_uri: row.text("redirect_uri")?,
+        code_challenge: row.optional_array("code_challenge")?.map(CodeChallenge::from_bytes),
+        code_expires_at: row.integer("code_expires_at")?,
+        ends_at: row.optional_integer("ends_at")?,
+        status: read_status(&mut row)?,
+        in_force: row.boolean("counters")?,
+    })
+}
+
+fn read_status(row: &mut Columns) -> Result<GrantStatus, StoreError> {
+    let status = row.integer("status")?;
+    let generation = row.integer("generation")?;
+    let redeemed_at = row.optional_integer("redeemed_at")?;
+    let turned_at = row.optional_integer("turned_at")?;
+    let idle_expires_at = row.optional_integer("idle_expires_at")?;
+    let repeated = row.boolean("repeated")?;
+    let repeats_running = row.integer("repeats_running")?;
+    let revoked_at = row.optional_integer("revoked_at")?;
+    match status {
+        PENDING => Ok(GrantStatus::Pending),
+        ACTIVE => Ok(GrantStatus::Active(Active {
+            generation,
+            redeemed_at: redeemed_at.ok_or_else(|| row.corrupt("redeemed_at"))?,
+            turned_at: turned_at.ok_or_else(|| row.corrupt("turned_at"))?,
+            idle_expires_at: idle_expires_at.ok_or_else(|| row.corrupt("idle_expires_at"))?,
+            repeated,
+            repeats_running,
+        })),
+        REVOKED => {
+            Ok(GrantStatus::Revoked { at: revoked_at.ok_or_else(|| row.corrupt("revoked_at"))? })
+        }
+        _ => Err(row.corrupt("status")),
+    }
+}

@@ -1,0 +1,34 @@
+//! Brings the schema up to date, one migration a transaction. A migration only adds: the version
+//! before must be able to run on the schema after.
+
+use super::StoreError;
+use super::engine::Engine;
+
+/// All, in order; the place in the list is the version.
+const MIGRATIONS: [(&str, &str); 1] =
+    [("0001_foundation", include_str!("migrations/0001_foundation.sql"))];
+
+pub(super) async fn migrate(engine: &Engine, now: i64) -> Result<(), StoreError> {
+    engine.migrate(
+        "CREATE TABLE IF NOT EXISTS schema_migrations \
+         (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);",
+    )?;
+    let found = engine
+        .read("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
+        .await?
+        .into_iter()
+        .next()
+        .map_or(Ok(0), |row| row.columns("schema_migrations", "newest").integer("version"))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for (version, (name, script)) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        let script = Engine::dialect(script);
+        engine.migrate(&format!(
+            "{script}\nINSERT INTO schema_migrations (version, name, applied_at) \
+             VALUES ({version}, '{name}', {now});"
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Partners, and the partner managers who decide about them.
+
+use super::engine::Statement;
+use super::{Store, StoreError};
+
+/// The organisation that integrates.
+#[derive(Clone, Debug)]
+pub struct Partner {
+    /// Its id.
+    pub id: [u8; 16],
+    /// Its name, as customers read it.
+    pub name: String,
+    /// Whom to write to.
+    pub contact: Option<String>,
+    /// Whether this company has verified who it is.
+    pub verified: bool,
+    /// In Unix seconds.
+    pub created_at: i64,
+}
+
+/// A partner manager to be.
+pub struct NewManager<'a> {
+    /// The id.
+    pub id: [u8; 16],
+    /// In lower case.
+    pub email: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// In PHC form.
+    pub password_hash: &'a str,
+    /// Whether it is the one of dev.
+    pub demo: bool,
+}
+
+impl Store {
+    /// Adds a partner.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_partner(&self, partner: &Partner) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "INSERT INTO partners (id, name, contact, verified, created_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            vec![
+                partner.id.into(),
+                partner.name.as_str().into(),
+                partner.contact.as_deref().into(),
+                partner.verified.into(),
+                partner.created_at.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// All partners, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn partners(&self) -> Result<Vec<Partner>, StoreError> {
+        let sql = "SELECT id, name, contact, verified, created_at FROM partners ORDER BY id";
+        let rows = self.engine.read(sql, vec![]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let mut row = row.columns("partners", "list");
+                Ok(Partner {
+                    id: row.array("id")?,
+                    name: row.text("name")?,
+                    contact: row.optional_text("contact")?,
+                    verified: row.boolean("verified")?,
+                    created_at: row.integer("created_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Adds a partner manager. Answers whether the address was free.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_manager(
+        &self,
+        manager: &NewManager<'_>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "INSERT INTO managers (id, email, name, password_hash, demo, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            vec![
+                manager.id.into(),
+                manager.email.into(),
+                manager.name.into(),
+                manager.password_hash.into(),
+                manager.demo.into(),
+                now.into(),
+            ],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+}

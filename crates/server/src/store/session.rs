@@ -1,0 +1,106 @@
+//! Browser sessions of customers. The store holds a digest of the id alone, so that whoever reads
+//! the database can sign in as nobody.
+
+use grantor_protocol::environment::Environment;
+
+use super::engine::Statement;
+use super::{Store, StoreError};
+
+/// A session to be.
+pub struct NewSession {
+    /// Its environment.
+    pub environment: Environment,
+    /// The SHA-256 of its id.
+    pub id_digest: [u8; 32],
+    /// Who signed in.
+    pub customer_id: [u8; 16],
+    /// The customer's counter when the password was checked: it must still stand.
+    pub customer_counter: i64,
+    /// The epoch.
+    pub epoch: i64,
+    /// In Unix seconds.
+    pub signed_in_at: i64,
+    /// In Unix seconds.
+    pub expires_at: i64,
+}
+
+/// A session that stands.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Who is signed in.
+    pub customer_id: [u8; 16],
+    /// The customer's address.
+    pub email: String,
+    /// The customer's counter, which a new grant copies.
+    pub customer_counter: i64,
+    /// In Unix seconds.
+    pub signed_in_at: i64,
+}
+
+impl Store {
+    /// Begins a session, if the customer's counter is still the one under which the password was
+    /// checked; ends the browser's former one. Answers whether it began.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn begin_session(
+        &self,
+        session: &NewSession,
+        former: Option<[u8; 32]>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = vec![Statement::new(
+            "INSERT INTO sessions (environment, id_digest, customer_id, customer_counter, epoch, \
+             signed_in_at, expires_at) \
+             SELECT $1, $2, id, counter, $5, $6, $7 FROM customers \
+             WHERE environment = $1 AND id = $3 AND counter = $4",
+            vec![
+                session.environment.as_str().into(),
+                session.id_digest.into(),
+                session.customer_id.into(),
+                session.customer_counter.into(),
+                session.epoch.into(),
+                session.signed_in_at.into(),
+                session.expires_at.into(),
+            ],
+        )];
+        if let Some(former) = former {
+            transaction.push(Statement::any(
+                "DELETE FROM sessions WHERE environment = $1 AND id_digest = $2",
+                vec![session.environment.as_str().into(), former.into()],
+            ));
+        }
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// The session of that id, if it stands: not expired, of this epoch, and its customer's counter
+    /// not raised since.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn session(
+        &self,
+        environment: Environment,
+        id_digest: [u8; 32],
+        epoch: i64,
+        now: i64,
+    ) -> Result<Option<Session>, StoreError> {
+        let sql = "SELECT s.customer_id, u.email, s.customer_counter, s.signed_in_at \
+                   FROM sessions s JOIN customers u ON u.environment = s.environment AND u.id = s.customer_id \
+                   WHERE s.environment = $1 AND s.id_digest = $2 AND s.epoch = $3 AND s.expires_at > $4 \
+                   AND u.counter = s.customer_counter";
+        let values = vec![environment.as_str().into(), id_digest.into(), epoch.into(), now.into()];
+        let rows = self.engine.read(sql, values).await?;
+        rows.into_iter()
+            .next()
+            .map(|row| {
+                let mut row = row.columns("sessions", "(secret)");
+                Ok(Session {
+                    customer_id: row.array("customer_id")?,
+                    email: row.text("email")?,
+                    customer_counter: row.integer("customer_counter")?,
+                    signed_in_at: row.integer("signed_in_at")?,
+                })
+            })
+            .transpose()
+    }
+}

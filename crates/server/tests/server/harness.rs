@@ -1,0 +1,431 @@
+//! A server of its own for each test: real HTTP on loopback, a real SQLite file, and a clock that
+//! the test moves.
+
+#![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use grantor::clock::Clock;
+use grantor::demo;
+use grantor::keys::Keys;
+use grantor::listener::{Listener, Socket, serve};
+use grantor::master_key::MasterKey;
+use grantor::password::Passwords;
+use grantor::random::Random;
+use grantor::site::{Dev, Settings, Site};
+use grantor::store::{NewClient, Store};
+use grantor::usage::Usage;
+use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::client_authentication::BasicCredentials;
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+use reqwest::{Response, StatusCode, redirect};
+use serde_json::Value;
+
+/// Where the manual clock begins.
+pub const START: i64 = 1_800_000_000;
+/// Where codes of the clients that tests make go.
+pub const REDIRECT_URI: &str = "https://mycompany.com/redirection/ikentoo";
+/// The demo client's own redirect URI.
+pub const DEMO_REDIRECT_URI: &str = "http://127.0.0.1:9/staging/callback";
+
+/// Two environments, running.
+pub struct Server {
+    pub staging: Arc<Site>,
+    pub production: Arc<Site>,
+    pub clock: Clock,
+    pub folder: tempfile::TempDir,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// A client that a test made.
+pub struct TestClient {
+    pub id: String,
+    pub secret: String,
+    pub redirect_uri: String,
+}
+
+/// A browser: it keeps cookies and follows nothing.
+pub struct Browser {
+    pub http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts, with demo data, as dev does.
+    pub async fn start() -> Server {
+        Server::start_with(Settings::default(), true).await
+    }
+
+    /// Starts with these settings; `dev` shows the demo API and the demo sign-in.
+    pub async fn start_with(settings: Settings, dev: bool) -> Server {
+        let clock = Clock::manual(START);
+        let random = Random::system();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
+        let keys =
+            Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
+        let passwords = Passwords::start(2, random.clone()).unwrap();
+        let mut sites = Vec::new();
+        let mut listeners = Vec::new();
+        for environment in Environment::ALL {
+            let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+            let site = Arc::new(Site {
+                environment,
+                base_url: format!("http://{}", socket.address()),
+                settings: settings.clone(),
+                store: store.clone(),
+                sealer: keys.sealer(environment),
+                other_sealer: keys.sealer(environment.other()),
+                passwords: passwords.clone(),
+                usage: Usage::default(),
+                clock: clock.clone(),
+                random: random.clone(),
+                dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
+            });
+            demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
+            let listener = Listener {
+                address: socket.address(),
+                tls: None,
+                trusted_proxies: vec![],
+                sites: vec![Arc::clone(&site)],
+            };
+            listeners.push(listener.on(socket).unwrap());
+            sites.push(site);
+        }
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        tokio::spawn(serve(listeners, async {
+            let _ = stopped.await;
+        }));
+        let production = sites.pop().unwrap();
+        let staging = sites.pop().unwrap();
+        Server { staging, production, clock, folder, stop: Some(stop) }
+    }
+
+    /// The site of an environment.
+    pub fn site(&self, environment: Environment) -> &Arc<Site> {
+        match environment {
+            Environment::Staging => &self.staging,
+            Environment::Production => &self.production,
+        }
+    }
+
+    /// Adds a confidential, approved client with an https redirect URI, changed by `change`.
+    pub async fn client_with(
+        &self,
+        environment: Environment,
+        change: impl FnOnce(&mut NewClient),
+    ) -> TestClient {
+        let site = self.site(environment);
+        let partner = site.store.partners().await.unwrap().remove(0);
+        let secret = site.random.secret();
+        let mut client = NewClient {
+            environment,
+            id: format!("devp-{environment}-test-{}", site.random.hex::<16>()),
+            partner_id: partner.id,
+            name: "Test App".to_owned(),
+            website: None,
+            redirect_uris: vec![RedirectUri::register(REDIRECT_URI).unwrap()],
+            scopes: Scope::parse("financial-api orders-api").unwrap(),
+            optional_scopes: Scope::default(),
+            secret: Some((ClientSecret::new(secret.clone()).digest(), demo::hint(&secret))),
+            approved: true,
+            demo: false,
+            settings: ClientSettings {
+                refresh_tokens: true,
+                parameters_in_query: true,
+                pkce_required: false,
+                refresh_window_seconds: None,
+            },
+        };
+        change(&mut client);
+        assert!(site.store.add_client(&client, site.clock.now()).await.unwrap());
+        TestClient {
+            redirect_uri: client.redirect_uris[0].as_str().to_owned(),
+            id: client.id,
+            secret,
+        }
+    }
+
+    /// Adds a client in staging as it comes.
+    pub async fn client(&self) -> TestClient {
+        self.client_with(Environment::Staging, |_| ()).await
+    }
+
+    /// The demo client of staging.
+    pub fn demo_client(&self) -> TestClient {
+        TestClient {
+            id: demo::client_id(Environment::Staging).to_owned(),
+            secret: demo::client_secret(Environment::Staging).to_owned(),
+            redirect_uri: DEMO_REDIRECT_URI.to_owned(),
+        }
+    }
+
+    /// A new browser.
+    pub fn browser(&self) -> Browser {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .cookie_store(true)
+            .build()
+            .unwrap();
+        Browser { http }
+    }
+
+    /// A URL of staging.
+    pub fn url(&self, path_and_query: &str) -> String {
+        format!("{}{path_and_query}", self.staging.base_url)
+    }
+
+    /// The first step of the guide for a client, with more parameters behind it.
+    pub fn authorize_url(&self, client: &TestClient, more: &str) -> String {
+        self.url(&format!(
+            "/oauth/authorize?client_id={}&response_type=code&redirect_uri={}{more}",
+            client.id,
+            encode(&client.redirect_uri)
+        ))
+    }
+
+    /// Walks through sign-in, businesses and consent with a new browser, and gives the code.
+    pub async fn code(&self, client: &TestClient, more: &str) -> String {
+        let target = self.browser().allow(&self.authorize_url(client, more)).await;
+        query(&target, "code").unwrap_or_else(|| panic!("no code in {target}"))
+    }
+
+    /// Posts a form to `/oauth/token` of staging, with Basic.
+    pub async fn token(&self, client: &TestClient, form: &[(&str, &str)]) -> Answer {
+        let request = reqwest::Client::new()
+            .post(self.url("/oauth/token"))
+            .header("Authorization", basic(&client.id, &client.secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form_body(form));
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// Exchanges a code as a standard client does.
+    pub async fn exchange(&self, client: &TestClient, code: &str) -> Answer {
+        self.token(
+            client,
+            &[
+                ("grant_type", "authorization_code"),
+                ("code", code),
+                ("redirect_uri", &client.redirect_uri),
+            ],
+        )
+        .await
+    }
+
+    /// Refreshes.
+    pub async fn refresh(&self, client: &TestClient, refresh_token: &str) -> Answer {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.token(client, &form).await
+    }
+
+    /// Calls the demo API of staging.
+    pub async fn api(&self, path: &str, access_token: &str) -> Answer {
+        let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
+        Answer::read(request.send().await.unwrap()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+impl Browser {
+    /// Opens an address.
+    pub async fn get(&self, url: &str) -> Page {
+        Page::read(self.http.get(url).send().await.unwrap()).await
+    }
+
+    /// Posts a form of a page to its action, with its form token and step.
+    pub async fn submit(&self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let mut form =
+            vec![("csrf_token", page.hidden("csrf_token")), ("step", page.hidden("step"))];
+        form.extend(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let pairs: Vec<(&str, &str)> =
+            form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let request = self
+            .http
+            .post(page.absolute(&page.form_action()))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form_body(&pairs));
+        Page::read(request.send().await.unwrap()).await
+    }
+
+    /// Signs in on a sign-in page, and follows to the next page.
+    pub async fn sign_in(&self, page: &Page) -> Page {
+        let fields = [("email", demo::CUSTOMER_EMAIL), ("password", demo::PASSWORD)];
+        let answer = self.submit(page, &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        self.get(&page.absolute(&answer.location())).await
+    }
+
+    /// Goes through all pages that come, ticks every business, allows, and gives the redirect.
+    pub async fn allow(&self, url: &str) -> String {
+        let mut page = self.get(url).await;
+        for _ in 0..6 {
+            if let Some(target) = page.leaves() {
+                return target;
+            }
+            if page.status == StatusCode::SEE_OTHER {
+                page = self.get(&page.absolute(&page.location())).await;
+                continue;
+            }
+            page = match page.step().as_deref() {
+                Some("sign_in") => self.sign_in(&page).await,
+                Some("businesses") => {
+                    let all = page.values("business");
+                    let fields: Vec<(&str, &str)> =
+                        all.iter().map(|id| ("business", id.as_str())).collect();
+                    self.submit(&page, &fields).await
+                }
+                Some("consent") => {
+                    let all = page.values("scope");
+                    let mut fields: Vec<(&str, &str)> =
+                        all.iter().map(|scope| ("scope", scope.as_str())).collect();
+                    fields.push(("decision", "allow"));
+                    self.submit(&page, &fields).await
+                }
+                other => panic!("unexpected page {other:?}: {} {}", page.status, page.text),
+            };
+        }
+        panic!("the flow does not end: {}", page.text)
+    }
+}
+
+/// An answer that a browser shows.
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    pub url: reqwest::Url,
+}
+
+impl Page {
+    async fn read(response: Response) -> Page {
+        Page {
+            status: response.status(),
+            headers: response.headers().clone(),
+            url: response.url().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The `Location`.
+    pub fn location(&self) -> String {
+        self.header("location").to_owned()
+    }
+
+    /// The `Location`, where it leaves the server.
+    pub fn leaves(&self) -> Option<String> {
+        let target = self.location();
+        let own = self.url.origin().ascii_serialization();
+        (!target.is_empty() && !target.starts_with('/') && !target.starts_with(&own))
+            .then_some(target)
+    }
+
+    /// A path of this page's own host as a whole URL.
+    pub fn absolute(&self, path: &str) -> String {
+        self.url.join(path).unwrap().to_string()
+    }
+
+    /// Which step the page's form carries out.
+    pub fn step(&self) -> Option<String> {
+        self.values("step").pop()
+    }
+
+    /// The value of a hidden field.
+    pub fn hidden(&self, name: &str) -> String {
+        self.values(name).pop().unwrap_or_else(|| panic!("no field {name} in {}", self.text))
+    }
+
+    /// The form's action.
+    pub fn form_action(&self) -> String {
+        let after = self.text.split("action=\"").nth(1).expect("a form");
+        unescape(after.split('"').next().unwrap())
+    }
+
+    /// The values of all fields of that name.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        self.text
+            .split('<')
+            .filter(|tag| tag.starts_with("input") && tag.contains(&format!("name=\"{name}\"")))
+            .filter_map(|tag| tag.split("value=\"").nth(1))
+            .map(|after| unescape(after.split('"').next().unwrap()))
+            .collect()
+    }
+}
+
+/// An answer of JSON.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub async fn read(response: Response) -> Answer {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, headers, body }
+    }
+
+    /// A member as text.
+    pub fn text(&self, member: &str) -> &str {
+        self.body[member].as_str().unwrap_or_default()
+    }
+
+    /// Asserts an error with its code, and a description that holds `words`.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, code: &str, words: &str) {
+        assert_eq!((self.status, self.text("error")), (status, code), "{self:?}");
+        assert!(self.text("error_description").contains(words), "{self:?}");
+        assert_eq!(self.headers["cache-control"], "no-store");
+    }
+}
+
+/// The value of a parameter in the query of a URL.
+pub fn query(url: &str, name: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).unwrap();
+    url.query_pairs().find(|(held, _)| held == name).map(|(_, value)| value.into_owned())
+}
+
+/// The value of a Basic header.
+pub fn basic(id: &str, secret: &str) -> String {
+    BasicCredentials::header(id, &ClientSecret::new(secret.to_owned()))
+}
+
+/// A form body.
+pub fn form_body(form: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    pairs.join("&")
+}
+
+/// Percent-encodes everything but letters and digits.
+pub fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&#38;", "&")
+        .replace("&amp;", "&")
+        .replace("&#34;", "\"")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+}

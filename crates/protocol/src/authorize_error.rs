@@ -5,10 +5,10 @@
 //! [`ProvedRedirectUri`] to exist. Each `wire` and `words` function is total and has no wildcard:
 //! a new cause does not compile until somebody has put it into words.
 
-use crate::parameters::{MAX_PARAMETERS, MAX_VALUE_BYTES, ParameterFault};
+use crate::parameters::{MAX_NAME_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES, ParameterFault};
 use crate::pkce::PkceFault;
 use crate::redirect_uri::{Difference, ProvedRedirectUri};
-use crate::scope::ScopeFault;
+use crate::scope::{MAX_SCOPES, ScopeFault};
 
 /// A refused authorization request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,20 +236,22 @@ impl AuthorizeFault {
             AuthorizeFault::PromptUnknown => wire(
                 "invalid_request",
                 "prompt",
-                "prompt takes none, login, consent and select_account.",
+                "prompt takes none, login, consent or select_account.",
             ),
-            AuthorizeFault::PromptNoneWithOthers => {
-                wire("invalid_request", "prompt", "prompt=none stands alone.")
-            }
+            AuthorizeFault::PromptNoneWithOthers => wire(
+                "invalid_request",
+                "prompt",
+                "prompt=none cannot be combined with another prompt.",
+            ),
             AuthorizeFault::LoginRequired => wire(
                 "login_required",
                 "prompt",
-                "The customer is not signed in, and prompt=none forbids to ask.",
+                "The customer is not signed in, and prompt=none forbids asking for that.",
             ),
             AuthorizeFault::ConsentRequired => wire(
                 "consent_required",
                 "prompt",
-                "The customer has to be asked for consent, and prompt=none forbids to ask.",
+                "The customer has to be asked for consent, and prompt=none forbids asking.",
             ),
             AuthorizeFault::AccessDenied => wire(
                 "access_denied",
@@ -264,7 +266,7 @@ impl AuthorizeFault {
 pub fn parameter_words(fault: &ParameterFault) -> String {
     match fault {
         ParameterFault::Repeated { name } => {
-            format!("The parameter {} stands more than once.", quoted(name))
+            format!("The parameter {} was sent more than once.", quoted(name))
         }
         ParameterFault::ArrayLike { name } => format!(
             "The parameter {} is written as an array. Write its name without brackets, once.",
@@ -274,18 +276,20 @@ pub fn parameter_words(fault: &ParameterFault) -> String {
             "The parameter {} has {bytes} bytes; the limit is {MAX_VALUE_BYTES}.",
             quoted(name)
         ),
-        ParameterFault::NameTooLong => "The name of a parameter is too long.".into(),
+        ParameterFault::NameTooLong => {
+            format!("The name of a parameter is longer than {MAX_NAME_BYTES} bytes.")
+        }
         ParameterFault::TooMany => {
             format!("There are more than {MAX_PARAMETERS} parameters.")
         }
         ParameterFault::BadEncoding { name: Some(name) } => format!(
-            "The parameter {} is not valid UTF-8, or has a % that is not followed by two \
-             hexadecimal digits.",
+            "The parameter {} is not valid UTF-8, holds a NUL, or has a % that is not followed by \
+             two hexadecimal digits.",
             quoted(name)
         ),
         ParameterFault::BadEncoding { name: None } => {
-            "The name of a parameter is not valid UTF-8, or has a % that is not followed by two \
-             hexadecimal digits."
+            "The name of a parameter is not valid UTF-8, holds a NUL, or has a % that is not \
+             followed by two hexadecimal digits."
                 .into()
         }
     }
@@ -300,7 +304,7 @@ pub fn scope_words(fault: &ScopeFault) -> String {
         ScopeFault::BadCharacter => {
             "A scope holds a character that no scope may have (RFC 6749 3.3).".into()
         }
-        ScopeFault::TooMany => "There are too many scopes.".into(),
+        ScopeFault::TooMany => format!("There are more than {MAX_SCOPES} scopes."),
         ScopeFault::NotAllowed { scope, meant: Some(meant) } => format!(
             "This client may not ask for the scope {}. Did you mean {}?",
             quoted(scope),
@@ -316,7 +320,7 @@ pub fn scope_words(fault: &ScopeFault) -> String {
 pub fn pkce_words(fault: PkceFault) -> &'static str {
     match fault {
         PkceFault::MethodNotS256 => {
-            "Only code_challenge_method=S256 is supported, and it has to be named."
+            "Send code_challenge_method=S256: without it the method is plain, which is not supported."
         }
         PkceFault::ChallengeMissing => "There is a code_challenge_method without a code_challenge.",
         PkceFault::ChallengeMalformed => {

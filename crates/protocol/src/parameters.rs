@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_the_sixty_fifth_parameter_may_hide_any_that_is_absent_and_no_other() {
+    fn s16_a_parameter_beyond_the_limit_may_hide_any_that_is_absent_and_no_other() {
         let form = format!("scope=a&{}", "b&".repeat(MAX_PARAMETERS));
         let parameters = Parameters::parse(form.as_bytes());
         assert_eq!(parameters.fault_of("state"), Some(&ParameterFault::TooMany));

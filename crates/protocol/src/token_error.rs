@@ -35,7 +35,7 @@ pub enum TokenError {
     },
     /// A refresh asks for more than was granted.
     Scope(ScopeFault),
-    /// The server is too busy, or its store cannot be reached. Nothing was spent.
+    /// The server is too busy, or its store cannot be reached or did not say whether it wrote.
     Unavailable,
 }
 
@@ -120,8 +120,8 @@ impl TokenError {
                 status: 503,
                 code: "temporarily_unavailable",
                 anchor: "unavailable",
-                description: "The server is too busy just now. Nothing was spent; send the same \
-                              request again in a few seconds."
+                description: "The server cannot answer just now. Send the same request again in a \
+                              few seconds."
                     .into(),
             },
         }
@@ -178,20 +178,12 @@ impl RequestFault {
                  and no client_secret in the body."
                     .into(),
             ),
-            RequestFault::SecretInUrl { name } => wire(
-                400,
-                "secret-in-url",
-                format!(
-                    "{name} stands in the URL, where every log on the way keeps it. Send it in the \
-                     body of the POST{}, and treat this value as no longer secret.",
-                    if *name == "client_secret" { " or, better, in the Authorization header" } else { "" }
-                ),
-            ),
+            RequestFault::SecretInUrl { name } => wire(400, "secret-in-url", in_url_words(name)),
             RequestFault::QueryNotAllowed => wire(
                 400,
                 "query-not-allowed",
-                "Parameters are not taken from the query here. Send them in the body, with \
-                 Content-Type: application/x-www-form-urlencoded."
+                "Parameters are not taken from the query here. Send them in the body of the POST, \
+                 with Content-Type: application/x-www-form-urlencoded."
                     .into(),
             ),
             RequestFault::GrantTypeUnsupported => TokenWire {
@@ -205,18 +197,28 @@ impl RequestFault {
     }
 }
 
+fn in_url_words(name: &str) -> String {
+    // A secret in the body is refused too.
+    let place = if name == "client_secret" { "Authorization header" } else { "body of the POST" };
+    format!(
+        "{name} stands in the URL, where every log on the way keeps it. Send it in the {place}, \
+         and treat this value as no longer secret."
+    )
+}
+
+/// The header as a client has to send it (RFC 7617 2, RFC 6749 2.3.1).
+const BASIC_FORM: &str = "Authorization: Basic <Base64 of client_id:client_secret>";
+
 /// RFC 6749 5.2: the client did not prove itself.
 fn client_wire(fault: ClientFault) -> TokenWire {
     let description = match fault {
-        ClientFault::Basic(fault) => format!(
-            "{} The right form is Authorization: Basic, a blank, and the Base64 of \
-             client_id:client_secret.",
-            basic_words(fault)
+        ClientFault::Basic(fault) => {
+            format!("{} The right form is {BASIC_FORM}.", basic_words(fault))
+        }
+        ClientFault::Missing => format!(
+            "The client did not say who it is. Send the header {BASIC_FORM}; a client without a \
+             secret sends client_id in the body."
         ),
-        ClientFault::Missing => "The client did not say who it is. Send Authorization: Basic, a \
-                                 blank, and the Base64 of client_id:client_secret; a client \
-                                 without a secret sends client_id in the body."
-            .into(),
         ClientFault::Unknown { here } => format!(
             "No client with this id is known here, and this is {here}. Clients of {} are not valid \
              here.",
@@ -232,17 +234,17 @@ fn client_wire(fault: ClientFault) -> TokenWire {
         ClientFault::StrayAroundSecret => "The client secret is right but for blanks, quotes or a \
                                            line end around it. Encode it without them."
             .into(),
-        ClientFault::SecretMissing => "This client has a secret and has to prove it: send \
-                                       Authorization: Basic, a blank, and the Base64 of \
-                                       client_id:client_secret."
-            .into(),
+        ClientFault::SecretMissing => {
+            format!("This client has a secret and has to prove it: send the header {BASIC_FORM}.")
+        }
         ClientFault::SecretUnexpected => "This client has no secret. Send client_id in the body, \
                                           and no Authorization header."
             .into(),
-        ClientFault::SecretInBody => "The client secret stands in the body. Send it in the header \
-                                      instead: Authorization: Basic, a blank, and the Base64 of \
-                                      client_id:client_secret."
-            .into(),
+        ClientFault::SecretInBody => {
+            format!(
+                "The client secret stands in the body. Send it in the header instead: {BASIC_FORM}."
+            )
+        }
         ClientFault::Disabled => {
             "This client has been switched off. Write to your partner manager.".into()
         }
@@ -283,7 +285,8 @@ pub fn basic_words(fault: BasicFault) -> &'static str {
         BasicFault::NoColon => "What was encoded has no colon between the id and the secret.",
         BasicFault::EmptyPart => "What was encoded has nothing before or behind the colon.",
         BasicFault::BadEscape => {
-            "A % in the id or the secret is not followed by two hexadecimal digits."
+            "The id or the secret is not form-encoded: a % is not followed by two hexadecimal \
+             digits, or what it writes is no text."
         }
     }
 }
@@ -302,7 +305,10 @@ fn code_wire(fault: CodeFault) -> TokenWire {
         CodeFault::OtherEnvironment { here, issued_in } => {
             other_environment("code", "code", here, issued_in)
         }
-        CodeFault::OtherKind => grant_wire("code", "This is a token and no code."),
+        CodeFault::OtherKind => grant_wire(
+            "code",
+            "This is a token and no code. Send the value of code from the redirect.",
+        ),
         CodeFault::Unknown => {
             grant_wire("code", "This code is no longer known. Ask for a new one.")
         }
@@ -331,7 +337,10 @@ fn code_wire(fault: CodeFault) -> TokenWire {
         ),
         CodeFault::Used { seconds_ago } => grant_wire(
             "code-used",
-            &format!("The code was used {} ago. A code works once.", seconds(seconds_ago)),
+            &format!(
+                "The code was used {} ago. A code works once. Ask for a new one.",
+                seconds(seconds_ago)
+            ),
         ),
         CodeFault::Ended => grant_wire(
             "connection-ended",
@@ -362,8 +371,8 @@ fn refresh_wire(fault: RefreshFault) -> TokenWire {
         RefreshFault::Expired { seconds_ago } => grant_wire(
             "refresh-token-expired",
             &format!(
-                "The refresh token expired {} ago, because it was not used for too long. The \
-                 customer has to connect again.",
+                "The refresh token expired {} ago, because it was not used for too long or the \
+                 connection reached its end. The customer has to connect again.",
                 seconds(seconds_ago)
             ),
         ),
@@ -381,7 +390,8 @@ fn refresh_wire(fault: RefreshFault) -> TokenWire {
         ),
         RefreshFault::ClockWentBack => grant_wire(
             "refresh-token",
-            "The refresh token was used a moment ago. Use the newest one.",
+            "The refresh token was used a moment ago. Use the newest one. Nothing was ended: if the \
+             answer that held it was lost, try again in a few seconds.",
         ),
         RefreshFault::AheadOfRow => grant_wire(
             "connection-ended",

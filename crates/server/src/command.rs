@@ -33,7 +33,8 @@ pub use failure::Failure;
     version,
     about = "The OAuth 2.0 server that a company runs to open its API to partners",
     after_help = "Data goes to standard output, words to standard error.\n\
-                  Exit codes: 0 done, 1 something that you can mend, 2 something unexplained."
+                  Exit codes: 0 done, 1 something that you can mend, 2 something unexplained.\n\
+                  GRANTOR_LOG chooses what the servers log: error, warn, info or debug."
 )]
 struct Program {
     #[command(subcommand)]
@@ -72,7 +73,9 @@ pub fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::unexplained("no thread can be started").because(&error).report(),
+        Err(error) => {
+            return Failure::unexplained("no thread can be started").because(&error).report();
+        }
     };
     let outcome = runtime.block_on(program.command.run());
     // What still runs, such as a prompt's thread, does not keep the process.
@@ -93,7 +96,7 @@ impl Command {
             Command::Customer(arguments) => customer::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
-            Command::Postman(arguments) => postman::run(arguments),
+            Command::Postman(arguments) => postman::run(arguments).await,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::store::{Business, Location, NewClient, NewCustomer, NewManager, Partn
 
 /// The password of the demo's customer and partner manager.
 pub const PASSWORD: &str = "demo-password-for-dev-only";
+/// What the demo client may ask for.
+pub const SCOPES: &str = "financial-api orders-api";
 /// The address of the demo's customer.
 pub const CUSTOMER_EMAIL: &str = "customer@demo.example";
 /// The address of the demo's partner manager.
@@ -111,7 +113,7 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
         name: "Table Planner".to_owned(),
         website: Some("https://demo.example".to_owned()),
         redirect_uris,
-        scopes: scope("financial-api orders-api"),
+        scopes: scope(SCOPES),
         optional_scopes: scope("orders-api"),
         secret: Some((ClientSecret::new(secret.to_owned()).digest(), hint(secret))),
         approved: true,

@@ -38,6 +38,16 @@ pub enum KeysError {
         /// the epoch beside the key
         key: i64,
     },
+    /// An environment has no key to seal with.
+    #[error(
+        "the database of the master key {key_id} holds no sealing key of {environment}; put the database back from a copy"
+    )]
+    NoSealingKey {
+        /// the id of the master key
+        key_id: String,
+        /// which environment
+        environment: Environment,
+    },
     /// Something does not decrypt.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -74,6 +84,10 @@ impl Keys {
         check(&found, master_key)?;
         let sealer = async |environment| {
             let stored = store.sealing_keys(environment).await?;
+            if stored.is_empty() {
+                let key_id = master_key.id().to_owned();
+                return Err(KeysError::NoSealingKey { key_id, environment });
+            }
             let keys = stored
                 .iter()
                 .map(|key| {

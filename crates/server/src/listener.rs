@@ -27,8 +27,12 @@ use front::Front;
 
 pub use front::ClientAddress;
 
-/// How long a caller has for the head of a request, and for the TLS handshake before it.
+/// How long a caller has for the head of a request, and for the TLS handshake before it. hyper
+/// counts it from the end of the request before, so an idle connection ends then too.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a listed proxy may keep a connection idle: longer than proxies do by themselves (60 s
+/// is usual). Where the server closes first, the request that crosses the closing is a 502.
+const PROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// No request's head is larger, in bytes.
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
 /// No HTTP/2 connection has more requests under way.
@@ -118,6 +122,16 @@ impl Socket {
     /// The address, with the port that it got.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// As the runtime takes it, for a page that is no site.
+    ///
+    /// # Errors
+    /// [`ListenError::Bind`] where the system refuses.
+    pub fn into_tokio(self) -> Result<tokio::net::TcpListener, ListenError> {
+        let fault = |source| ListenError::Bind { address: self.address, source };
+        self.socket.set_nonblocking(true).map_err(fault)?;
+        tokio::net::TcpListener::from_std(self.socket).map_err(fault)
     }
 }
 
@@ -213,6 +227,8 @@ fn stopped(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result
 }
 
 async fn serve_one(bound: Bound, handle: Handle<SocketAddr>) -> std::io::Result<()> {
+    let header_timeout =
+        if bound.trusted_proxies.is_empty() { HEADER_TIMEOUT } else { PROXY_IDLE_TIMEOUT };
     let front = Front {
         plain: bound.certificate.is_none(),
         loopback: bound.socket.address.ip().is_loopback(),
@@ -228,7 +244,7 @@ async fn serve_one(bound: Bound, handle: Handle<SocketAddr>) -> std::io::Result<
             tracing::debug!(peer = peer.map(tracing::field::display), %error, "accept");
         });
     let builder = server.http_builder();
-    builder.http1().header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES as usize);
+    builder.http1().header_read_timeout(header_timeout).max_buf_size(MAX_HEADER_BYTES as usize);
     builder
         .http2()
         .max_header_list_size(MAX_HEADER_BYTES)

@@ -4,8 +4,6 @@
 //! `EnvFilter`: `warn`, or `info,grantor::store=debug`. Other libraries never write more than
 //! `info`, whatever it says: below that some of them write headers, and headers hold secrets.
 
-use std::io::IsTerminal as _;
-
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -41,16 +39,13 @@ pub enum LogError {
 /// # Errors
 /// [`LogError`]
 pub fn start(format: Format) -> Result<(), LogError> {
-    let filter = match std::env::var(FILTER_VARIABLE) {
-        Ok(text) => EnvFilter::builder()
-            .with_default_directive(LevelFilter::INFO.into())
-            .parse(&text)
-            .map_err(|error| LogError::Filter(error.to_string()))?,
-        Err(_) => EnvFilter::new("info"),
-    };
-    let filter = filter.and(filter_fn(|line| {
-        is_ours(line.target()) || *line.level() <= LevelFilter::INFO
-    }));
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var(FILTER_VARIABLE)
+        .from_env()
+        .map_err(|error| LogError::Filter(error.to_string()))?;
+    let filter =
+        filter.and(filter_fn(|line| is_ours(line.target()) || *line.level() <= LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         Format::Text => lines.with_ansi(is_coloured()).boxed(),
@@ -68,5 +63,5 @@ fn is_ours(target: &str) -> bool {
 }
 
 fn is_coloured() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }

@@ -132,13 +132,21 @@ impl MasterKey {
             self.epoch,
             Zeroizing::new(STANDARD.encode(*self.secret)).as_str()
         ));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+        // Written beside and linked: a crash leaves a whole key file or none, never a part of one.
+        let beside = path.with_extension("new");
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&beside)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::hard_link(&beside, path)?;
+            fs::remove_file(&beside)
+        };
+        write().map_err(io)
     }
 
     /// Its id, which is no secret.

@@ -23,8 +23,9 @@ const VERSION: u8 = 1;
 const MAC_BYTES: usize = 32;
 /// version, key id, epoch
 const HEADER_BYTES: usize = 1 + 4 + 8;
-/// No seal is longer, in bytes of text: what is longer is not even decoded.
-const MAX_TEXT_BYTES: usize = 3000;
+/// No seal is longer, in bytes of text: what is longer is not even decoded. It has room for an
+/// access token with the longest scope that a request can name.
+const MAX_TEXT_BYTES: usize = 8 * 1024;
 
 /// What a seal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,6 +353,15 @@ mod tests {
             assert_eq!(here.open_access(&changed), Err(NotThisSeal::Foreign), "{at}");
             assert_eq!(here.open_access(&text[..at]), Err(NotThisSeal::Foreign), "{at}");
         }
+    }
+
+    #[test]
+    fn a_token_with_the_longest_scope_that_can_be_asked_for_still_opens() {
+        let longest = grantor_protocol::parameters::MAX_VALUE_BYTES;
+        let scope = Scope::parse(&"x".repeat(longest)).unwrap();
+        let seal = AccessSeal { scope, ..access() };
+        let here = sealer(Environment::Staging, 1, &[1]);
+        assert_eq!(here.open_access(&here.access(&seal)), Ok(seal));
     }
 
     #[test]

@@ -1,15 +1,232 @@
-//! `grantor dev` (being written).
+//! `grantor dev`: both environments on loopback with demo data, in one command.
+//!
+//! 1. open the data folder, or lay it;
+//! 2. take the ports, so that the base URLs are known;
+//! 3. lay the demo data where it is missing, and tell the demo clients the port of their page;
+//! 4. print what a newcomer needs next, and serve.
+//!
+//! Tokens are bound to the environment's name and not to its URL, so a restart on other ports keeps
+//! them. Nothing but loopback is listened to: the demo's secrets are known to everybody.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use grantor_protocol::environment::Environment;
+use serde_json::json;
 
 use super::Failure;
+use crate::clock::Clock;
+use crate::http::callback;
+use crate::keys::Keys;
+use crate::listener::{Listener, Socket, asked_to_stop, serve};
+use crate::master_key::MasterKey;
+use crate::password::Passwords;
+use crate::random::Random;
+use crate::site::{Dev, Settings, Site};
+use crate::store::Store;
+use crate::usage::Usage;
+use crate::{demo, log};
+
+/// What a data folder holds, and all that `--reset` removes.
+const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "master.key"];
 
 /// The arguments of `grantor dev`.
 #[derive(clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// The port of staging; production and the demo client's page take the next two. 0 takes free
+    /// ones.
+    #[arg(long, value_name = "N", default_value_t = 8300)]
+    port: u16,
+    /// The loopback address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// Where the data is kept.
+    #[arg(long, value_name = "DIR", default_value = "grantor-data")]
+    data: PathBuf,
+    /// Start over: remove the data that is there.
+    #[arg(long)]
+    reset: bool,
+    /// Print one line of JSON on standard output once it is ready.
+    #[arg(long)]
+    json: bool,
+}
 
-/// Runs it.
+/// Runs until it is told to stop.
 ///
 /// # Errors
-/// [`Failure`]
-pub async fn run(_arguments: Arguments) -> Result<(), Failure> {
-    Err(Failure::unexplained("grantor dev is being written"))
+/// [`Failure`]: an address that is not loopback, a port that is taken, a data folder that cannot be
+/// used.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    log::start(log::Format::Text)?;
+    if !arguments.address.is_loopback() {
+        return Err(Failure::mendable(format!(
+            "{} is not a loopback address, and the demo's secrets are known to everybody",
+            arguments.address
+        ))
+        .hint(
+            "for other addresses make a data folder with `grantor init` and use `grantor serve`",
+        ));
+    }
+    let store = Opened::open(&arguments.data, arguments.reset).await?;
+    let stop = asked_to_stop()?;
+    let page = Socket::bind(arguments.socket(2)?)?;
+    let mut sites = Vec::new();
+    let mut listeners = Vec::new();
+    for (offset, environment) in (0..).zip(Environment::ALL) {
+        let socket = Socket::bind(arguments.socket(offset)?)?;
+        let redirect_uri = callback::redirect_uri(environment, page.address().port());
+        let site = Arc::new(store.site(environment, socket.address(), redirect_uri.clone()));
+        demo::lay(&site, &redirect_uri).await?;
+        let listener = Listener {
+            address: socket.address(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            sites: vec![Arc::clone(&site)],
+        };
+        listeners.push(listener.on(socket)?);
+        sites.push(site);
+    }
+    let page = page.into_tokio()?;
+    let pages = axum::serve(page, callback::router(sites.clone()));
+    announce(&sites, &arguments)?;
+    tokio::select! {
+        served = serve(listeners, stop) => Ok(served?),
+        ended = pages.into_future() => Ok(ended?),
+    }
+}
+
+impl Arguments {
+    fn socket(&self, offset: u16) -> Result<SocketAddr, Failure> {
+        let port = match self.port {
+            0 => 0,
+            first => first.checked_add(offset).ok_or_else(|| {
+                Failure::mendable(format!("there are not three ports from {first} on"))
+                    .hint("choose a port up to 65533, or 0 for free ones")
+            })?,
+        };
+        Ok(SocketAddr::new(self.address, port))
+    }
+}
+
+/// A data folder that is open.
+struct Opened {
+    store: Store,
+    keys: Keys,
+    passwords: Passwords,
+    clock: Clock,
+    random: Random,
+}
+
+impl Opened {
+    async fn open(folder: &Path, reset: bool) -> Result<Opened, Failure> {
+        let (clock, random) = (Clock::system(), Random::system());
+        let refused = |error: &std::io::Error| {
+            Failure::mendable(format!("the data folder {} cannot be used", folder.display()))
+                .because(error)
+                .hint("choose another with --data DIR")
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| refused(&error))?;
+        if reset {
+            for file in FILES {
+                match fs::remove_file(folder.join(file)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(refused(&error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let (database, key) = (folder.join("grantor.db"), folder.join("master.key"));
+        // The key comes first: a database without its key could never be opened again.
+        if !key.exists() && !database.exists() {
+            MasterKey::generate(&random).write(&key)?;
+        }
+        let master_key = MasterKey::read(&key).map_err(start_over)?;
+        let store = Store::open(&database, &clock).await?;
+        let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
+        let passwords = Passwords::start(2, random.clone())?;
+        Ok(Opened { store, keys, passwords, clock, random })
+    }
+
+    fn site(&self, environment: Environment, address: SocketAddr, redirect_uri: String) -> Site {
+        Site {
+            environment,
+            base_url: format!("http://{address}"),
+            settings: Settings::default(),
+            store: self.store.clone(),
+            sealer: self.keys.sealer(environment),
+            other_sealer: self.keys.sealer(environment.other()),
+            passwords: self.passwords.clone(),
+            usage: Usage::default(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            dev: Some(Dev { redirect_uri }),
+        }
+    }
+}
+
+fn start_over(error: impl Into<Failure>) -> Failure {
+    error.into().hint("the demo data can be made anew: grantor dev --reset")
+}
+
+/// Data goes to standard output and words to standard error; without `--json` the words are what
+/// was asked for.
+fn announce(sites: &[Arc<Site>], arguments: &Arguments) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        let environments: Vec<_> = sites.iter().map(|site| environment_json(site)).collect();
+        let ready = json!({ "environments": environments, "portal_url": null });
+        writeln!(out, "{ready}")?;
+        return Ok(out.flush()?);
+    }
+    writeln!(
+        out,
+        "Grantor is ready. Both environments are for development on this machine alone."
+    )?;
+    for site in sites {
+        write_environment(&mut out, site)?;
+    }
+    writeln!(
+        out,
+        "\nThe data is in {}. Ctrl-C stops; --reset starts over.",
+        arguments.data.display()
+    )?;
+    Ok(out.flush()?)
+}
+
+fn environment_json(site: &Site) -> serde_json::Value {
+    json!({
+        "name": site.environment.as_str(),
+        "base_url": site.base_url,
+        "client_id": demo::client_id(site.environment),
+        "client_secret": demo::client_secret(site.environment),
+        "redirect_uri": site.dev.as_ref().map(|dev| &dev.redirect_uri),
+        "scopes": demo::SCOPES.split(' ').collect::<Vec<_>>(),
+        "customer": { "email": demo::CUSTOMER_EMAIL, "password": demo::PASSWORD },
+    })
+}
+
+fn write_environment(out: &mut impl std::io::Write, site: &Site) -> std::io::Result<()> {
+    let redirect_uri = site.dev.as_ref().map(|dev| dev.redirect_uri.as_str());
+    writeln!(out, "\n{}  {}", site.environment, site.base_url)?;
+    writeln!(out, "  client id      {}", demo::client_id(site.environment))?;
+    writeln!(out, "  client secret  {}", demo::client_secret(site.environment))?;
+    writeln!(out, "  redirect URI   {}", redirect_uri.unwrap_or_default())?;
+    writeln!(out, "  customer       {}  {}", demo::CUSTOMER_EMAIL, demo::PASSWORD)?;
+    writeln!(out, "\n  1. Open this, sign in and allow:\n")?;
+    writeln!(out, "  {}\n", demo::authorize_url(site).unwrap_or_default())?;
+    writeln!(out, "  2. The page that follows shows the code and this command, filled in:\n")?;
+    let command = demo::token_command(site, "CODE").unwrap_or_default();
+    for line in command.lines() {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
 }

@@ -94,7 +94,10 @@ impl std::fmt::Display for Failure {
             }
         }
         if !self.mendable {
-            writeln!(f, "hint: this is not explained by what you typed; GRANTOR_LOG=debug may say more")?;
+            writeln!(
+                f,
+                "hint: what you typed does not explain this; if it stays, report it with the lines above"
+            )?;
         }
         Ok(())
     }
@@ -105,9 +108,8 @@ impl From<StoreError> for Failure {
         let words = error.to_string();
         match error {
             StoreError::Busy => Failure::mendable(words).hint("try again in a moment"),
-            StoreError::Newer { .. } => {
-                Failure::mendable(words).hint("run the newer version of grantor, or put back a copy")
-            }
+            StoreError::Newer { .. } => Failure::mendable(words)
+                .hint("run the newer version of grantor, or put back a copy"),
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
         }
     }
@@ -136,9 +138,9 @@ impl From<KeysError> for Failure {
         match error {
             KeysError::MasterKey(error) => error.into(),
             KeysError::Store(error) => error.into(),
-            error @ (KeysError::OtherMasterKey { .. } | KeysError::OlderEpoch { .. }) => {
-                Failure::mendable(error.to_string())
-            }
+            error @ (KeysError::OtherMasterKey { .. }
+            | KeysError::OlderEpoch { .. }
+            | KeysError::NoSealingKey { .. }) => Failure::mendable(error.to_string()),
         }
     }
 }

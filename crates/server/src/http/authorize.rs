@@ -24,9 +24,10 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::authorization_step::{Progress, Step, next};
+use axum::http::{Method, Response, StatusCode, Uri};
+use grantor_protocol::authorization_step::{Step, next};
 use grantor_protocol::parameters::Parameters;
 
 use self::flow::Flow;
@@ -36,6 +37,7 @@ use crate::site::Site;
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const X_PURPOSE: HeaderName = HeaderName::from_static("x-purpose");
 const X_MOZ: HeaderName = HeaderName::from_static("x-moz");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -43,6 +45,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -56,7 +59,7 @@ pub(super) async fn get(
     }
     let query = uri.query().unwrap_or_default();
     let answered = match Flow::load(&site, &request_id, query, &headers).await {
-        Ok(flow) => show_next(&flow).await,
+        Ok(flow) => show_next(&flow, &method).await,
         Err(fault) => Err(fault),
     };
     answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
@@ -68,8 +71,14 @@ pub(super) async fn post(
     Extension(request_id): Extension<RequestId>,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response<Body> {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            return fault::Fault::Body(rejection.status()).answer(&site, &request_id);
+        }
+    };
     let query = uri.query().unwrap_or_default();
     let answered = match Flow::load(&site, &request_id, query, &headers).await {
         Ok(flow) => carry_out(&flow, &headers, &body).await,
@@ -86,8 +95,12 @@ pub(super) async fn method(State(site): State<Arc<Site>>) -> Response<Body> {
     response
 }
 
-async fn show_next(flow: &Flow<'_>) -> Result<Response<Body>, fault::Fault> {
+async fn show_next(flow: &Flow<'_>, method: &Method) -> Result<Response<Body>, fault::Fault> {
     let step = next(&flow.situation(flow.progress()));
+    // RFC 9110 9.2.1: who only looks whether a link works (HEAD) must not get a code for it.
+    if method == Method::HEAD && matches!(step, Step::Issue { .. }) {
+        return Ok(answer::plain(flow.site, StatusCode::OK, ""));
+    }
     let mut response = match step {
         Step::SignIn => sign_in::page(flow, StatusCode::OK, "", None),
         Step::ChooseBusinesses { ticked } => businesses::page(flow, StatusCode::OK, &ticked, None),
@@ -118,22 +131,20 @@ async fn carry_out(
     }
     match form.value("step") {
         Some("sign_in") => sign_in::carry_out(flow, &form).await,
-        Some("businesses") => businesses::carry_out(flow, &form).await,
-        Some("consent") => {
-            let decision = consent::decision(flow, &form);
-            let progress = Progress { decision: decision.as_ref(), ..flow.progress() };
-            let step = next(&flow.situation(progress));
-            issue::finish(flow, step).await
-        }
+        Some("businesses") => businesses::carry_out(flow, body),
+        Some("consent") => consent::carry_out(flow, &form).await,
         _ => Err(fault::Fault::FormExpired { retry: flow.here() }),
     }
 }
 
 fn is_prefetch(headers: &HeaderMap) -> bool {
-    [SEC_PURPOSE, PURPOSE, X_MOZ].iter().any(|name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
-    })
+    let guesses = |value: &HeaderValue| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        ["prefetch", "prerender", "preview"]
+            .iter()
+            .any(|word| value.windows(word.len()).any(|found| found == word.as_bytes()))
+    };
+    [SEC_PURPOSE, PURPOSE, X_PURPOSE, X_MOZ]
+        .iter()
+        .any(|name| headers.get_all(name).iter().any(guesses))
 }

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
-use axum::{Extension, Router};
+use axum::{Extension, Router, middleware};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::parameters::Parameters;
 
 use super::answer::{self, frame};
-use super::docs;
-use super::request::RequestId;
+use super::request::{self, RequestId};
+use super::{docs, home};
 use crate::demo;
 use crate::pages::CodePage;
 use crate::site::Site;
@@ -31,26 +31,26 @@ pub fn redirect_uri(environment: Environment, port: u16) -> String {
 pub fn router(sites: Vec<Arc<Site>>) -> Router {
     let mut routes = Router::new();
     for site in sites {
-        let own = Router::new()
-            .route(&format!("/{}/callback", site.environment), get(callback))
-            .with_state(Arc::clone(&site));
-        routes = routes.merge(own);
+        let mut own =
+            Router::new().route(&format!("/{}/callback", site.environment), get(callback));
         // The stylesheet is the same for both; one of them serves it.
         if site.environment == Environment::Staging {
-            let assets = Router::new().route("/assets/{name}", get(asset)).with_state(site);
-            routes = routes.merge(assets);
+            own = own.route("/assets/{name}", get(docs::asset)).fallback(home::not_found);
         }
+        let log = middleware::from_fn_with_state(Arc::clone(&site), request::log);
+        routes = routes.merge(
+            own.method_not_allowed_fallback(home::method_not_allowed).layer(log).with_state(site),
+        );
     }
     routes
 }
 
-async fn asset(state: State<Arc<Site>>, name: Path<String>) -> Response<Body> {
-    docs::asset(state, Extension(RequestId(String::new())), name).await
-}
-
-async fn callback(State(site): State<Arc<Site>>, uri: Uri) -> Response<Body> {
+async fn callback(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    uri: Uri,
+) -> Response<Body> {
     let parameters = Parameters::parse(uri.query().unwrap_or_default().as_bytes());
-    let request_id = RequestId(site.random.hex::<8>());
     let now = site.clock.now();
     let code = parameters.value("code");
     let genuine = code.and_then(|code| Some((code, site.sealer.open_code(code).ok()?)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::http::{Response, StatusCode};
@@ -30,7 +31,7 @@ pub(super) async fn index(
     site: State<Arc<Site>>,
     request_id: Extension<RequestId>,
 ) -> Response<Body> {
-    page(site, request_id, Path(INDEX.to_owned())).await
+    page(site, request_id, Ok(Path(INDEX.to_owned()))).await
 }
 
 /// `/docs`: relative links need the slash.
@@ -42,9 +43,9 @@ pub(super) async fn to_index(State(site): State<Arc<Site>>) -> Response<Body> {
 pub(super) async fn page(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Response<Body> {
-    let Some(markdown) = markdown(&name) else {
+    let Some((name, markdown)) = known(name, markdown) else {
         return home::not_found(State(site), Extension(request_id)).await;
     };
     let page = DocsPage {
@@ -60,10 +61,10 @@ pub(super) async fn page(
 pub(super) async fn asset(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Response<Body> {
-    match pages::asset(&format!("/assets/{name}")) {
-        Some((bytes, content_type)) => {
+    match known(name, |name| pages::asset(&format!("/assets/{name}"))) {
+        Some((_, (bytes, content_type))) => {
             let mut response =
                 answer::respond(&site, StatusCode::OK, content_type, bytes.into_owned());
             let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -77,6 +78,16 @@ pub(super) async fn asset(
 /// `/favicon.ico`, which browsers ask for whatever a page says.
 pub(super) async fn favicon(State(site): State<Arc<Site>>) -> Response<Body> {
     answer::redirect_within(&site, pages::favicon_url())
+}
+
+/// What stands under a name. A name that is not UTF-8 is nothing's.
+fn known<T>(
+    name: Result<Path<String>, PathRejection>,
+    find: impl Fn(&str) -> Option<T>,
+) -> Option<(String, T)> {
+    let Path(name) = name.ok()?;
+    let found = find(&name)?;
+    Some((name, found))
 }
 
 fn markdown(name: &str) -> Option<String> {

@@ -129,3 +129,6 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, String> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests;

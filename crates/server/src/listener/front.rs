@@ -236,3 +236,6 @@ fn is_named(base_url: &str, named: &HostAndPort) -> bool {
     };
     url.host_str() == Some(named.host.as_str()) && own_port == named.port.or(scheme_port)
 }
+
+#[cfg(test)]
+mod tests;

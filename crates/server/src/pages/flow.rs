@@ -69,7 +69,7 @@ impl BusinessChoice {
 }
 
 /// Asks for the decision. Posts `step=consent`, `decision` (`allow` or `deny`), `scope` (repeated,
-/// the optional ones that stayed ticked), `interaction`, `csrf_token`.
+/// the optional ones that stayed ticked), `csrf_token`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "consent.html")]
 pub(crate) struct ConsentPage {
@@ -87,7 +87,6 @@ pub(crate) struct ConsentPage {
     pub(crate) switch_account_url: String,
     /// Whether somebody at the company reviewed this app.
     pub(crate) approved: bool,
-    pub(crate) interaction: String,
 }
 
 impl ConsentPage {

@@ -79,7 +79,6 @@ fn consent() -> ConsentPage {
         csrf_token: text(),
         switch_account_url: text(),
         approved: false,
-        interaction: text(),
     }
 }
 

@@ -9,7 +9,7 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
 use super::consent;
-use super::engine::{Columns, Row, Statement};
+use super::engine::{Columns, Row, Statement, Value};
 use super::{Store, StoreError};
 
 /// A client to be.
@@ -88,7 +88,7 @@ const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.veri
     FROM clients c JOIN partners p ON p.id = c.partner_id";
 
 impl Store {
-    /// Adds a client. Answers whether its id was free and its partner exists.
+    /// Adds a client. Answers whether its id was free in both environments and its partner exists.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -104,7 +104,9 @@ impl Store {
              parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
              secret_1_hint, secret_1_created_at, query_calls, created_at) \
              SELECT $1, $2, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
-             $18, $19, 0, $20 FROM partners WHERE id = $3 ON CONFLICT DO NOTHING",
+             $18, $19, 0, $20 FROM partners WHERE id = $3 \
+             AND NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2) \
+             ON CONFLICT DO NOTHING",
             vec![
                 client.environment.as_str().into(),
                 client.id.as_str().into(),
@@ -126,6 +128,7 @@ impl Store {
                 hint.into(),
                 digest.map(|_| now).into(),
                 now.into(),
+                client.environment.other().as_str().into(),
             ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
@@ -174,6 +177,20 @@ impl Store {
             vec![environment.as_str().into(), id.into(), disabled.into()],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// Switches off every client of a partner, in both environments and in one write, which ends all
+    /// their grants.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn disable_clients_of(&self, partner_id: [u8; 16]) -> Result<(), StoreError> {
+        let statement = Statement::any(
+            "UPDATE clients SET disabled = $2, counter = counter + 1 \
+             WHERE partner_id = $1 AND NOT disabled",
+            vec![partner_id.into(), true.into()],
+        );
+        self.engine.write(vec![statement]).await.map(|_| ())
     }
 
     /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
@@ -300,7 +317,11 @@ const REMOVE_2: &str = "UPDATE clients SET secret_2_digest = NULL, secret_2_hint
     AND secret_2_digest IS NOT NULL";
 
 fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
-    let mut row = row.columns("clients", "(being read)");
+    let key = match row.0.get(1) {
+        Some(Value::Text(id)) => id.clone(),
+        _ => "(no id)".to_owned(),
+    };
+    let mut row = row.columns("clients", key);
     let environment = row.text("environment")?;
     let environment = Environment::parse(&environment).ok_or_else(|| row.corrupt("environment"))?;
     let id = row.text("id")?;
@@ -321,8 +342,8 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
         refresh_window_seconds: row.optional_integer("refresh_window_seconds")?,
     };
     let (mut digests, mut secrets) = (Vec::new(), Vec::new());
-    for slot in [1, 2] {
-        if let Some((digest, secret)) = read_secret(&mut row, slot)? {
+    for (slot, column) in [(1, "secret_1_digest"), (2, "secret_2_digest")] {
+        if let Some((digest, secret)) = read_secret(&mut row, slot, column)? {
             digests.push(digest);
             secrets.push(secret);
         }
@@ -360,8 +381,9 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
 fn read_secret(
     row: &mut Columns,
     slot: i64,
+    column: &'static str,
 ) -> Result<Option<(SecretDigest, SecretRecord)>, StoreError> {
-    let digest = row.optional_array("secret digest")?;
+    let digest = row.optional_array(column)?;
     let hint = row.optional_text("secret hint")?.unwrap_or_default();
     let created_at = row.optional_integer("secret created_at")?.unwrap_or_default();
     let used_at = row.optional_integer("secret used_at")?;

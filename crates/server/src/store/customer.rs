@@ -14,6 +14,8 @@ pub struct Customer {
     pub email: String,
     /// The name.
     pub name: String,
+    /// Whether nobody can sign in with it.
+    pub disabled: bool,
     /// In Unix seconds.
     pub created_at: i64,
 }
@@ -81,8 +83,8 @@ impl Store {
         now: i64,
     ) -> Result<bool, StoreError> {
         let statement = Statement::new(
-            "INSERT INTO customers (environment, id, email, name, password_hash, demo, counter, \
-             created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING",
+            "INSERT INTO customers (environment, id, email, name, password_hash, demo, disabled, \
+             counter, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING",
             vec![
                 customer.environment.as_str().into(),
                 customer.id.into(),
@@ -90,6 +92,7 @@ impl Store {
                 customer.name.into(),
                 customer.password_hash.into(),
                 customer.demo.into(),
+                false.into(),
                 now.into(),
             ],
         );
@@ -114,7 +117,27 @@ impl Store {
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
 
-    /// What a sign-in with that address is checked against.
+    /// Switches a customer off, which ends the customer's sessions and connections, or on again,
+    /// which brings none back. Answers whether the customer was in the other state before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_customer_disabled(
+        &self,
+        environment: Environment,
+        email: &str,
+        disabled: bool,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE customers SET disabled = $3, counter = counter + 1 \
+             WHERE environment = $1 AND email = $2 AND disabled <> $3",
+            vec![environment.as_str().into(), email.into(), disabled.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// What a sign-in with that address is checked against; nothing for a customer who is switched
+    /// off.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -124,7 +147,7 @@ impl Store {
         email: &str,
     ) -> Result<Option<Credentials>, StoreError> {
         let sql = "SELECT id, password_hash, counter FROM customers \
-                   WHERE environment = $1 AND email = $2";
+                   WHERE environment = $1 AND email = $2 AND NOT disabled";
         let rows = self.engine.read(sql, vec![environment.as_str().into(), email.into()]).await?;
         rows.into_iter()
             .next()
@@ -144,7 +167,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn customers(&self, environment: Environment) -> Result<Vec<Customer>, StoreError> {
-        let sql = "SELECT id, email, name, created_at FROM customers \
+        let sql = "SELECT id, email, name, disabled, created_at FROM customers \
                    WHERE environment = $1 ORDER BY id";
         let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
         rows.into_iter()
@@ -154,6 +177,7 @@ impl Store {
                     id: row.array("id")?,
                     email: row.text("email")?,
                     name: row.text("name")?,
+                    disabled: row.boolean("disabled")?,
                     created_at: row.integer("created_at")?,
                 })
             })

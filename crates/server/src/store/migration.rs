@@ -13,22 +13,33 @@ pub(super) async fn migrate(engine: &Engine, now: i64) -> Result<(), StoreError>
         "CREATE TABLE IF NOT EXISTS schema_migrations \
          (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);",
     )?;
-    let found = engine
-        .read("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
-        .await?
-        .into_iter()
-        .next()
-        .map_or(Ok(0), |row| row.columns("schema_migrations", "newest").integer("version"))?;
+    let found = newest(engine).await?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
     for (version, (name, script)) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let script = Engine::dialect(script);
-        engine.migrate(&format!(
-            "{script}\nINSERT INTO schema_migrations (version, name, applied_at) \
-             VALUES ({version}, '{name}', {now});"
-        ))?;
+        let applied = engine.migrate(&format!(
+            "INSERT INTO schema_migrations (version, name, applied_at) \
+             VALUES ({version}, '{name}', {now});\n{script}"
+        ));
+        // Two processes that open a file at the same time both find the step missing. The key of
+        // the first statement lets one of them through; for the other the work is done.
+        if let Err(error) = applied
+            && newest(engine).await? < version
+        {
+            return Err(error);
+        }
     }
     Ok(())
+}
+
+async fn newest(engine: &Engine) -> Result<i64, StoreError> {
+    engine
+        .read("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
+        .await?
+        .into_iter()
+        .next()
+        .map_or(Ok(0), |row| row.columns("schema_migrations", "newest").integer("version"))
 }

@@ -11,10 +11,10 @@ use grantor::demo;
 use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
 use grantor::master_key::MasterKey;
-use grantor::password::Passwords;
+use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
-use grantor::store::{NewClient, Store};
+use grantor::store::{Business, NewClient, NewCustomer, Store};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -37,6 +37,8 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
+    /// Where each environment really listens.
+    addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -60,6 +62,15 @@ impl Server {
 
     /// Starts with these settings; `dev` shows the demo API and the demo sign-in.
     pub async fn start_with(settings: Settings, dev: bool) -> Server {
+        Server::start_as(settings, dev, |_, address| format!("http://{address}")).await
+    }
+
+    /// Starts with the base URL that each environment is to have, whatever it listens on.
+    pub async fn start_as(
+        settings: Settings,
+        dev: bool,
+        base_url: impl Fn(Environment, SocketAddr) -> String,
+    ) -> Server {
         let clock = Clock::manual(START);
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
@@ -69,11 +80,12 @@ impl Server {
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
         for environment in Environment::ALL {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let site = Arc::new(Site {
                 environment,
-                base_url: format!("http://{}", socket.address()),
+                base_url: base_url(environment, socket.address()),
                 settings: settings.clone(),
                 store: store.clone(),
                 sealer: keys.sealer(environment),
@@ -91,6 +103,7 @@ impl Server {
                 trusted_proxies: vec![],
                 sites: vec![Arc::clone(&site)],
             };
+            addresses.push(listener.address);
             listeners.push(listener.on(socket).unwrap());
             sites.push(site);
         }
@@ -100,7 +113,57 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        Server { staging, production, clock, folder, stop: Some(stop) }
+        Server { staging, production, clock, folder, addresses, stop: Some(stop) }
+    }
+
+    /// Where an environment can be reached, whatever its base URL says.
+    pub fn listening(&self, environment: Environment) -> String {
+        format!("http://{}", self.addresses[environment as usize])
+    }
+
+    /// Adds a customer with that many businesses.
+    pub async fn customer(
+        &self,
+        environment: Environment,
+        email: &str,
+        password: &str,
+        businesses: i64,
+    ) {
+        let site = self.site(environment);
+        let password = Password::new(password.to_owned());
+        let password_hash = site.passwords.hash(password).await.unwrap();
+        let id = site.random.id(&site.clock);
+        let name = "Robin Rest";
+        let password_hash = password_hash.as_str();
+        let customer = NewCustomer { environment, id, email, name, password_hash, demo: false };
+        assert!(site.store.add_customer(&customer, START).await.unwrap());
+        let first = self.count("businesses") + 1;
+        for id in first..first + businesses {
+            let (name, currency) = (format!("Business {id}"), "EUR".to_owned());
+            let business = Business { id, name, currency, locations: vec![] };
+            assert!(site.store.add_business(environment, customer.id, &business).await.unwrap());
+        }
+    }
+
+    /// The database, beside the server.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("grantor.db")).unwrap()
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM {table}");
+        self.database().query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// How many grants, consents and sessions there are: for what must change nothing.
+    pub fn rows(&self) -> [i64; 3] {
+        ["grants", "consents", "sessions"].map(|table| self.count(table))
+    }
+
+    /// Changes the database behind the server's back, and answers how many rows.
+    pub fn execute(&self, sql: &str) -> usize {
+        self.database().execute(sql, []).unwrap()
     }
 
     /// The site of an environment.
@@ -259,10 +322,30 @@ impl Browser {
 
     /// Signs in on a sign-in page, and follows to the next page.
     pub async fn sign_in(&self, page: &Page) -> Page {
-        let fields = [("email", demo::CUSTOMER_EMAIL), ("password", demo::PASSWORD)];
-        let answer = self.submit(page, &fields).await;
+        self.sign_in_as(page, demo::CUSTOMER_EMAIL, demo::PASSWORD).await
+    }
+
+    /// Signs in with these words.
+    pub async fn sign_in_as(&self, page: &Page, email: &str, password: &str) -> Page {
+        let answer = self.submit(page, &[("email", email), ("password", password)]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
         self.get(&page.absolute(&answer.location())).await
+    }
+
+    /// Opens an address with these headers.
+    pub async fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> Page {
+        let request = headers
+            .iter()
+            .fold(self.http.get(url), |request, (name, value)| request.header(*name, *value));
+        Page::read(request.send().await.unwrap()).await
+    }
+
+    /// Posts a body as it stands.
+    pub async fn post(&self, url: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Page {
+        let request = headers
+            .iter()
+            .fold(self.http.post(url), |request, (name, value)| request.header(*name, *value));
+        Page::read(request.body(body.into()).send().await.unwrap()).await
     }
 
     /// Goes through all pages that come, ticks every business, allows, and gives the redirect.
@@ -307,7 +390,7 @@ pub struct Page {
 }
 
 impl Page {
-    async fn read(response: Response) -> Page {
+    pub async fn read(response: Response) -> Page {
         Page {
             status: response.status(),
             headers: response.headers().clone(),
@@ -324,6 +407,37 @@ impl Page {
     /// The `Location`.
     pub fn location(&self) -> String {
         self.header("location").to_owned()
+    }
+
+    /// Asserts a page of that status that says `words` and leads nowhere.
+    #[track_caller]
+    pub fn assert_page(&self, status: u16, words: &str) {
+        assert_eq!(self.status.as_u16(), status, "{} {}", self.location(), self.text);
+        assert!(unescape(&self.text).contains(words), "{words:?} is not in {}", self.text);
+        assert_eq!(self.header("location"), "");
+        assert_eq!(self.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(self.header("cache-control"), "no-store");
+    }
+
+    /// Asserts an error response (RFC 6749 4.1.2.1), and what stands beside the error.
+    #[track_caller]
+    pub fn assert_refused(&self, redirect_uri: &str, error: &str, words: &str) {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
+        let target = self.location();
+        assert!(target.starts_with(redirect_uri), "{target}");
+        assert_eq!(query(&target, "error").as_deref(), Some(error), "{target}");
+        let description = query(&target, "error_description").unwrap();
+        assert!(description.contains(words), "{words:?} is not in {description:?}");
+        assert_eq!(query(&target, "code"), None, "{target}");
+    }
+
+    /// Asserts a redirect to the client with a code, and gives it.
+    #[track_caller]
+    pub fn assert_code(&self, redirect_uri: &str) -> String {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
+        let target = self.location();
+        assert!(target.starts_with(redirect_uri), "{target}");
+        query(&target, "code").unwrap_or_else(|| panic!("no code in {target}"))
     }
 
     /// The `Location`, where it leaves the server.
@@ -420,7 +534,7 @@ pub fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     text.replace("&#38;", "&")
         .replace("&amp;", "&")
         .replace("&#34;", "\"")

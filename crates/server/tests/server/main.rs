@@ -1,4 +1,23 @@
 //! The server over real HTTP, in one binary: one file for each part of the checklist.
 
+#![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
+#![expect(clippy::expect_used, reason = "clippy takes only what stands in #[test] for a test")]
+
+mod authorize;
+mod calls;
+mod canaries;
+mod client_authentication;
+mod code;
+mod consent;
+mod demo_api;
+mod docs;
 mod guide;
 mod harness;
+mod lasting;
+mod pages;
+mod program;
+mod refresh;
+mod sign_in;
+mod store;
+mod store_faults;
+mod token;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use grantor_protocol::parameters::Parameters;
+use url::form_urlencoded;
 
 use super::fault::Fault;
 use super::flow::Flow;
@@ -39,23 +39,27 @@ pub(super) fn page(
 }
 
 /// Takes the boxes that are ticked, and of them only those of this account.
-pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Response<Body>, Fault> {
+pub(super) fn carry_out(flow: &Flow<'_>, body: &[u8]) -> Result<Response<Body>, Fault> {
     let Some(account) = &flow.account else {
         return Err(Fault::FormExpired { retry: flow.here() });
     };
-    let ticked: Vec<i64> = form.values("business").filter_map(|id| id.parse().ok()).collect();
-    let chosen: Vec<i64> = account
-        .businesses
-        .iter()
-        .map(|business| business.id)
-        .filter(|id| ticked.contains(id))
-        .take(progress::MAX_BUSINESSES)
+    // Read from the body itself: there may be more boxes than any request has parameters.
+    let ticked: Vec<i64> = form_urlencoded::parse(body)
+        .filter(|(name, _)| name == "business")
+        .filter_map(|(_, id)| id.parse().ok())
         .collect();
-    if chosen.is_empty() {
-        let fault = "Choose at least one business to go on.";
-        return Ok(page(flow, StatusCode::UNPROCESSABLE_ENTITY, &[], Some(fault)));
+    let held = account.businesses.iter().map(|business| business.id);
+    let chosen: Vec<i64> = held.filter(|id| ticked.contains(id)).collect();
+    let fault = match chosen.len() {
+        0 => Some("Choose at least one business to go on.".to_owned()),
+        1..=progress::MAX_BUSINESSES => None,
+        _ => Some(format!("Choose at most {} businesses.", progress::MAX_BUSINESSES)),
+    };
+    if let Some(fault) = fault {
+        return Ok(page(flow, StatusCode::UNPROCESSABLE_ENTITY, &chosen, Some(&fault)));
     }
     let so_far = flow.sealed_progress();
-    let done = SealedProgress { signed_in: so_far.signed_in, businesses: Some(chosen) };
+    let done =
+        SealedProgress { signed_in: so_far.signed_in, businesses: Some(chosen), shown: None };
     Ok(answer::redirect_within(flow.site, &progress::url(flow, &flow.browser, &done)))
 }

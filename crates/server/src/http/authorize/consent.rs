@@ -1,13 +1,16 @@
 //! The consent step: who asks, for what, for how long, and Allow or Deny.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use grantor_protocol::authorization_step::{Decision, optional_scopes};
+use grantor_protocol::authorization_step::{Decision, Progress, Step, next, optional_scopes};
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::scope::Scope;
 
+use super::fault::Fault;
 use super::flow::Flow;
-use super::progress;
+use super::issue;
+use super::progress::{self, SealedProgress};
 use crate::http::answer::{self, frame};
 use crate::pages::{ConsentPage, ScopeLine};
 
@@ -36,7 +39,8 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         .flat_map(|account| &account.businesses)
         .filter(|business| businesses.contains(&business.id))
         .map(|business| business.name.clone());
-    let here = progress::url(flow, &flow.browser, flow.sealed_progress());
+    let seen =
+        SealedProgress { shown: Some(shown(flow, businesses)), ..flow.sealed_progress().clone() };
     let page = ConsentPage {
         frame: frame(flow.site, flow.request_id),
         app: flow.app(),
@@ -45,17 +49,45 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         scopes: scopes.collect(),
         lasts: lasts(flow),
         destination_host: flow.request.redirect_uri.destination(),
-        form_action: here,
+        form_action: progress::url(flow, &flow.browser, &seen),
         csrf_token: flow.browser.form_token(flow.site),
         switch_account_url: flow.switch_account(),
         approved: flow.client.approved,
-        interaction: String::new(),
     };
     answer::page(flow.site, StatusCode::OK, &page, Some(&flow.request.redirect_uri))
 }
 
+/// Takes what was pressed.
+pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Response<Body>, Fault> {
+    let decision = decision(flow, form);
+    let progress = Progress { decision: decision.as_ref(), ..flow.progress() };
+    let step = next(&flow.situation(progress));
+    // Allow counts for what this browser saw, and not for what the client may ask for since (S9).
+    if let Step::Issue { businesses, .. } = &step
+        && flow.sealed_progress().shown != Some(shown(flow, businesses))
+    {
+        return Ok(answer::redirect_within(flow.site, &progress::still_here(flow)));
+    }
+    issue::finish(flow, step).await
+}
+
+/// What the page asks for, as a digest that travels in the address of its form.
+fn shown(flow: &Flow<'_>, businesses: &[i64]) -> [u8; 32] {
+    let optional = optional_scopes(&flow.request, &flow.client);
+    // No part can hold the line end that separates them.
+    let text = format!(
+        "{}\n{}\n{}\n{optional}\n{businesses:?}",
+        flow.client.id,
+        flow.request.redirect_uri.as_str(),
+        flow.request.scope,
+    );
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    bytes
+}
+
 /// What was pressed. A form without either button decides nothing.
-pub(super) fn decision(flow: &Flow<'_>, form: &Parameters) -> Option<Decision> {
+fn decision(flow: &Flow<'_>, form: &Parameters) -> Option<Decision> {
     match form.value("decision") {
         Some("allow") => {
             let optional = optional_scopes(&flow.request, &flow.client);

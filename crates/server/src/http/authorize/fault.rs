@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Unapproved(AuthorizeFault),
     /// The form is not one that this browser got from us, or its session has ended since.
     FormExpired { retry: String },
+    /// The body is larger than any form of ours, or broke off.
+    Body(StatusCode),
     /// Too many at once. Nothing was done.
     Busy { retry: String },
     /// The store failed.
@@ -76,6 +78,17 @@ impl Fault {
                     what_to_do: "Nothing was shared. Please try once more.".into(),
                 };
                 with_retry(site, request_id, StatusCode::BAD_REQUEST, words, retry)
+            }
+            Fault::Body(status) => {
+                let words = PageWords {
+                    anchor: "body-too-large",
+                    title: "This form is too large",
+                    what_happened: "We could not take what was sent: it is larger than any form \
+                                    of ours, or it broke off on its way."
+                        .into(),
+                    what_to_do: "Nothing was shared. Go back and try again.".into(),
+                };
+                fault_page(site, request_id, status, words, vec![])
             }
             Fault::Busy { retry } => busy(site, request_id, retry),
             Fault::Store(error) => {

@@ -7,6 +7,7 @@ use grantor_protocol::authorization_step::{Consent, Progress, SignedIn, Situatio
 use grantor_protocol::authorize_error::{AuthorizeError, PageFault};
 use grantor_protocol::client::Client;
 use grantor_protocol::parameters::Parameters;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::fault::Fault;
 use super::progress::{self, SealedProgress};
@@ -46,6 +47,8 @@ impl<'a> Flow<'a> {
         headers: &HeaderMap,
     ) -> Result<Flow<'a>, Fault> {
         let (query, sealed) = progress::split(query);
+        // A query may hold raw UTF-8 (RFC 3987), a Location may not: from here on it is encoded.
+        let query = utf8_percent_encode(&query, CONTROLS).to_string();
         let parameters = Parameters::parse(query.as_bytes());
         let browser = Browser::of(site, headers);
         let client = load_client(site, &parameters).await?;
@@ -138,8 +141,8 @@ impl<'a> Flow<'a> {
 
     /// This request with another account: asks for the password, and for consent, again.
     pub(super) fn switch_account(&self) -> String {
-        let kept: Vec<&str> =
-            self.query.split('&').filter(|pair| !pair.starts_with("prompt=")).collect();
+        let is_prompt = |pair: &&str| pair.split('=').next() == Some("prompt");
+        let kept: Vec<&str> = self.query.split('&').filter(|pair| !is_prompt(pair)).collect();
         format!("/oauth/authorize?{}&prompt=login%20consent", kept.join("&"))
     }
 }

@@ -7,6 +7,7 @@ use grantor_protocol::scope::Scope;
 
 use super::fault::{self, Fault};
 use super::flow::Flow;
+use super::progress;
 use crate::http::answer;
 use crate::seal::CodeSeal;
 use crate::store::{NewConsent, NewGrant};
@@ -24,7 +25,7 @@ pub(super) async fn finish(flow: &Flow<'_>, step: Step) -> Result<Response<Body>
         }
         Step::Refuse(fault) => Err(Fault::Unapproved(fault)),
         Step::SignIn | Step::ChooseBusinesses { .. } | Step::AskConsent { .. } => {
-            Ok(answer::redirect_within(flow.site, &flow.here()))
+            Ok(answer::redirect_within(flow.site, &progress::still_here(flow)))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! How far a customer came in one request: sealed, in the URL beside it.
 //!
 //! It is bound to the browser's session and to the request, and lives ten minutes. It says that the
-//! password was entered for this request, and which businesses were chosen; that something was
-//! allowed it never says: Allow is answered by the code itself.
+//! password was entered for this request, which businesses were chosen, and what the consent page
+//! showed; that something was allowed it never says: Allow is answered by the code itself.
 
 use grantor_protocol::authorization_step::Progress;
 
@@ -21,6 +21,8 @@ pub(super) const MAX_BUSINESSES: usize = 200;
 pub(super) struct SealedProgress {
     pub(super) signed_in: bool,
     pub(super) businesses: Option<Vec<i64>>,
+    /// A digest of what the consent page showed.
+    pub(super) shown: Option<[u8; 32]>,
 }
 
 impl SealedProgress {
@@ -51,11 +53,18 @@ pub(super) fn url(flow: &Flow<'_>, browser: &Browser, progress: &SealedProgress)
     payload.extend_from_slice(&(now + TTL_SECONDS).to_be_bytes());
     payload.push(u8::from(progress.signed_in));
     payload.push(u8::from(progress.businesses.is_some()));
+    payload.push(u8::from(progress.shown.is_some()));
+    payload.extend_from_slice(&progress.shown.unwrap_or_default());
     for id in progress.businesses.iter().flatten() {
         payload.extend_from_slice(&id.to_be_bytes());
     }
     let sealed = flow.site.sealer.seal(Kind::Progress, &payload, now);
     format!("{}&{NAME}={sealed}", flow.here())
+}
+
+/// The URL of the next page, with nothing more done than before.
+pub(super) fn still_here(flow: &Flow<'_>) -> String {
+    url(flow, &flow.browser, flow.sealed_progress())
 }
 
 /// Opens it. What is foreign, old, of another browser or of another request is no progress.
@@ -67,7 +76,8 @@ pub(super) fn open(flow: &Flow<'_>, sealed: &str) -> SealedProgress {
         let browser: [u8; 32] = read.array()?;
         let request: [u8; 32] = read.array()?;
         let expires_at = read.integer()?;
-        let [signed_in, chosen] = read.array()?;
+        let [signed_in, chosen, was_shown] = read.array()?;
+        let shown: [u8; 32] = read.array()?;
         let mut businesses = Vec::new();
         while !read.is_at_end() {
             businesses.push(read.integer()?);
@@ -77,6 +87,7 @@ pub(super) fn open(flow: &Flow<'_>, sealed: &str) -> SealedProgress {
         ours.then(|| SealedProgress {
             signed_in: signed_in == 1,
             businesses: (chosen == 1).then_some(businesses),
+            shown: (was_shown == 1).then_some(shown),
         })
     };
     read().unwrap_or_default()

@@ -87,7 +87,7 @@ pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Resp
     if !site.store.begin_session(&session, Some(flow.browser.digest())).await? {
         return Err(Fault::FormExpired { retry: flow.here() });
     }
-    let done = SealedProgress { signed_in: true, businesses: None };
+    let done = SealedProgress { signed_in: true, ..SealedProgress::default() };
     let mut response = answer::redirect_within(site, &progress::url(flow, &browser, &done));
     browser.remember(site, response.headers_mut());
     Ok(response)

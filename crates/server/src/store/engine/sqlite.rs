@@ -12,10 +12,12 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
 
 use super::{Expect, Outcome, Row, Statement, StoreError, Value};
 
@@ -23,6 +25,8 @@ use super::{Expect, Outcome, Row, Statement, StoreError, Value};
 const QUEUE: usize = 4096;
 /// No more transactions share one commit.
 const GROUP: usize = 512;
+/// How long to wait where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The write-ahead log of older versions has a bug that can corrupt the file.
 const OLDEST_SAFE_VERSION: i32 = 3_051_003;
 
@@ -53,12 +57,7 @@ impl Sqlite {
             )));
         }
         let writer = connect(path)?;
-        // The name, not the return value: the pragma answers with the mode that it got.
-        let mode: String =
-            writer.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(fault)?;
-        if mode != "wal" {
-            return Err(StoreError::Engine("the write-ahead log cannot be used here".into()));
-        }
+        use_write_ahead_log(&writer)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("store-writer".into())
@@ -74,8 +73,12 @@ impl Sqlite {
         transaction: Vec<Statement>,
     ) -> Result<Outcome, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job { transaction, answer }).map_err(|_| StoreError::Busy)?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Engine("the writer stopped".into())))
+        let stopped = || StoreError::Engine("the writer stopped".into());
+        self.queue.try_send(Job { transaction, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Closed(_) => stopped(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Reads. A lookup by key takes microseconds, so it runs where it is called.
@@ -131,6 +134,29 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Two processes that do this to a new file at the same time lock each other out, and SQLite does
+/// not wait by itself here.
+fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0));
+        match mode {
+            // The pragma answers with the mode that it got, and not with an error.
+            Ok(mode) if mode == *"wal" => return Ok(()),
+            Ok::<String, _>(_) => {
+                return Err(StoreError::Engine("the write-ahead log cannot be used here".into()));
+            }
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries < 100 =>
+            {
+                tries += 1;
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+}
+
 fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
@@ -151,14 +177,28 @@ fn commit_group(
 ) -> Vec<Result<Outcome, StoreError>> {
     let committed = (|| {
         let group =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let outcomes =
-            transactions.iter().map(|transaction| carry_out(&group, transaction)).collect();
-        group.commit()?;
-        Ok::<Vec<_>, rusqlite::Error>(outcomes)
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        let mut outcomes = Vec::with_capacity(transactions.len());
+        for transaction in transactions {
+            let outcome = carry_out(&group, transaction);
+            // On a full disk or a failed read the engine ends the whole transaction by itself. A
+            // savepoint after that would be a transaction of its own: it would be committed, and
+            // its caller told that nothing happened.
+            if group.is_autocommit() {
+                return Err(outcome.err().unwrap_or_else(|| {
+                    StoreError::Engine("the engine ended the transaction".into())
+                }));
+            }
+            outcomes.push(outcome);
+        }
+        group.commit().map_err(fault)?;
+        Ok::<Vec<_>, StoreError>(outcomes)
     })();
     committed.unwrap_or_else(|error| {
-        let why = error.to_string();
+        let why = match error {
+            StoreError::Engine(why) => why,
+            other => other.to_string(),
+        };
         transactions.iter().map(|_| Err(StoreError::Engine(why.clone()))).collect()
     })
 }
@@ -177,6 +217,9 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
         Ok(Outcome::Done)
     };
     let outcome = run();
+    if connection.is_autocommit() {
+        return outcome.map_err(fault);
+    }
     if !matches!(outcome, Ok(Outcome::Done)) {
         connection
             .prepare_cached("ROLLBACK TO one")
@@ -254,4 +297,25 @@ impl From<ValueRef<'_>> for Value {
 
 fn fault(error: rusqlite::Error) -> StoreError {
     StoreError::Engine(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d2_every_connection_syncs_each_commit_to_a_write_ahead_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grantor.db");
+        let _engine = Sqlite::open(&path).unwrap();
+        let connection = connect(&path).unwrap();
+        let pragma = |name: &str| {
+            let sql = format!("PRAGMA {name}");
+            connection.query_row(&sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        // 2 is FULL: without it a power cut takes commits that were acknowledged.
+        assert_eq!(pragma("synchronous"), 2.into());
+        assert_eq!(pragma("busy_timeout"), 5000.into());
+    }
 }

@@ -69,6 +69,7 @@ CREATE TABLE customers (
   email TEXT NOT NULL,
   name TEXT NOT NULL,
   password_hash TEXT NOT NULL,
+  disabled BOOLEAN NOT NULL,
   demo BOOLEAN NOT NULL,
   counter BIGINT NOT NULL,
   created_at BIGINT NOT NULL,

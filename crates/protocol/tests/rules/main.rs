@@ -1,0 +1,9 @@
+//! The rules that need more room than the end of their own file, tried from outside.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
+
+mod authorization_step;
+mod fixtures;
+mod grant;
+mod grant_model;
+mod token_request;

@@ -1,0 +1,279 @@
+//! `grantor client create`: everything is checked first, and everything that is wrong is told
+//! together; then the client and its secret are made in one write.
+
+use grantor_protocol::authorize_error::scope_words;
+use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+use serde::Serialize;
+use url::Url;
+
+use super::super::output::{Output, aligned};
+use super::super::place::{In, Opened, Place};
+use super::super::{Failure, partner};
+use super::words::registration_words;
+use crate::demo;
+use crate::random::Random;
+use crate::store::NewClient;
+
+/// No slug in an id is longer, in characters.
+const MAX_SLUG_CHARACTERS: usize = 24;
+/// No client has more redirect URIs.
+const MAX_REDIRECT_URIS: usize = 50;
+/// No window for repeating a refresh is longer.
+const MAX_REFRESH_WINDOW_SECONDS: i64 = 600;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "With --json: {\"environment\",\"client_id\",\"client_secret\",\"name\",\"partner\",\"redirect_uris\",\"scopes\"}; client_secret is null for a public client"
+)]
+pub(super) struct Create {
+    #[command(flatten)]
+    environment: In,
+    /// The partner that it belongs to, by id or name
+    #[arg(long, value_name = "ID|NAME")]
+    partner: String,
+    /// The app's name, as customers read it
+    #[arg(long)]
+    name: String,
+    /// The app's web site
+    #[arg(long, value_name = "URL")]
+    website: Option<String>,
+    /// Where a code may go; may be repeated
+    #[arg(long = "redirect-uri", value_name = "URI", required = true)]
+    redirect_uris: Vec<String>,
+    /// What it may ask for, separated by blanks; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    scopes: Vec<String>,
+    /// Which of them a customer may leave out; may be repeated
+    #[arg(long = "optional-scope", value_name = "SCOPE")]
+    optional_scopes: Vec<String>,
+    /// A client without a secret, such as an app on a device; it has to use PKCE
+    #[arg(long)]
+    public: bool,
+    /// Nobody of your company has looked at it yet: customers are asked each time, and errors
+    /// redirect only after sign-in
+    #[arg(long)]
+    unapproved: bool,
+    /// Refuse authorization requests without a PKCE challenge
+    #[arg(long)]
+    pkce_required: bool,
+    /// Give no refresh tokens
+    #[arg(long)]
+    no_refresh_tokens: bool,
+    /// Take no parameters from the query at the token endpoint
+    #[arg(long)]
+    no_query_parameters: bool,
+    /// How long a refresh may be repeated [default: the environment's; 10 for a public client]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..=MAX_REFRESH_WINDOW_SECONDS))]
+    refresh_window_seconds: Option<i64>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What was made. It does not print twice.
+#[derive(Serialize)]
+struct Created<'a> {
+    environment: &'static str,
+    client_id: &'a str,
+    /// `null` for a public client.
+    client_secret: Option<&'a str>,
+    name: &'a str,
+    partner: &'a str,
+    redirect_uris: Vec<&'a str>,
+    scopes: Vec<&'a str>,
+}
+
+/// What of the arguments the protocol takes.
+struct Checked {
+    name: String,
+    website: Option<String>,
+    redirect_uris: Vec<RedirectUri>,
+    scopes: Scope,
+    optional_scopes: Scope,
+}
+
+impl Create {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let checked = self.check()?;
+        let opened = self.place.open().await?;
+        let partner = partner::find(&opened, &self.partner).await?;
+        let Opened { store, clock, random } = &opened;
+        let secret = (!self.public).then(|| ClientSecret::new(random.secret()));
+        let environment = self.environment.environment;
+        let client = NewClient {
+            environment,
+            id: client_id(environment, &checked.name, random),
+            partner_id: partner.id,
+            name: checked.name,
+            website: checked.website,
+            redirect_uris: checked.redirect_uris,
+            scopes: checked.scopes,
+            optional_scopes: checked.optional_scopes,
+            secret: secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose()))),
+            approved: !self.unapproved,
+            demo: false,
+            settings: ClientSettings {
+                refresh_tokens: !self.no_refresh_tokens,
+                parameters_in_query: !self.no_query_parameters,
+                pkce_required: self.pkce_required || self.public,
+                refresh_window_seconds: self.refresh_window_seconds,
+            },
+        };
+        if !store.add_client(&client, clock.now()).await? {
+            return Err(Failure::unexplained(
+                "the client was not added: its partner is gone, or its new id is taken",
+            ));
+        }
+        let created = Created {
+            environment: environment.as_str(),
+            client_id: &client.id,
+            client_secret: secret.as_ref().map(ClientSecret::expose),
+            name: &client.name,
+            partner: &partner.name,
+            redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+            scopes: client.scopes.iter().collect(),
+        };
+        self.output.data(&created, Created::lines)?;
+        if secret.is_some() {
+            self.output
+                .say("The secret is shown this once: keep it now. Only its digest is stored.");
+        }
+        Ok(())
+    }
+
+    /// Checks all of it, and tells all that is wrong.
+    fn check(&self) -> Result<Checked, Failure> {
+        let mut failures = Vec::new();
+        let mut keep = |failure: Failure| failures.push(failure);
+        let name = partner::name(&self.name, "--name").map_err(&mut keep);
+        let website = self.website.as_deref().map(website).transpose().map_err(&mut keep);
+        let mut redirect_uris: Vec<RedirectUri> = Vec::new();
+        for text in &self.redirect_uris {
+            match RedirectUri::register(text) {
+                Ok(uri) if redirect_uris.contains(&uri) => {}
+                Ok(uri) => redirect_uris.push(uri),
+                Err(fault) => {
+                    let (words, hint) = registration_words(fault);
+                    keep(Failure::mendable(format!("--redirect-uri {text:?}: {words}")).hint(hint));
+                }
+            }
+        }
+        if redirect_uris.len() > MAX_REDIRECT_URIS {
+            keep(Failure::mendable(format!(
+                "a client has at most {MAX_REDIRECT_URIS} redirect URIs"
+            )));
+        }
+        let scopes = scope("--scope", &self.scopes).map_err(&mut keep);
+        let optional_scopes = scope("--optional-scope", &self.optional_scopes).map_err(&mut keep);
+        if let (Ok(scopes), Ok(optional_scopes)) = (&scopes, &optional_scopes) {
+            if scopes.is_empty() {
+                keep(Failure::mendable("--scope: a client asks for at least one scope"));
+            }
+            let more = optional_scopes.without(scopes);
+            if !more.is_empty() {
+                keep(
+                    Failure::mendable(format!("--optional-scope: the client does not have {more}"))
+                        .hint("an optional scope is one of those in --scope"),
+                );
+            }
+        }
+        match (name, website, scopes, optional_scopes) {
+            (Ok(name), Ok(website), Ok(scopes), Ok(optional_scopes)) if failures.is_empty() => {
+                Ok(Checked { name, website, redirect_uris, scopes, optional_scopes })
+            }
+            _ => Err(Failure::all(failures)),
+        }
+    }
+}
+
+impl Created<'_> {
+    fn lines(&self) -> String {
+        let mut lines = vec![
+            ("environment", self.environment.to_owned()),
+            ("client_id", self.client_id.to_owned()),
+            ("client_secret", self.client_secret.unwrap_or("none: a public client").to_owned()),
+        ];
+        lines.extend(self.redirect_uris.iter().map(|uri| ("redirect_uri", (*uri).to_owned())));
+        lines.push(("scopes", self.scopes.join(" ")));
+        aligned(&lines)
+    }
+}
+
+fn scope(option: &str, texts: &[String]) -> Result<Scope, Failure> {
+    Scope::parse(&texts.join(" ")).map_err(|fault| {
+        Failure::mendable(format!("{option}: {}", scope_words(&fault)))
+            .hint(format!("for example {option} financial-api {option} orders-api"))
+    })
+}
+
+fn website(text: &str) -> Result<String, Failure> {
+    match Url::parse(text) {
+        Ok(url)
+            if matches!(url.scheme(), "https" | "http")
+                && url.host().is_some()
+                && url.username().is_empty() =>
+        {
+            Ok(url.into())
+        }
+        _ => {
+            Err(Failure::mendable(format!("--website: {text:?} is not the address of a web site"))
+                .hint("for example https://mycompany.com"))
+        }
+    }
+}
+
+/// A new id. The environment stands in it, so that people see where a client belongs.
+fn client_id(environment: Environment, name: &str, random: &Random) -> String {
+    format!("devp-{environment}-{}-{}", slug(name), random.hex::<16>())
+}
+
+/// The letters and digits of a name, in lower case, with hyphens for the rest.
+fn slug(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let joined = words.collect::<Vec<_>>().join("-");
+    let cut = joined.get(..MAX_SLUG_CHARACTERS).unwrap_or(&joined).trim_end_matches('-');
+    if cut.is_empty() { "app".to_owned() } else { cut.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_client_id_names_its_environment_and_its_app() {
+        let id = client_id(Environment::Staging, "Table Planner", &Random::system());
+        let hex = id.strip_prefix("devp-staging-table-planner-").unwrap();
+        assert_eq!(hex.len(), 32);
+        assert!(hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn a_slug_is_short_and_plain_whatever_the_name() {
+        for (name, expected) in [
+            ("Table Planner", "table-planner"),
+            ("  Bücher & Café!  ", "b-cher-caf"),
+            ("寿司", "app"),
+            ("", "app"),
+            ("A very long name that goes on and on", "a-very-long-name-that-go"),
+            ("aaaaaaaaaaaaaaaaaaaaaaa bbbb", "aaaaaaaaaaaaaaaaaaaaaaa"),
+        ] {
+            assert_eq!(slug(name), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_slug_holds_letters_digits_and_inner_hyphens(name in "\\PC{0,80}") {
+            let slug = slug(&name);
+            prop_assert!(!slug.is_empty() && slug.len() <= MAX_SLUG_CHARACTERS);
+            prop_assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            prop_assert!(!slug.starts_with('-') && !slug.ends_with('-') && !slug.contains("--"));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Data, on standard output: aligned lines or a table for people, one line of JSON for scripts.
+
+use std::io::Write as _;
+
+use comfy_table::Table;
+use serde::Serialize;
+
+use super::Failure;
+
+/// Whether a command answers for a script.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Output {
+    /// Answer with one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Output {
+    /// Answers with the value as JSON, or with what `lines` makes of it.
+    pub(super) fn data<T: Serialize>(
+        self,
+        value: &T,
+        lines: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            let line = serde_json::to_string(value)
+                .map_err(|error| Failure::unexplained("the answer is no JSON").because(&error))?;
+            return print(&line);
+        }
+        print(&lines(value))
+    }
+
+    /// Says something to a person. For a script the data says it all.
+    pub(super) fn say(self, words: &str) {
+        if !self.json {
+            say(words);
+        }
+    }
+}
+
+/// Writes to standard output, with a line end.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    match anstream::stdout().write_all(format!("{}\n", text.trim_end()).as_bytes()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            Err(Failure::mendable("nothing can be written to standard output").because(&error))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes words to standard error, with a line end.
+pub(super) fn say(words: &str) {
+    // Where nobody listens, the data and the exit code are all that is left to say.
+    let _ = anstream::stderr().write_all(format!("{words}\n").as_bytes());
+}
+
+/// Names and values, aligned. A name that repeats is written once.
+pub(super) fn aligned(pairs: &[(&str, String)]) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut lines = String::new();
+    let mut before = "";
+    for (name, value) in pairs {
+        let shown = if *name == before { "" } else { name };
+        lines.push_str(&format!("{shown:width$}  {}\n", visible(value)));
+        before = name;
+    }
+    lines
+}
+
+/// A table with a head, or nothing at all where there is no row.
+pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head.iter().copied());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| visible(cell)));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// A time, for people.
+pub(super) fn time(unix_seconds: i64) -> String {
+    match jiff::Timestamp::from_second(unix_seconds) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => unix_seconds.to_string(),
+    }
+}
+
+/// A time that may not have been, for people.
+pub(super) fn time_or_never(unix_seconds: Option<i64>) -> String {
+    unix_seconds.map_or_else(|| "never".to_owned(), time)
+}
+
+/// What a stranger named must not move the cursor of a terminal, nor turn the text around.
+fn visible(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}

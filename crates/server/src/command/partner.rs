@@ -1,0 +1,196 @@
+//! `grantor partner`: the organisations that clients belong to.
+
+use clap::Subcommand;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Failure;
+use super::output::{Output, aligned, table, time};
+use super::place::{Opened, Place};
+use crate::store::Partner;
+
+/// No name is longer, in characters.
+const MAX_NAME_CHARACTERS: usize = 100;
+
+/// The arguments of `grantor partner`.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Create a partner
+    Create(Create),
+    /// List all partners
+    List(List),
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "With --json: {\"id\",\"name\",\"contact\",\"verified\",\"created_at\"}, with times in Unix seconds"
+)]
+struct Create {
+    /// Its name, as customers read it on the consent page
+    #[arg(long)]
+    name: String,
+    /// Whom to write to
+    #[arg(long, value_name = "EMAIL")]
+    contact: Option<String>,
+    /// Your company has verified who it is: the consent page shows a mark
+    #[arg(long)]
+    verified: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "With --json: {\"partners\":[...]}, each as `partner create` answers")]
+struct List {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A partner, as `--json` shows it.
+#[derive(Serialize)]
+struct PartnerData {
+    id: String,
+    name: String,
+    contact: Option<String>,
+    verified: bool,
+    /// In Unix seconds.
+    created_at: i64,
+}
+
+#[derive(Serialize)]
+struct PartnerList {
+    partners: Vec<PartnerData>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.action {
+        Action::Create(create) => create.run().await,
+        Action::List(list) => list.run().await,
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failure> {
+        let name = name(&self.name, "--name")?;
+        let contact =
+            self.contact.as_deref().map(|email| email_address(email, "--contact")).transpose()?;
+        let Opened { store, clock, random } = self.place.open().await?;
+        let partner = Partner {
+            id: random.id(&clock),
+            name,
+            contact,
+            verified: self.verified,
+            created_at: clock.now(),
+        };
+        if !store.add_partner(&partner).await? {
+            return Err(Failure::unexplained("the new id is taken"));
+        }
+        self.output.data(&PartnerData::from(&partner), |data| {
+            aligned(&[("partner_id", data.id.clone()), ("name", data.name.clone())])
+        })
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let Opened { store, .. } = self.place.open().await?;
+        let partners: Vec<PartnerData> =
+            store.partners().await?.iter().map(PartnerData::from).collect();
+        if partners.is_empty() {
+            self.output.say("There is no partner yet: grantor partner create --name NAME");
+        }
+        self.output.data(&PartnerList { partners }, |list| {
+            let rows = list.partners.iter().map(|partner| {
+                vec![
+                    partner.name.clone(),
+                    partner.id.clone(),
+                    if partner.verified { "verified" } else { "" }.to_owned(),
+                    partner.contact.clone().unwrap_or_default(),
+                    time(partner.created_at),
+                ]
+            });
+            table(&["NAME", "ID", "VERIFIED", "CONTACT", "CREATED"], rows.collect())
+        })
+    }
+}
+
+impl From<&Partner> for PartnerData {
+    fn from(partner: &Partner) -> PartnerData {
+        PartnerData {
+            id: Uuid::from_bytes(partner.id).to_string(),
+            name: partner.name.clone(),
+            contact: partner.contact.clone(),
+            verified: partner.verified,
+            created_at: partner.created_at,
+        }
+    }
+}
+
+/// The partner of that id or name.
+pub(super) async fn find(opened: &Opened, wanted: &str) -> Result<Partner, Failure> {
+    let partners = opened.store.partners().await?;
+    if let Ok(id) = Uuid::parse_str(wanted)
+        && let Some(partner) = partners.iter().find(|partner| partner.id == *id.as_bytes())
+    {
+        return Ok(partner.clone());
+    }
+    let alike = |partner: &&Partner| partner.name.to_lowercase() == wanted.trim().to_lowercase();
+    let named: Vec<&Partner> = partners.iter().filter(alike).collect();
+    match named.as_slice() {
+        [partner] => Ok((*partner).clone()),
+        [] => Err(Failure::mendable(format!("there is no partner {wanted:?}")).hint(
+            "`grantor partner list` shows all; `grantor partner create --name NAME` makes one",
+        )),
+        several => {
+            let ids: Vec<String> =
+                several.iter().map(|partner| Uuid::from_bytes(partner.id).to_string()).collect();
+            Err(Failure::mendable(format!("several partners are called {wanted:?}"))
+                .hint(format!("name one by its id: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// A name that people will read: something, on one line, not too long.
+pub(super) fn name(text: &str, option: &str) -> Result<String, Failure> {
+    let name = text.trim();
+    let characters = name.chars().count();
+    if characters == 0 || characters > MAX_NAME_CHARACTERS {
+        return Err(Failure::mendable(format!(
+            "{option}: a name has 1 to {MAX_NAME_CHARACTERS} characters, and this one has {characters}"
+        )));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Failure::mendable(format!(
+            "{option}: a name stands on one line, without control characters"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// An address, in lower case: it is compared that way at sign-in.
+pub(super) fn email_address(text: &str, option: &str) -> Result<String, Failure> {
+    let address = text.trim().to_lowercase();
+    let plain = !address.chars().any(|c| c.is_control() || c.is_whitespace());
+    match address.split_once('@') {
+        Some((local, host))
+            if plain
+                && address.len() <= 254
+                && !local.is_empty()
+                && !host.is_empty()
+                && !host.contains('@') =>
+        {
+            Ok(address)
+        }
+        _ => Err(Failure::mendable(format!("{option}: {text:?} is not an e-mail address"))),
+    }
+}

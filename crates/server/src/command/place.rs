@@ -1,0 +1,100 @@
+//! Which store a command is about: the one of a configuration, or the one of `grantor dev`.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use grantor_protocol::environment::Environment;
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::random::Random;
+use crate::store::Store;
+
+/// The database of a folder of `grantor dev`.
+const DEV_DATABASE: &str = "grantor.db";
+
+/// Where the data is.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Place {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    /// A data folder of `grantor dev`, in the place of any configuration
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+}
+
+/// Which configuration.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct ConfigFile {
+    /// The configuration
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = "GRANTOR_CONFIG",
+        default_value = "grantor.toml"
+    )]
+    pub(super) path: PathBuf,
+}
+
+/// A store that is open, with the time and the randomness for what is done in it.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+}
+
+/// The environment that a command is about.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct In {
+    /// staging or production
+    #[arg(long, value_parser = environment_parser())]
+    pub(super) environment: Environment,
+}
+
+impl Place {
+    /// Opens the store. A configuration's own database is made where there is none yet; a folder
+    /// of dev has to have one.
+    pub(super) async fn open(&self) -> Result<Opened, Failure> {
+        let database = match &self.data {
+            Some(folder) => {
+                let database = folder.join(DEV_DATABASE);
+                if !database.exists() {
+                    return Err(Failure::mendable(format!("there is no {}", database.display()))
+                        .hint("`grantor dev --data DIR` makes it; for a configured server use --config"));
+                }
+                database
+            }
+            None => Config::read(&self.config.path)?.database,
+        };
+        let clock = Clock::system();
+        let store = open_store(&database, &clock).await?;
+        Ok(Opened { store, clock, random: Random::system() })
+    }
+}
+
+/// Opens a database, and makes a new one so that only its owner can read it: it holds addresses
+/// and password hashes. SQLite gives the files beside it the same mode.
+pub(super) async fn open_store(database: &Path, clock: &Clock) -> Result<Store, Failure> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(database);
+    match made {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            return Err(Failure::mendable(format!(
+                "the database {} cannot be made",
+                database.display()
+            ))
+            .because(&error));
+        }
+    }
+    Ok(Store::open(database, clock).await?)
+}
+
+/// Takes the name of an environment.
+pub(super) fn environment_parser() -> impl clap::builder::TypedValueParser<Value = Environment> {
+    use clap::builder::TypedValueParser as _;
+    clap::builder::PossibleValuesParser::new(Environment::ALL.map(Environment::as_str))
+        .try_map(|name| Environment::parse(&name).ok_or("no environment of this name"))
+}

@@ -1,0 +1,392 @@
+//! Makes a [`Config`] of the file, and words of what cannot be one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+
+use grantor_protocol::environment::Environment;
+use toml::Spanned;
+use url::{Host, Url};
+
+use super::file::{File, Section};
+use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
+use crate::listener::TlsFiles;
+use crate::site::Settings;
+
+const DAY: i64 = 24 * 3600;
+
+/// The check of one file, with what was found wrong so far.
+pub(super) struct Check<'a> {
+    text: &'a str,
+    path: &'a Path,
+    folder: PathBuf,
+    faults: Vec<ConfigFault>,
+}
+
+/// What to do about a fault, where there is something to say.
+struct Hint(Option<String>);
+
+/// An environment that was read, and where its values stand, for the rules between two of them.
+struct Placed {
+    config: EnvironmentConfig,
+    base_url_at: Range<usize>,
+    listen_at: Range<usize>,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(text: &'a str, path: &'a Path) -> Check<'a> {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Check { text, path, folder, faults: Vec::new() }
+    }
+
+    pub(super) fn run(mut self) -> Result<Config, ConfigError> {
+        let file: File = match toml::from_str(self.text) {
+            Ok(file) => file,
+            Err(error) => {
+                self.malformed(&error);
+                return Err(ConfigError { faults: self.faults });
+            }
+        };
+        let database = self.database(&file.store);
+        let master_key_file = self.file(&file.master_key_file);
+        let sections = [
+            (Environment::Staging, file.environment.staging),
+            (Environment::Production, file.environment.production),
+        ];
+        if sections.iter().all(|(_, section)| section.is_none()) {
+            self.fault(
+                0..0,
+                "there is no environment",
+                "add [environment.staging] or [environment.production], with base_url and listen",
+            );
+        }
+        let mut placed: Vec<Placed> = Vec::new();
+        for (environment, section) in sections {
+            if let Some(section) = section {
+                placed.extend(self.environment(environment, section.into_inner()));
+            }
+        }
+        if let [one, other] = placed.as_slice() {
+            self.side_by_side(one, other);
+        }
+        self.faults.sort_by_key(|fault| fault.line);
+        match (database, master_key_file) {
+            (Some(database), Some(master_key_file)) if self.faults.is_empty() => Ok(Config {
+                database,
+                master_key_file,
+                log_format: file.log.format,
+                environments: placed.into_iter().map(|placed| placed.config).collect(),
+            }),
+            _ => Err(ConfigError { faults: self.faults }),
+        }
+    }
+
+    fn environment(&mut self, environment: Environment, section: Section) -> Option<Placed> {
+        let settings = self.settings(&section);
+        let base_url = self.base_url(&section.base_url);
+        let listen = self.listen(&section.listen);
+        let mut trusted_proxies = Vec::new();
+        for text in &section.trusted_proxies {
+            trusted_proxies.extend(self.proxy(text));
+        }
+        let tls = match &section.tls {
+            Some(tls) => {
+                let tls = tls.get_ref();
+                let (certificate, key) = (self.file(&tls.certificate), self.file(&tls.key));
+                Some(TlsFiles { certificate: certificate?, key: key? })
+            }
+            None => None,
+        };
+        let (base_url, listen) = (base_url?, listen?);
+        let tls_at = section.tls.as_ref().map(Spanned::span);
+        if let Some(tls_at) = tls_at.filter(|_| base_url.scheme() == "http") {
+            self.fault(
+                tls_at,
+                "there is a certificate, but base_url begins with http://",
+                "write https:// in base_url, or leave tls out",
+            );
+        }
+        if tls.is_none() && !listen.ip().is_loopback() {
+            self.plain_in_the_open(&base_url, &section, !trusted_proxies.is_empty());
+        }
+        Some(Placed {
+            config: EnvironmentConfig {
+                environment,
+                base_url: base_url.origin().ascii_serialization(),
+                listen,
+                tls,
+                trusted_proxies,
+                settings,
+            },
+            base_url_at: section.base_url.span(),
+            listen_at: section.listen.span(),
+        })
+    }
+
+    /// Passwords and secrets do not go over the open network in clear.
+    fn plain_in_the_open(&mut self, base_url: &Url, section: &Section, behind_proxy: bool) {
+        if base_url.scheme() == "http" {
+            self.fault(
+                section.listen.span(),
+                "http is for this machine alone, and this address can be reached from others",
+                "listen on 127.0.0.1 or [::1], or use https in base_url",
+            );
+        } else if !behind_proxy {
+            self.fault(
+                section.listen.span(),
+                "this address can be reached from other machines, without TLS",
+                "add tls = { certificate = \"...\", key = \"...\" }, or name the proxy before it in \
+                 trusted_proxies, or listen on 127.0.0.1",
+            );
+        }
+    }
+
+    /// What two environments must not have in common, and what they must where they share a
+    /// listener.
+    fn side_by_side(&mut self, one: &Placed, other: &Placed) {
+        let (left, right) = (&one.config, &other.config);
+        // The one that stands further down is the one to name.
+        let later = if one.base_url_at.start > other.base_url_at.start { one } else { other };
+        if left.base_url == right.base_url {
+            self.fault(
+                later.base_url_at.clone(),
+                "both environments have this base_url",
+                "an environment is known by its base URL: give each its own host or port",
+            );
+            return;
+        }
+        if left.listen != right.listen {
+            return;
+        }
+        if left.tls != right.tls || left.trusted_proxies != right.trusted_proxies {
+            self.fault(
+                later.listen_at.clone(),
+                format!(
+                    "both environments listen on {}, but their tls or trusted_proxies differ",
+                    left.listen
+                ),
+                "what shares an address shares its certificate and its proxies: write the same in \
+                 both, or give each its own address",
+            );
+        }
+    }
+
+    fn base_url(&mut self, text: &Spanned<String>) -> Option<Url> {
+        let at = text.span();
+        let Ok(url) = Url::parse(text.get_ref()) else {
+            self.fault(at, "base_url is not a URL", "for example https://api.example.com");
+            return None;
+        };
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+            self.fault(at, "base_url is not an https URL", "for example https://api.example.com");
+            return None;
+        }
+        if !bare {
+            self.fault(
+                at,
+                "base_url has more than a scheme, a host and a port",
+                format!("write {}", url.origin().ascii_serialization()),
+            );
+            return None;
+        }
+        if url.scheme() == "http" && !is_loopback(&url) {
+            self.fault(
+                at,
+                "base_url is http, which is for this machine alone",
+                "write https://, with tls or behind a proxy that has it",
+            );
+            return None;
+        }
+        Some(url)
+    }
+
+    fn listen(&mut self, text: &Spanned<String>) -> Option<SocketAddr> {
+        match text.get_ref().parse::<SocketAddr>() {
+            Ok(address) if address.port() > 0 => Some(address),
+            Ok(_) => {
+                self.fault(text.span(), "port 0 is another port at each start", "name a port");
+                None
+            }
+            Err(_) => {
+                self.fault(
+                    text.span(),
+                    "listen is not an address with a port",
+                    "for example 127.0.0.1:8300, 0.0.0.0:443 or [::]:443; a host name is not taken",
+                );
+                None
+            }
+        }
+    }
+
+    fn proxy(&mut self, text: &Spanned<String>) -> Option<IpAddr> {
+        match text.get_ref().parse::<IpAddr>() {
+            Ok(address) => Some(address.to_canonical()),
+            Err(_) => {
+                self.fault(
+                    text.span(),
+                    "this proxy is not an IP address",
+                    "for example 10.0.0.7; name each address, without a port or a range",
+                );
+                None
+            }
+        }
+    }
+
+    fn database(&mut self, text: &Spanned<String>) -> Option<PathBuf> {
+        let (scheme, rest) = text.get_ref().split_once(':').unwrap_or(("", ""));
+        match scheme {
+            "sqlite"
+                if rest.is_empty() || rest.starts_with([':', '?']) || rest.starts_with("//") =>
+            {
+                self.fault(
+                    text.span(),
+                    "store names no file",
+                    "for example sqlite:grantor.db, or sqlite:/var/lib/grantor/grantor.db",
+                );
+                None
+            }
+            "sqlite" => Some(self.folder.join(rest)),
+            "postgres" | "postgresql" => {
+                self.fault(
+                    text.span(),
+                    "this version of grantor has no PostgreSQL yet",
+                    "use a file: sqlite:grantor.db",
+                );
+                None
+            }
+            _ => {
+                self.fault(
+                    text.span(),
+                    "store does not say which database",
+                    "for example sqlite:grantor.db, relative to the folder of this file",
+                );
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, text: &Spanned<String>) -> Option<PathBuf> {
+        if text.get_ref().trim().is_empty() {
+            self.fault(text.span(), "this names no file", None);
+            return None;
+        }
+        Some(self.folder.join(text.get_ref()))
+    }
+
+    fn settings(&mut self, section: &Section) -> Settings {
+        let usual = Settings::default();
+        let settings = Settings {
+            code_ttl_seconds: self
+                .seconds(section.code_ttl_seconds.as_ref(), 1..=600)
+                .unwrap_or(usual.code_ttl_seconds),
+            access_token_ttl_seconds: self
+                .seconds(section.access_token_ttl_seconds.as_ref(), 1..=DAY)
+                .unwrap_or(usual.access_token_ttl_seconds),
+            refresh_token_idle_seconds: self
+                .seconds(section.refresh_token_idle_seconds.as_ref(), 1..=366 * DAY)
+                .unwrap_or(usual.refresh_token_idle_seconds),
+            grant_ttl_seconds: self
+                .seconds(section.grant_ttl_seconds.as_ref(), 1..=3660 * DAY)
+                .or(usual.grant_ttl_seconds),
+            refresh_window_seconds: self
+                .seconds(section.refresh_window_seconds.as_ref(), 0..=600)
+                .unwrap_or(usual.refresh_window_seconds),
+            session_ttl_seconds: self
+                .seconds(section.session_ttl_seconds.as_ref(), 1..=31 * DAY)
+                .unwrap_or(usual.session_ttl_seconds),
+            parameters_in_query: section.parameters_in_query.unwrap_or(usual.parameters_in_query),
+        };
+        let named = section
+            .refresh_token_idle_seconds
+            .as_ref()
+            .or(section.access_token_ttl_seconds.as_ref());
+        if let Some(named) = named
+            && settings.refresh_token_idle_seconds < settings.access_token_ttl_seconds
+        {
+            self.fault(
+                named.span(),
+                "a refresh token would end before the access token that it is to replace",
+                format!(
+                    "refresh_token_idle_seconds is {}, access_token_ttl_seconds is {}",
+                    settings.refresh_token_idle_seconds, settings.access_token_ttl_seconds
+                ),
+            );
+        }
+        settings
+    }
+
+    fn seconds(
+        &mut self,
+        value: Option<&Spanned<i64>>,
+        allowed: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let value = value?;
+        if !allowed.contains(value.get_ref()) {
+            self.fault(
+                value.span(),
+                format!("{} seconds is out of range", value.get_ref()),
+                format!("from {} to {} seconds", allowed.start(), allowed.end()),
+            );
+            return None;
+        }
+        Some(*value.get_ref())
+    }
+
+    /// What is no TOML, or has a key that is unknown, missing, or of another type.
+    fn malformed(&mut self, error: &toml::de::Error) {
+        let words = error
+            .message()
+            .replace("unknown field", "unknown key")
+            .replace("missing field", "missing key");
+        let hint = if words.contains("expected i64") {
+            Some("a time is a whole number of seconds, without quotes: 3600")
+        } else if words.starts_with("missing key") {
+            Some("`grantor init` in an empty folder shows a whole configuration")
+        } else {
+            None
+        };
+        self.fault(error.span().unwrap_or(0..0), words, hint);
+    }
+
+    fn fault(&mut self, at: Range<usize>, words: impl Into<String>, hint: impl Into<Hint>) {
+        let before = self.text.get(..at.start).unwrap_or_default();
+        self.faults.push(ConfigFault {
+            file: self.path.to_owned(),
+            line: Some(before.matches('\n').count() + 1),
+            words: words.into(),
+            hint: hint.into().0,
+        });
+    }
+}
+
+impl From<&str> for Hint {
+    fn from(words: &str) -> Hint {
+        Hint(Some(words.to_owned()))
+    }
+}
+
+impl From<String> for Hint {
+    fn from(words: String) -> Hint {
+        Hint(Some(words))
+    }
+}
+
+impl From<Option<&str>> for Hint {
+    fn from(words: Option<&str>) -> Hint {
+        Hint(words.map(str::to_owned))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

@@ -1,0 +1,57 @@
+//! `grantor.toml` as it is written. Every value knows where it stands.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::log::Format;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) store: Spanned<String>,
+    pub(super) master_key_file: Spanned<String>,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) environment: Environments,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    #[serde(default)]
+    pub(super) format: Format,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Environments {
+    pub(super) staging: Option<Spanned<Section>>,
+    pub(super) production: Option<Spanned<Section>>,
+}
+
+/// One environment. The settings are named as in `site::Settings`; they are listed and not
+/// flattened, because serde knows no unknown keys beside what is flattened.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Section {
+    pub(super) base_url: Spanned<String>,
+    pub(super) listen: Spanned<String>,
+    pub(super) tls: Option<Spanned<Tls>>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Spanned<String>>,
+    pub(super) code_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) access_token_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) refresh_token_idle_seconds: Option<Spanned<i64>>,
+    pub(super) grant_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) refresh_window_seconds: Option<Spanned<i64>>,
+    pub(super) session_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) parameters_in_query: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: Spanned<String>,
+    pub(super) key: Spanned<String>,
+}

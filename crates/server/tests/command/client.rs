@@ -1,0 +1,276 @@
+use crate::house::{CREATE_CLIENT, House, text};
+
+#[test]
+fn u5_a_client_secret_is_shown_once_and_is_not_in_the_database() {
+    let house = House::new();
+    let client = house.client();
+    let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
+    assert!(id.starts_with("devp-staging-table-planner-"), "{id}");
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    assert!(plain(id) && plain(secret) && secret.len() == 43);
+
+    for arguments in [&["client", "show", id][..], &["client", "list"], &["client", "disable", id]]
+    {
+        let human = house.run(arguments).done();
+        let json = house.run(&[arguments, &["--json"]].concat()).done();
+        for answer in [human, json] {
+            assert!(answer.stdout.contains(id));
+            assert!(!answer.stdout.contains(secret) && !answer.stderr.contains(secret));
+        }
+    }
+    let shown = house.json(&["client", "show", id]);
+    assert_eq!(text(&shown["secrets"][0], "hint"), &secret[39..]);
+    for file in ["grantor.db", "grantor.db-wal"] {
+        let bytes = std::fs::read(house.path(file)).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
+    }
+}
+
+#[test]
+fn u5_a_second_secret_is_added_a_third_and_removing_the_last_are_refused() {
+    let house = House::new();
+    let client = house.client();
+    let id = text(&client, "client_id");
+    let added = house.json(&["client", "add-secret", id]);
+    assert_eq!(added["slot"], 2);
+    assert_ne!(text(&added, "client_secret"), text(&client, "client_secret"));
+    house.run(&["client", "add-secret", id]).refused("there is never a third");
+    assert_eq!(house.json(&["client", "show", id])["secrets"].as_array().unwrap().len(), 2);
+
+    house.json(&["client", "remove-secret", id, "--slot", "1"]);
+    let last = house.run(&["client", "remove-secret", id, "--slot", "2"]);
+    last.refused("this is the client's only secret");
+    house.run(&["client", "remove-secret", id, "--slot", "1"]).refused("no secret in slot 1");
+    let kept = house.json(&["client", "show", id]);
+    assert_eq!(kept["secrets"].as_array().unwrap().len(), 1);
+    assert_eq!(kept["secrets"][0]["slot"], 2);
+
+    assert_eq!(house.json(&["client", "add-secret", id])["slot"], 1);
+}
+
+#[test]
+fn a_client_is_disabled_and_enabled_again_and_the_answer_says_whether_it_changed() {
+    let house = House::new();
+    let client = house.client();
+    let id = text(&client, "client_id");
+    for (action, disabled, changed) in [
+        ("disable", true, true),
+        ("disable", true, false),
+        ("enable", false, true),
+        ("enable", false, false),
+    ] {
+        let answer = house.json(&["client", action, id]);
+        assert_eq!((&answer["disabled"], &answer["changed"]), (&disabled.into(), &changed.into()));
+        assert_eq!(house.json(&["client", "show", id])["disabled"], disabled);
+    }
+    house.run(&["client", "disable", "devp-staging-nobody"]).refused("there is no client");
+}
+
+#[test]
+fn the_options_of_a_client_are_kept() {
+    let house = House::new();
+    house.json(&[
+        "partner",
+        "create",
+        "--name",
+        "Planner Ltd",
+        "--verified",
+        "--contact",
+        "Dev@Planner.example",
+    ]);
+    let more = [
+        "--website",
+        "https://planner.example",
+        "--redirect-uri",
+        "http://127.0.0.1/callback",
+        "--optional-scope",
+        "orders-api",
+        "--pkce-required",
+        "--no-refresh-tokens",
+        "--no-query-parameters",
+        "--refresh-window-seconds",
+        "0",
+        "--unapproved",
+    ];
+    let made = house.json(&[&CREATE_CLIENT[..], &more].concat());
+    let shown = house.json(&["client", "show", text(&made, "client_id")]);
+    assert_eq!(shown["website"], "https://planner.example/");
+    assert_eq!(
+        shown["redirect_uris"],
+        serde_json::json!([
+            "https://mycompany.com/redirection/ikentoo",
+            "http://127.0.0.1/callback"
+        ])
+    );
+    assert_eq!(shown["scopes"], serde_json::json!(["financial-api", "orders-api"]));
+    assert_eq!(shown["optional_scopes"], serde_json::json!(["orders-api"]));
+    assert_eq!(shown["refresh_window_seconds"], 0);
+    assert_eq!(shown["partner"]["verified"], true);
+    for (key, value) in [
+        ("public", false),
+        ("approved", false),
+        ("pkce_required", true),
+        ("refresh_tokens", false),
+        ("parameters_in_query", false),
+    ] {
+        assert_eq!(shown[key], value, "{key}");
+    }
+}
+
+#[test]
+fn a_public_client_has_no_secret_and_gets_none() {
+    let house = House::new();
+    house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    let made = house.json(&[&CREATE_CLIENT[..], &["--public"]].concat());
+    assert!(made["client_secret"].is_null());
+    let id = text(&made, "client_id");
+    assert_eq!(house.json(&["client", "show", id])["pkce_required"], true);
+    house.run(&["client", "add-secret", id]).refused("a public client has no secret");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_client_is_told_at_once_and_nothing_is_made() {
+    let house = House::new();
+    house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    let answer = house.run(&[
+        "client",
+        "create",
+        "--environment",
+        "staging",
+        "--partner",
+        "Planner Ltd",
+        "--name",
+        " ",
+        "--website",
+        "planner",
+        "--redirect-uri",
+        "http://mycompany.com/cb",
+        "--redirect-uri",
+        "https://*.mycompany.com/cb",
+        "--redirect-uri",
+        "javascript:alert(1)",
+        "--scope",
+        "a,b",
+        "--optional-scope",
+        "c",
+    ]);
+    let answer = answer.refused("--name: a name has 1 to 100 characters");
+    for words in [
+        "--website: \"planner\" is not the address of a web site",
+        "\"http://mycompany.com/cb\": it is http",
+        "\"https://*.mycompany.com/cb\": its host is missing",
+        "\"javascript:alert(1)\": its scheme cannot receive a code safely",
+        "--scope: The scopes are joined by commas",
+    ] {
+        assert!(answer.stderr.contains(words), "{answer:?} does not say {words}");
+    }
+    assert_eq!(answer.stderr.matches("error: ").count(), 6);
+    assert_eq!(house.json(&["client", "list"])["clients"], serde_json::json!([]));
+}
+
+#[test]
+fn each_fault_of_a_redirect_uri_has_its_own_words_and_a_hint() {
+    let house = House::new();
+    house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    let long = format!("https://a.example/{}", "x".repeat(2000));
+    let mut seen = std::collections::BTreeSet::new();
+    for uri in [
+        "",
+        &long,
+        "mycompany.com/cb",
+        "https://a.example/ä",
+        "https://a.example/#f",
+        "https://me@a.example/",
+        "http://a.example/",
+        "data:text/html,x",
+        "HTTPS://a.example/",
+        "https://*.a.example/",
+    ] {
+        let mut arguments = CREATE_CLIENT.to_vec();
+        arguments[9] = uri;
+        let answer = house.run(&arguments).refused("--redirect-uri");
+        assert!(answer.stderr.contains("hint: "), "{answer:?}");
+        let (_, words) = answer.stderr.split_once("\": ").unwrap();
+        seen.insert(words.lines().next().unwrap().to_owned());
+    }
+    assert_eq!(seen.len(), 9, "{seen:#?}");
+}
+
+#[test]
+fn a_partner_is_found_by_id_or_by_name_and_two_of_one_name_are_not_mixed_up() {
+    let house = House::new();
+    let one = house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    house.json(&CREATE_CLIENT);
+    house.json(&["partner", "create", "--name", "PLANNER LTD"]);
+    house
+        .run(&CREATE_CLIENT)
+        .refused("several partners are called")
+        .stderr
+        .contains(text(&one, "id"));
+    let mut arguments = CREATE_CLIENT.to_vec();
+    arguments[5] = text(&one, "id");
+    let made = house.json(&arguments);
+    assert_eq!(text(&made, "partner"), "Planner Ltd");
+    arguments[5] = "Nobody";
+    house.run(&arguments).refused("there is no partner \"Nobody\"");
+    assert_eq!(
+        house.json(&["client", "list", "--environment", "staging"])["clients"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        house.json(&["client", "list", "--environment", "production"])["clients"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn no_command_takes_a_secret_or_a_password_as_an_argument() {
+    let house = House::new();
+    let client = house.client();
+    let id = text(&client, "client_id");
+    for arguments in [
+        &["client", "create", "--client-secret", "x"][..],
+        &["client", "add-secret", id, "a-secret-of-my-own"],
+        &["client", "add-secret", id, "--secret", "x"],
+        &[
+            "customer",
+            "create",
+            "--environment",
+            "staging",
+            "--email",
+            "a@b.example",
+            "--name",
+            "A",
+            "--password",
+            "x",
+        ],
+        &[
+            "customer",
+            "set-password",
+            "--environment",
+            "staging",
+            "--email",
+            "a@b.example",
+            "a password of mine",
+        ],
+        &["basic", "--client-id", id, "--client-secret", "x"],
+        &["basic", "id:secret"],
+    ] {
+        house.run(arguments).refused("unexpected argument");
+    }
+    house.run(&["basic", "--client-id", "id:secret"]).refused("a client id has no colon");
+}
+
+#[test]
+fn what_a_partner_named_itself_cannot_move_the_cursor_of_a_terminal() {
+    let house = House::new();
+    house
+        .run(&["partner", "create", "--name", "a\u{1b}[2Jb"])
+        .refused("without control characters");
+    house.json(&["partner", "create", "--name", "a\u{202e}b"]);
+    let list = house.run(&["partner", "list"]).done();
+    assert!(!list.stdout.contains('\u{202e}') && list.stdout.contains("a\u{fffd}b"));
+}

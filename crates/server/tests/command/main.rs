@@ -1,0 +1,18 @@
+//! The real `grantor` program, as an operator types it.
+//!
+//! `cfg(test)` stands at each file because clippy lets tests unwrap, and asks no more than that.
+
+#[cfg(test)]
+mod basic;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod customer;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod init;
+#[cfg(test)]
+mod postman;
+#[cfg(test)]
+mod serve;

@@ -1,0 +1,346 @@
+//! The store: every conditional write has one winner, whoever else writes at the same time.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use grantor::demo;
+use grantor::store::{NewGrant, NewSession, RemovedSecret, Store, Turn};
+use grantor_protocol::client::ClientSecret;
+use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::GrantStatus;
+use tokio::sync::Barrier;
+
+use crate::calls::{allow, issue, new_grant, row};
+use crate::harness::{START, Server, TestClient};
+
+const HERE: Environment = Environment::Staging;
+const RACERS: usize = 24;
+
+/// Starts all at once, waits for all, and gives their outcomes in order.
+pub(crate) async fn race<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(count));
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..count {
+        let (barrier, task) = (Arc::clone(&barrier), task(at));
+        tasks.spawn(async move {
+            barrier.wait().await;
+            (at, task.await)
+        });
+    }
+    let mut outcomes = tasks.join_all().await;
+    outcomes.sort_by_key(|(at, _)| *at);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn turn(id: [u8; 16], attempt: usize, now: i64) -> Turn<'static> {
+    let attempt = u8::try_from(attempt).unwrap();
+    let idle_expires_at = now + 1000;
+    Turn { environment: HERE, id, attempt: [attempt; 16], idle_expires_at, from: "::1", now }
+}
+
+fn won(outcomes: &[bool]) -> usize {
+    outcomes.iter().filter(|won| **won).count()
+}
+
+async fn connected(server: &Server, client: &TestClient) -> [u8; 16] {
+    let issued = issue(&server.staging, client).await;
+    assert!(server.staging.store.redeem_code(&turn(issued.grant_id, 1, START)).await.unwrap());
+    issued.grant_id
+}
+
+fn secret(text: &str) -> (grantor_protocol::client::SecretDigest, String) {
+    (ClientSecret::new(text.to_owned()).digest(), "hint".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s10_of_many_that_redeem_one_code_one_wins() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for _ in 0..10 {
+        let id = issue(&server.staging, &client).await.grant_id;
+        let outcomes = race(RACERS, |at| {
+            let store = server.staging.store.clone();
+            async move { store.redeem_code(&turn(id, at, START)).await.unwrap() }
+        })
+        .await;
+        assert_eq!(won(&outcomes), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s15_of_many_that_turn_one_generation_one_wins() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let id = connected(&server, &client).await;
+    for generation in 1..=10 {
+        let outcomes = race(RACERS, |at| {
+            let store = server.staging.store.clone();
+            async move { store.turn_generation(&turn(id, at, START), generation).await.unwrap() }
+        })
+        .await;
+        assert_eq!(won(&outcomes), 1);
+    }
+    let GrantStatus::Active(active) = row(&server, id).await.status else { panic!() };
+    assert_eq!(active.generation, 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for _ in 0..10 {
+        let id = connected(&server, &client).await;
+        let outcomes = race(RACERS, |at| {
+            let store = server.staging.store.clone();
+            async move {
+                match at % 2 {
+                    0 => store.revoke_grant(HERE, id, START).await.unwrap(),
+                    _ => !store.turn_generation(&turn(id, at, START), 1).await.unwrap(),
+                }
+            }
+        })
+        .await;
+        let (revoked, denied): (Vec<_>, Vec<_>) =
+            outcomes.iter().copied().enumerate().partition(|(at, _)| at % 2 == 0);
+        let count = |list: Vec<(usize, bool)>| list.iter().filter(|(_, yes)| *yes).count();
+        assert_eq!(count(revoked), 1);
+        assert!(count(denied) >= RACERS / 2 - 1);
+        assert!(matches!(row(&server, id).await.status, GrantStatus::Revoked { .. }));
+        assert!(!server.staging.store.turn_generation(&turn(id, 9, START), 2).await.unwrap());
+        assert!(!server.staging.store.redeem_code(&turn(id, 9, START)).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let outcomes = race(RACERS, |at| {
+        let (store, id) = (server.staging.store.clone(), client.id.clone());
+        let new = secret(&format!("secret {at}"));
+        async move { store.add_client_secret(HERE, &id, &new, START).await.unwrap() }
+    })
+    .await;
+    let places: Vec<_> = outcomes.into_iter().flatten().collect();
+    assert_eq!(places, [2]);
+    let record = server.staging.store.client(&client.id).await.unwrap().unwrap();
+    assert_eq!(record.secrets.len(), 2);
+
+    let public = server.client_with(HERE, |new| new.secret = None).await;
+    let store = &server.staging.store;
+    let added = store.add_client_secret(HERE, &public.id, &secret("x"), START).await.unwrap();
+    assert_eq!(added, None);
+    assert!(store.client(&public.id).await.unwrap().unwrap().client.is_public());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays() {
+    let server = Server::start().await;
+    for _ in 0..5 {
+        let client = server.client().await;
+        let store = &server.staging.store;
+        store.add_client_secret(HERE, &client.id, &secret("second"), START).await.unwrap();
+        let outcomes = race(RACERS, |at| {
+            let (store, id) = (server.staging.store.clone(), client.id.clone());
+            let place = i64::try_from(at % 2 + 1).unwrap();
+            async move { store.remove_client_secret(HERE, &id, place).await.unwrap() }
+        })
+        .await;
+        let removed = outcomes.iter().filter(|one| **one == RemovedSecret::Removed).count();
+        assert_eq!(removed, 1);
+        let record = store.client(&client.id).await.unwrap().unwrap();
+        assert_eq!(record.secrets.len(), 1);
+        let nowhere = store.remove_client_secret(HERE, &client.id, 3).await.unwrap();
+        assert_eq!(nowhere, RemovedSecret::LastOrAbsent);
+    }
+}
+
+fn session(id: u8, customer_id: [u8; 16], customer_counter: i64) -> NewSession {
+    NewSession {
+        environment: HERE,
+        id_digest: [id; 32],
+        customer_id,
+        customer_counter,
+        epoch: 1,
+        signed_in_at: START,
+        expires_at: START + 1000,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_checked_under() {
+    let server = Server::start().await;
+    let store = &server.staging.store;
+    let customer = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
+    let (id, counter) = (customer.customer_id, customer.counter);
+    assert!(store.begin_session(&session(200, id, counter), None).await.unwrap());
+    let stands = async |digest| store.session(HERE, [digest; 32], 1, START).await.unwrap();
+    assert!(stands(200).await.is_some());
+    assert!(!store.begin_session(&session(201, id, counter + 1), Some([200; 32])).await.unwrap());
+    assert!(stands(200).await.is_some(), "a refused session ended the former one");
+    assert!(store.session(HERE, [200; 32], 2, START).await.unwrap().is_none(), "another epoch");
+    assert!(store.session(HERE, [200; 32], 1, START + 1000).await.unwrap().is_none());
+
+    let began = race(RACERS, |at| {
+        let store = store.clone();
+        let new = session(u8::try_from(at).unwrap(), id, counter);
+        let email = demo::CUSTOMER_EMAIL;
+        async move {
+            match at {
+                12 => store.set_customer_password(HERE, email, "hash").await.unwrap(),
+                _ => store.begin_session(&new, None).await.unwrap(),
+            }
+        }
+    })
+    .await;
+    assert!(began.len() == RACERS);
+    for digest in 0..24 {
+        assert!(stands(digest).await.is_none(), "a session outlived the change of the password");
+    }
+    // One id begins once.
+    let now = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().counter;
+    let began = race(RACERS, |_| {
+        let store = store.clone();
+        let new = session(100, id, now);
+        async move { store.begin_session(&new, None).await.unwrap_or(false) }
+    })
+    .await;
+    assert_eq!(won(&began), 1);
+}
+
+/// Whether a grant and a consent came of it.
+async fn left_behind(server: &Server, grant: &NewGrant) -> (bool, bool) {
+    let store = &server.staging.store;
+    let row = store.grant(HERE, grant.id).await.unwrap();
+    let consent = store.consent(HERE, grant.customer_id, &grant.client_id, 1).await.unwrap();
+    (row.is_some(), consent.is_some())
+}
+
+#[tokio::test]
+async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_between() {
+    let server = Server::start().await;
+    let store = &server.staging.store;
+    let client = server.client().await;
+    let grant = new_grant(&server.staging, &client).await;
+    store.set_client_disabled(HERE, &client.id, true).await.unwrap();
+    assert!(!allow(&server.staging, &grant).await);
+    assert_eq!(left_behind(&server, &grant).await, (false, false), "the client was disabled");
+    store.set_client_disabled(HERE, &client.id, false).await.unwrap();
+
+    store.set_customer_password(HERE, demo::CUSTOMER_EMAIL, "hash").await.unwrap();
+    assert!(!allow(&server.staging, &grant).await);
+    assert_eq!(left_behind(&server, &grant).await, (false, false), "the customer's past ended");
+
+    let nobody =
+        NewGrant { client_id: "nobody".into(), ..new_grant(&server.staging, &client).await };
+    assert!(!allow(&server.staging, &nobody).await);
+    assert_eq!(left_behind(&server, &nobody).await, (false, false), "no such client");
+
+    let first = new_grant(&server.staging, &client).await;
+    assert!(allow(&server.staging, &first).await);
+    let consent = store.consent(HERE, first.customer_id, &client.id, 1).await.unwrap().unwrap();
+    let mut silent = new_grant(&server.staging, &client).await;
+    silent.consent_counter = Some(consent.counter);
+    server.execute("UPDATE consents SET revoked = 1, counter = counter + 1");
+    assert!(!store.allow(&silent, None, 1, START).await.unwrap());
+    assert_eq!(left_behind(&server, &silent).await, (false, false), "the consent was taken back");
+    assert!(!row(&server, first.id).await.in_force);
+    assert!(!store.redeem_code(&turn(first.id, 1, START)).await.unwrap());
+    // Asked again, the customer may allow again, and nothing of before comes back.
+    let again = new_grant(&server.staging, &client).await;
+    assert!(allow(&server.staging, &again).await);
+    assert!(row(&server, again.id).await.in_force);
+    assert!(!row(&server, first.id).await.in_force);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force() {
+    let server = Arc::new(Server::start().await);
+    let client = Arc::new(server.client().await);
+    let pending = issue(&server.staging, &client).await.grant_id;
+    let active = connected(&server, &client).await;
+    let ids = race(RACERS, |at| {
+        let (server, client) = (Arc::clone(&server), Arc::clone(&client));
+        async move {
+            if at == 12 {
+                let store = &server.staging.store;
+                store.set_client_disabled(HERE, &client.id, true).await.unwrap();
+                return None;
+            }
+            let grant = new_grant(&server.staging, &client).await;
+            allow(&server.staging, &grant).await.then_some(grant.id)
+        }
+    })
+    .await;
+    let store = &server.staging.store;
+    for reenabled in [false, true] {
+        if reenabled {
+            store.set_client_disabled(HERE, &client.id, false).await.unwrap();
+        }
+        for id in ids.iter().flatten().copied().chain([pending, active]) {
+            assert!(!row(&server, id).await.in_force);
+            assert!(!store.redeem_code(&turn(id, 1, START)).await.unwrap());
+            assert!(!store.turn_generation(&turn(id, 1, START), 1).await.unwrap());
+        }
+    }
+    let again = issue(&server.staging, &client).await.grant_id;
+    assert!(store.redeem_code(&turn(again, 1, START)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_write_that_comes_too_late_or_for_another_state_changes_nothing() {
+    let server = Server::start().await;
+    let store = &server.staging.store;
+    let client = server.client().await;
+    let id = issue(&server.staging, &client).await.grant_id;
+    let before = row(&server, id).await;
+    assert!(!store.redeem_code(&turn(id, 1, START + 60)).await.unwrap(), "expired");
+    let elsewhere = Turn { environment: Environment::Production, ..turn(id, 1, START) };
+    assert!(!store.redeem_code(&elsewhere).await.unwrap(), "another environment");
+    assert!(!store.turn_generation(&turn(id, 1, START), 0).await.unwrap(), "pending");
+    assert_eq!(row(&server, id).await, before);
+    assert!(store.redeem_code(&turn(id, 1, START)).await.unwrap());
+    let active = row(&server, id).await;
+    assert!(!store.turn_generation(&turn(id, 1, START), 0).await.unwrap(), "an older generation");
+    assert!(!store.turn_generation(&turn(id, 1, START), 2).await.unwrap(), "a newer one");
+    assert!(!store.turn_generation(&turn(id, 1, START + 1000), 1).await.unwrap(), "idle too long");
+    assert!(!store.note_repeat(HERE, id, 2).await.unwrap());
+    assert!(!store.revoke_grant(Environment::Production, id, START).await.unwrap());
+    assert_eq!(row(&server, id).await, active);
+    assert!(store.note_repeat(HERE, id, 1).await.unwrap());
+    assert!(!store.note_repeat(HERE, id, 1).await.unwrap(), "counted once in a generation");
+}
+
+#[tokio::test]
+async fn s24_an_id_is_given_once_in_both_environments_together() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let store: &Store = &server.staging.store;
+    let mut taken = None;
+    let other = server.client_with(Environment::Production, |new| taken = Some(new.id.clone()));
+    assert_eq!(Some(other.await.id), taken);
+    let partner = store.partners().await.unwrap().remove(0);
+    for environment in Environment::ALL {
+        let again = grantor::store::NewClient {
+            environment,
+            id: client.id.clone(),
+            partner_id: partner.id,
+            name: "Impostor".into(),
+            website: None,
+            redirect_uris: vec![],
+            scopes: grantor_protocol::scope::Scope::default(),
+            optional_scopes: grantor_protocol::scope::Scope::default(),
+            secret: None,
+            approved: true,
+            demo: false,
+            settings: store.client(&client.id).await.unwrap().unwrap().client.settings,
+        };
+        assert!(!store.add_client(&again, START).await.unwrap(), "{environment}");
+    }
+    let record = store.client(&client.id).await.unwrap().unwrap();
+    assert_eq!((record.client.environment, record.client.name.as_str()), (HERE, "Test App"));
+}

@@ -1,0 +1,110 @@
+// The steps of the browser flow, as a person takes them.
+
+import assert from 'node:assert/strict';
+
+/** Step 1 of the guide, letter by letter: three parameters, pasted in as they are. */
+export function guideUrl(environment) {
+  const base = environment.base_url.replace(/\/$/, '');
+  return (
+    `${base}/oauth/authorize?client_id=${environment.client_id}` +
+    `&response_type=code&redirect_uri=${environment.redirect_uri}`
+  );
+}
+
+/** The same with more parameters, or others: `undefined` leaves one out. */
+export function authorizeUrl(environment, changes = {}) {
+  const url = new URL(guideUrl(environment));
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  return url.href;
+}
+
+export const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+export async function signIn(page, { email, password }) {
+  await page.locator('input[name=email]').fill(email);
+  await page.locator('input[name=password]').fill(password);
+  await button(page, 'Sign in').click();
+}
+
+/** Leaves every business ticked, which is how they come, and goes on. Returns their names. */
+export async function keepAllBusinesses(page) {
+  await button(page, 'Continue').waitFor();
+  const boxes = await page.locator('input[name=business]').all();
+  assert.ok(boxes.length >= 2, 'the demo customer has two businesses to choose from');
+  for (const box of boxes) assert.ok(await box.isChecked(), 'a business comes ticked');
+  const names = await page.locator('label:has(input[name=business]) .choice-name').allInnerTexts();
+  await button(page, 'Continue').click();
+  return names;
+}
+
+/** From the authorize URL to the consent page. Returns the names of the businesses. */
+export async function reachConsent(page, environment, changes) {
+  await page.goto(authorizeUrl(environment, changes));
+  await signIn(page, environment.customer);
+  const businesses = await keepAllBusinesses(page);
+  await button(page, 'Allow').waitFor();
+  return businesses;
+}
+
+/** Waits for the redirect URI's page and returns what the redirect carried. */
+export async function landed(page, environment) {
+  await page.waitForURL((url) => url.href.startsWith(environment.redirect_uri));
+  return Object.fromEntries(new URL(page.url()).searchParams);
+}
+
+/** The whole flow: returns what the redirect carried. */
+export async function connect(page, environment, changes) {
+  await reachConsent(page, environment, changes);
+  await button(page, 'Allow').click();
+  return landed(page, environment);
+}
+
+/**
+ * Walks through every kind of page, and yields the name of each while it is open. Ends at the
+ * partner's page with a code.
+ */
+export async function* everyPage(page, environment) {
+  await page.goto(environment.base_url);
+  yield 'home';
+
+  await page.getByRole('link', { name: 'Read the docs' }).click();
+  await page.locator('main.prose').waitFor();
+  yield 'docs';
+
+  await page.goto(new URL('/no-such-page', environment.base_url).href);
+  yield 'not found';
+
+  await page.goto(authorizeUrl(environment, { redirect_uri: `${environment.redirect_uri}/other` }));
+  yield 'wrong redirect URI';
+
+  await page.goto(authorizeUrl(environment));
+  await button(page, 'Sign in').waitFor();
+  yield 'sign-in';
+
+  await signIn(page, { ...environment.customer, password: 'not the password' });
+  await page.getByRole('alert').waitFor();
+  yield 'sign-in with an error';
+
+  await signIn(page, environment.customer);
+  await button(page, 'Continue').waitFor();
+  yield 'businesses';
+
+  for (const box of await page.locator('input[name=business]').all()) await box.uncheck();
+  await button(page, 'Continue').click();
+  await page.getByRole('alert').waitFor();
+  yield 'businesses with an error';
+
+  for (const box of await page.locator('input[name=business]').all()) await box.check();
+  await button(page, 'Continue').click();
+  await button(page, 'Allow').waitFor();
+  yield 'consent';
+
+  await button(page, 'Allow').click();
+  await landed(page, environment);
+  yield 'the code';
+}
+
+export const PAGES_WALKED = 10;

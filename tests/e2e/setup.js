@@ -1,0 +1,42 @@
+// What a test begins with: a Chromium for its file, and a server and browser contexts of its own.
+
+import { after, before, test } from 'node:test';
+import { launchChromium, newVisitor } from './browser.js';
+import { startGrantor } from './server.js';
+
+const TEST_LIMIT_MS = 180_000;
+
+/** Starts Chromium before the file's tests and ends it after them. */
+export function useChromium() {
+  const here = {};
+  before(async () => {
+    here.chromium = await launchChromium();
+  });
+  after(() => here.chromium?.close());
+  return here;
+}
+
+/**
+ * One test in staging and one in production. Each has a server on new data, because a consent
+ * that an earlier test gave would silence the pages of the next. Its body gets the environment,
+ * the server, and `visit`, which opens a browser context with one page.
+ */
+export function inEachEnvironment(here, title, body) {
+  for (const name of ['staging', 'production']) {
+    test(`${title} (${name})`, { timeout: TEST_LIMIT_MS }, async () => {
+      const server = await startGrantor();
+      const contexts = [];
+      const visit = async (options) => {
+        const visitor = await newVisitor(here.chromium, options);
+        contexts.push(visitor.context);
+        return visitor;
+      };
+      try {
+        await body({ environment: server[name], server, visit });
+      } finally {
+        for (const context of contexts) await context.close();
+        await server.stop();
+      }
+    });
+  }
+}

@@ -11,6 +11,9 @@ use url::Url;
 /// No redirect URI is longer, in bytes.
 pub const MAX_REDIRECT_URI_BYTES: usize = 2000;
 
+/// What an answer brings in the query of a redirect URI.
+const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
+
 /// A redirect URI that passed the rules of registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri(String);
@@ -34,6 +37,8 @@ pub enum RegistrationFault {
     Scheme,
     /// a browser would write it differently: case, a backslash, a default port, dot segments
     NotNormal,
+    /// a parameter of its own that the answer will bring: two readers would take two values
+    ReservedParameter,
     /// a host with a wildcard, without a name, or with anything in it but letters, digits, `-`, `_`
     /// and dots
     Host,
@@ -93,6 +98,10 @@ impl RedirectUri {
         let hidden_dots = text.to_ascii_lowercase().contains("%2e");
         if !normal || hidden_dots {
             return Err(RegistrationFault::NotNormal);
+        }
+        // RFC 6749 4.1.2 and RFC 9207: what the answer adds must stand once.
+        if url.query_pairs().any(|(name, _)| RESERVED.contains(&name.as_ref())) {
+            return Err(RegistrationFault::ReservedParameter);
         }
         Ok(RedirectUri(text.to_owned()))
     }
@@ -346,6 +355,8 @@ mod tests {
             ("https://bücher.example/cb", NotAscii),
             ("https://mycompany.com/c b", NotAscii),
             ("https://mycompany.com/\tcb", NotAscii),
+            ("https://mycompany.com/cb?code=1", ReservedParameter),
+            ("https://mycompany.com/cb?tenant=1&%73tate=x", ReservedParameter),
             ("https://*.mycompany.com/cb", Host),
             ("https://a.example;script-src/cb", Host),
             ("https://a.example,default-src/cb", Host),

@@ -135,18 +135,17 @@ impl MasterKey {
         // Written beside and linked: a crash leaves a whole key file or none, never a part of one.
         let beside = path.with_extension("new");
         let write = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&beside)?;
+            // Never into a file that is there: whoever laid it may read it.
+            let mut file =
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            fs::hard_link(&beside, path)?;
-            fs::remove_file(&beside)
+            fs::hard_link(&beside, path)
         };
-        write().map_err(io)
+        remove_if_there(&beside).map_err(io)?;
+        let written = write();
+        remove_if_there(&beside).map_err(io)?;
+        written.map_err(io)
     }
 
     /// Its id, which is no secret.
@@ -201,6 +200,13 @@ impl MasterKey {
     fn cipher(&self) -> LessSafeKey {
         let key = UnboundKey::new(&AES_256_GCM_SIV, self.secret.as_slice());
         LessSafeKey::new(key.expect("32 bytes"))
+    }
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

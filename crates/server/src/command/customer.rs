@@ -1,17 +1,20 @@
 //! `grantor customer`: the people who sign in and allow, and the businesses that they belong to.
 
+mod business;
+
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::business::{AddBusiness, BusinessData};
 use super::output::{Output, aligned, table, time};
 use super::place::{In, Opened, Place, environment_parser};
 use super::{Failure, partner, prompt};
 use crate::demo;
 use crate::password::{MIN_PASSWORD_CHARACTERS, Password, Passwords};
 use crate::random::Random;
-use crate::store::{Business, Location, NewCustomer};
+use crate::store::{Customer, NewCustomer, Store};
 
 /// The arguments of `grantor customer`.
 #[derive(clap::Args)]
@@ -26,15 +29,27 @@ enum Action {
     Create(Create),
     /// List the customers
     List(List),
+    /// Show one customer
+    #[command(
+        after_help = "With --json: {\"environment\",\"id\",\"email\",\"name\",\"disabled\",\"businesses\":[...],\"created_at\"}, each business as `customer add-business` answers"
+    )]
+    Show(One),
+    /// Switch a customer off: nobody can sign in, and all sessions and connections end at once
+    #[command(after_help = "With --json: {\"environment\",\"email\",\"disabled\",\"changed\"}")]
+    Disable(One),
+    /// Switch a customer on again; what ended stays ended
+    #[command(after_help = "With --json: {\"environment\",\"email\",\"disabled\",\"changed\"}")]
+    Enable(One),
     /// Set a customer's password, which ends their sessions and connections
-    SetPassword(SetPassword),
+    #[command(after_help = "With --json: {\"environment\",\"email\"}")]
+    SetPassword(One),
     /// Add a business that a customer belongs to
     AddBusiness(AddBusiness),
 }
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"environment\",\"id\",\"email\",\"name\",\"businesses\":[],\"created_at\"}, with times in Unix seconds"
+    after_help = "With --json: {\"environment\",\"id\",\"email\",\"name\",\"disabled\",\"businesses\":[],\"created_at\"}, with times in Unix seconds"
 )]
 struct Create {
     #[command(flatten)]
@@ -53,7 +68,7 @@ struct Create {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"customers\":[{\"environment\",\"id\",\"email\",\"name\",\"businesses\":[...],\"created_at\"}]}, each business as `customer add-business` answers"
+    after_help = "With --json: {\"customers\":[{\"environment\",\"id\",\"email\",\"name\",\"disabled\",\"businesses\":[...],\"created_at\"}]}, each business as `customer add-business` answers"
 )]
 struct List {
     /// Only the customers of this environment
@@ -66,41 +81,12 @@ struct List {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "With --json: {\"environment\",\"email\"}")]
-struct SetPassword {
+struct One {
     #[command(flatten)]
     environment: In,
     /// The address to sign in with
     #[arg(long)]
     email: String,
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    output: Output,
-}
-
-#[derive(clap::Args)]
-#[command(
-    after_help = "With --json: {\"id\",\"name\",\"currency\",\"locations\":[{\"id\",\"name\",\"country\",\"timezone\"}]}; ids may exceed 2^53"
-)]
-struct AddBusiness {
-    #[command(flatten)]
-    environment: In,
-    /// The customer's address
-    #[arg(long)]
-    email: String,
-    /// The business's name
-    #[arg(long)]
-    name: String,
-    /// Its currency, in three letters (ISO 4217)
-    #[arg(long)]
-    currency: String,
-    /// Its id in your API [default: a random one]
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
-    id: Option<i64>,
-    /// One of its places, as NAME;COUNTRY;TIMEZONE or NAME;COUNTRY;TIMEZONE;ID; may be repeated
-    #[arg(long = "location", value_name = "NAME;COUNTRY;TIMEZONE[;ID]")]
-    locations: Vec<String>,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -114,32 +100,25 @@ struct CustomerData {
     id: String,
     email: String,
     name: String,
+    disabled: bool,
     businesses: Vec<BusinessData>,
     /// In Unix seconds.
     created_at: i64,
 }
 
 #[derive(Serialize)]
-struct BusinessData {
-    /// May exceed 2^53.
-    id: i64,
-    name: String,
-    currency: String,
-    locations: Vec<LocationData>,
-}
-
-#[derive(Serialize)]
-struct LocationData {
-    /// May exceed 2^53.
-    id: i64,
-    name: String,
-    country: String,
-    timezone: String,
-}
-
-#[derive(Serialize)]
 struct CustomerList {
     customers: Vec<CustomerData>,
+}
+
+/// What became of a switch.
+#[derive(Serialize)]
+struct Switched {
+    environment: &'static str,
+    email: String,
+    disabled: bool,
+    /// Whether it was in the other state before.
+    changed: bool,
 }
 
 #[derive(Serialize)]
@@ -152,7 +131,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
         Action::List(list) => list.run().await,
-        Action::SetPassword(set) => set.run().await,
+        Action::Show(one) => show(one).await,
+        Action::Disable(one) => switch(one, true).await,
+        Action::Enable(one) => switch(one, false).await,
+        Action::SetPassword(one) => set_password(one).await,
         Action::AddBusiness(add) => add.run().await,
     }
 }
@@ -185,6 +167,7 @@ impl Create {
             id: Uuid::from_bytes(id).to_string(),
             email,
             name,
+            disabled: false,
             businesses: Vec::new(),
             created_at: now,
         };
@@ -210,15 +193,7 @@ impl List {
                 continue;
             }
             for customer in store.customers(environment).await? {
-                let businesses = store.businesses(environment, customer.id).await?;
-                customers.push(CustomerData {
-                    environment: environment.as_str(),
-                    id: Uuid::from_bytes(customer.id).to_string(),
-                    email: customer.email,
-                    name: customer.name,
-                    businesses: businesses.into_iter().map(BusinessData::from).collect(),
-                    created_at: customer.created_at,
-                });
+                customers.push(CustomerData::load(&store, environment, customer).await?);
             }
         }
         if customers.is_empty() {
@@ -232,90 +207,96 @@ impl List {
                     customer.environment.to_owned(),
                     customer.email.clone(),
                     customer.name.clone(),
+                    if customer.disabled { "disabled" } else { "enabled" }.to_owned(),
                     businesses.join(", "),
                     time(customer.created_at),
                 ]
             });
-            table(&["ENVIRONMENT", "EMAIL", "NAME", "BUSINESSES", "CREATED"], rows.collect())
+            table(
+                &["ENVIRONMENT", "EMAIL", "NAME", "STATE", "BUSINESSES", "CREATED"],
+                rows.collect(),
+            )
         })
     }
 }
 
-impl SetPassword {
-    async fn run(self) -> Result<(), Failure> {
-        let email = partner::email_address(&self.email, "--email")?;
-        let environment = self.environment.environment;
-        let opened = self.place.open().await?;
-        customer_id(&opened, environment, &email).await?;
-        let hash = new_password_hash(&opened.random).await?;
-        if !opened.store.set_customer_password(environment, &email, &hash).await? {
-            return Err(no_customer(environment, &email));
-        }
-        let set = PasswordSet { environment: environment.as_str(), email };
-        self.output.data(&set, |set| {
-            format!("the password of {} is set; sessions and connections ended", set.email)
+impl CustomerData {
+    async fn load(
+        store: &Store,
+        environment: Environment,
+        customer: Customer,
+    ) -> Result<CustomerData, Failure> {
+        let businesses = store.businesses(environment, customer.id).await?;
+        Ok(CustomerData {
+            environment: environment.as_str(),
+            id: Uuid::from_bytes(customer.id).to_string(),
+            email: customer.email,
+            name: customer.name,
+            disabled: customer.disabled,
+            businesses: businesses.into_iter().map(BusinessData::from).collect(),
+            created_at: customer.created_at,
         })
+    }
+
+    fn lines(&self) -> String {
+        let mut lines = vec![
+            ("customer_id", self.id.clone()),
+            ("environment", self.environment.to_owned()),
+            ("email", self.email.clone()),
+            ("name", self.name.clone()),
+            ("state", if self.disabled { "disabled" } else { "enabled" }.to_owned()),
+        ];
+        lines.extend(self.businesses.iter().map(|business| ("business", business.name.clone())));
+        lines.push(("created", time(self.created_at)));
+        aligned(&lines)
     }
 }
 
-impl AddBusiness {
-    async fn run(self) -> Result<(), Failure> {
-        let email = partner::email_address(&self.email, "--email")?;
-        let random = Random::system();
-        let business = Business {
-            id: self.id.unwrap_or_else(|| random_id(&random)),
-            name: partner::name(&self.name, "--name")?,
-            currency: letters(&self.currency, 3).ok_or_else(|| {
-                Failure::mendable(format!("--currency: {:?} is not a currency", self.currency))
-                    .hint("three letters, as in EUR")
-            })?,
-            locations: self
-                .locations
-                .iter()
-                .map(|text| location(text, &random))
-                .collect::<Result<_, _>>()?,
-        };
-        let environment = self.environment.environment;
-        let opened = self.place.open().await?;
-        let customer = customer_id(&opened, environment, &email).await?;
-        if !opened.store.add_business(environment, customer, &business).await? {
-            return Err(Failure::mendable(format!(
-                "there is a business {} in {environment} already",
-                business.id
-            )));
-        }
-        self.output.data(&BusinessData::from(business), |business| {
-            let mut lines =
-                vec![("business_id", business.id.to_string()), ("name", business.name.clone())];
-            lines.extend(
-                business
-                    .locations
-                    .iter()
-                    .map(|location| ("location", format!("{} {}", location.id, location.name))),
-            );
-            aligned(&lines)
-        })
-    }
+async fn show(one: One) -> Result<(), Failure> {
+    let environment = one.environment.environment;
+    let store = one.place.open().await?.store;
+    let customer = find(&store, environment, &one.email).await?;
+    let data = CustomerData::load(&store, environment, customer).await?;
+    one.output.data(&data, CustomerData::lines)
 }
 
-impl From<Business> for BusinessData {
-    fn from(business: Business) -> BusinessData {
-        BusinessData {
-            id: business.id,
-            name: business.name,
-            currency: business.currency,
-            locations: business
-                .locations
-                .into_iter()
-                .map(|location| LocationData {
-                    id: location.id,
-                    name: location.name,
-                    country: location.country,
-                    timezone: location.timezone,
-                })
-                .collect(),
-        }
+async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
+    let environment = one.environment.environment;
+    let store = one.place.open().await?.store;
+    let email = find(&store, environment, &one.email).await?.email;
+    let changed = store.set_customer_disabled(environment, &email, disabled).await?;
+    let switched = Switched { environment: environment.as_str(), email, disabled, changed };
+    one.output.data(&switched, |switched| {
+        let state = if switched.disabled { "disabled" } else { "enabled" };
+        let already = if switched.changed { "" } else { " already" };
+        format!("{} is {state}{already}", switched.email)
+    })?;
+    if changed && disabled {
+        one.output
+            .say("All sessions and connections ended; they stay ended when it is enabled again.");
     }
+    Ok(())
+}
+
+async fn set_password(one: One) -> Result<(), Failure> {
+    let environment = one.environment.environment;
+    let opened = one.place.open().await?;
+    let email = find(&opened.store, environment, &one.email).await?.email;
+    let hash = new_password_hash(&opened.random).await?;
+    opened.store.set_customer_password(environment, &email, &hash).await?;
+    let set = PasswordSet { environment: environment.as_str(), email };
+    one.output.data(&set, |set| {
+        format!("the password of {} is set; sessions and connections ended", set.email)
+    })
+}
+
+/// The customer of that address.
+async fn find(store: &Store, environment: Environment, email: &str) -> Result<Customer, Failure> {
+    let email = partner::email_address(email, "--email")?;
+    store.customer(environment, &email).await?.ok_or_else(|| {
+        Failure::mendable(format!("there is no customer {email} in {environment}"))
+            .hint("`grantor customer list` shows all, in both environments")
+    })
 }
 
 /// Asks for a new password and hashes it. The demo's words are refused: everybody knows them.
@@ -334,57 +315,4 @@ async fn new_password_hash(random: &Random) -> Result<String, Failure> {
             "{MIN_PASSWORD_CHARACTERS} characters or more; a few words that belong together to nobody else do well"
         ))
     })
-}
-
-async fn customer_id(
-    opened: &Opened,
-    environment: Environment,
-    email: &str,
-) -> Result<[u8; 16], Failure> {
-    let found = opened.store.credentials(environment, email).await?;
-    found.map(|found| found.customer_id).ok_or_else(|| no_customer(environment, email))
-}
-
-fn no_customer(environment: Environment, email: &str) -> Failure {
-    Failure::mendable(format!("there is no customer {email} in {environment}"))
-        .hint("`grantor customer list` shows all, in both environments")
-}
-
-fn location(text: &str, random: &Random) -> Result<Location, Failure> {
-    let parts: Vec<&str> = text.split(';').map(str::trim).collect();
-    let (named, id) = match parts.as_slice() {
-        [name, country, timezone] => (Some((*name, *country, *timezone)), Some(random_id(random))),
-        [name, country, timezone, id] => {
-            (Some((*name, *country, *timezone)), id.parse().ok().filter(|id| *id > 0))
-        }
-        _ => (None, None),
-    };
-    let zone = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+/".contains(&b))
-    };
-    match (named, id) {
-        (Some((name, country, timezone)), Some(id)) if zone(timezone) => Ok(Location {
-            id,
-            name: partner::name(name, "--location")?,
-            country: letters(country, 2).ok_or_else(|| wrong_location(text))?,
-            timezone: timezone.to_owned(),
-        }),
-        _ => Err(wrong_location(text)),
-    }
-}
-
-fn wrong_location(text: &str) -> Failure {
-    Failure::mendable(format!("--location: {text:?} is not a place"))
-        .hint("for example --location 'Aurora Ghent;BE;Europe/Brussels'")
-}
-
-/// So many ASCII letters, in upper case.
-fn letters(text: &str, count: usize) -> Option<String> {
-    let right = text.len() == count && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    right.then(|| text.to_ascii_uppercase())
-}
-
-/// A positive id that nobody guesses from another.
-fn random_id(random: &Random) -> i64 {
-    (i64::from_be_bytes(random.bytes()) & i64::MAX).max(1)
 }

@@ -1,6 +1,7 @@
 //! `grantor partner`: the organisations that clients belong to.
 
 use clap::Subcommand;
+use grantor_protocol::environment::Environment;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -25,6 +26,14 @@ enum Action {
     Create(Create),
     /// List all partners
     List(List),
+    /// Show one partner and its clients
+    #[command(
+        after_help = "With --json: {\"id\",\"name\",\"contact\",\"verified\",\"created_at\",\"clients\":[{\"environment\",\"client_id\",\"name\",\"disabled\"}]}, with times in Unix seconds"
+    )]
+    Show(One),
+    /// Switch off all clients of a partner, in both environments: their connections end at once
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Disable(One),
 }
 
 #[derive(clap::Args)]
@@ -56,6 +65,33 @@ struct List {
     output: Output,
 }
 
+#[derive(clap::Args)]
+struct One {
+    /// The partner's id or name
+    #[arg(value_name = "PARTNER")]
+    partner: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A partner with its clients.
+#[derive(Serialize)]
+struct Detail {
+    #[serde(flatten)]
+    partner: PartnerData,
+    clients: Vec<ClientOf>,
+}
+
+#[derive(Serialize)]
+struct ClientOf {
+    environment: &'static str,
+    client_id: String,
+    name: String,
+    disabled: bool,
+}
+
 /// A partner, as `--json` shows it.
 #[derive(Serialize)]
 struct PartnerData {
@@ -76,6 +112,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
         Action::List(list) => list.run().await,
+        Action::Show(one) => show(one, false).await,
+        Action::Disable(one) => show(one, true).await,
     }
 }
 
@@ -121,6 +159,52 @@ impl List {
             });
             table(&["NAME", "ID", "VERIFIED", "CONTACT", "CREATED"], rows.collect())
         })
+    }
+}
+
+/// Shows a partner, after its clients were switched off where that was asked for.
+async fn show(one: One, disable: bool) -> Result<(), Failure> {
+    let opened = one.place.open().await?;
+    let partner = find(&opened, &one.partner).await?;
+    if disable {
+        opened.store.disable_clients_of(partner.id).await?;
+    }
+    let mut clients = Vec::new();
+    for environment in Environment::ALL {
+        for record in opened.store.clients(environment).await? {
+            if record.partner_id == partner.id {
+                clients.push(ClientOf {
+                    environment: environment.as_str(),
+                    client_id: record.client.id,
+                    name: record.client.name,
+                    disabled: record.client.disabled,
+                });
+            }
+        }
+    }
+    let detail = Detail { partner: PartnerData::from(&partner), clients };
+    one.output.data(&detail, Detail::lines)?;
+    if disable {
+        one.output
+            .say("All its connections ended. `grantor client enable` brings back one client.");
+    }
+    Ok(())
+}
+
+impl Detail {
+    fn lines(&self) -> String {
+        let mut lines = vec![
+            ("partner_id", self.partner.id.clone()),
+            ("name", self.partner.name.clone()),
+            ("verified", if self.partner.verified { "yes" } else { "no" }.to_owned()),
+            ("contact", self.partner.contact.clone().unwrap_or_default()),
+            ("created", time(self.partner.created_at)),
+        ];
+        lines.extend(self.clients.iter().map(|client| {
+            let state = if client.disabled { " (disabled)" } else { "" };
+            ("client", format!("{} {}{state}", client.client_id, client.name))
+        }));
+        aligned(&lines)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use grantor_protocol::environment::Environment;
 
-use super::engine::Statement;
+use super::engine::{Row, Statement};
 use super::{Store, StoreError};
 
 /// A customer.
@@ -162,6 +162,21 @@ impl Store {
             .transpose()
     }
 
+    /// The customer of that address.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn customer(
+        &self,
+        environment: Environment,
+        email: &str,
+    ) -> Result<Option<Customer>, StoreError> {
+        let sql = "SELECT id, email, name, disabled, created_at FROM customers \
+                   WHERE environment = $1 AND email = $2";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), email.into()]).await?;
+        rows.into_iter().next().map(read_customer).transpose()
+    }
+
     /// The customers of an environment, the oldest first.
     ///
     /// # Errors
@@ -170,18 +185,7 @@ impl Store {
         let sql = "SELECT id, email, name, disabled, created_at FROM customers \
                    WHERE environment = $1 ORDER BY id";
         let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = row.columns("customers", "list");
-                Ok(Customer {
-                    id: row.array("id")?,
-                    email: row.text("email")?,
-                    name: row.text("name")?,
-                    disabled: row.boolean("disabled")?,
-                    created_at: row.integer("created_at")?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(read_customer).collect()
     }
 
     /// Adds a business of a customer, with its locations. Answers whether its id was free.
@@ -267,4 +271,15 @@ impl Store {
         }
         Ok(businesses)
     }
+}
+
+fn read_customer(row: Row) -> Result<Customer, StoreError> {
+    let mut row = row.columns("customers", "(being read)");
+    Ok(Customer {
+        id: row.array("id")?,
+        email: row.text("email")?,
+        name: row.text("name")?,
+        disabled: row.boolean("disabled")?,
+        created_at: row.integer("created_at")?,
+    })
 }

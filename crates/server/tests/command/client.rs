@@ -274,3 +274,43 @@ fn what_a_partner_named_itself_cannot_move_the_cursor_of_a_terminal() {
     let list = house.run(&["partner", "list"]).done();
     assert!(!list.stdout.contains('\u{202e}') && list.stdout.contains("a\u{fffd}b"));
 }
+
+#[test]
+fn a_partner_that_is_disabled_has_no_client_left_that_works_and_others_keep_theirs() {
+    let house = House::new();
+    let (partner, other) = ("Acme", "Other");
+    let mut ids = Vec::new();
+    for (name, environment) in [(partner, "staging"), (partner, "production"), (other, "staging")] {
+        if house.run(&["partner", "show", name]).code != 0 {
+            house.run(&["partner", "create", "--name", name]).done();
+        }
+        let create = [
+            "client",
+            "create",
+            "--environment",
+            environment,
+            "--partner",
+            name,
+            "--name",
+            "App",
+            "--redirect-uri",
+            "https://acme.example/cb",
+            "--scope",
+            "orders-api",
+        ];
+        ids.push(text(&house.json(&create), "client_id").to_owned());
+    }
+    let states = |name: &str| -> Vec<(String, bool)> {
+        let shown = house.json(&["partner", "show", name]);
+        let clients = shown["clients"].as_array().unwrap().iter();
+        clients
+            .map(|client| (text(client, "client_id").to_owned(), client["disabled"] == true))
+            .collect()
+    };
+    assert_eq!(states(partner), [(ids[0].clone(), false), (ids[1].clone(), false)]);
+    let answer = house.run(&["partner", "disable", partner]);
+    assert!(answer.stderr.contains("All its connections ended"), "{answer:?}");
+    assert_eq!(states(partner), [(ids[0].clone(), true), (ids[1].clone(), true)]);
+    assert_eq!(states(other), [(ids[2].clone(), false)]);
+    house.run(&["partner", "disable", "Nobody"]).refused("there is no partner");
+}

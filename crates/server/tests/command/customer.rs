@@ -118,3 +118,27 @@ fn an_address_that_is_none_is_refused() {
         house.run_with(&arguments, "correct horse battery").refused("is not an e-mail address");
     }
 }
+
+#[test]
+fn a_customer_is_shown_and_switched_off_and_on_and_the_answer_says_whether_it_changed() {
+    let house = House::new();
+    house.run_with(&CREATE, "correct horse battery").done();
+    let of = ["--environment", "staging", "--email", "ada@example.com"];
+    for (action, disabled, changed) in [
+        ("disable", true, true),
+        ("disable", true, false),
+        ("enable", false, true),
+        ("enable", false, false),
+    ] {
+        let answer = house.json(&[&["customer", action][..], &of].concat());
+        assert_eq!((&answer["disabled"], &answer["changed"]), (&disabled.into(), &changed.into()));
+        let shown = house.json(&[&["customer", "show"][..], &of].concat());
+        assert_eq!((&shown["disabled"], text(&shown, "name")), (&disabled.into(), "Ada"));
+    }
+    let nobody = ["--environment", "staging", "--email", "nobody@example.com"];
+    for action in ["show", "disable", "enable"] {
+        house
+            .run(&[&["customer", action][..], &nobody].concat())
+            .refused("there is no customer nobody@example.com in staging");
+    }
+}

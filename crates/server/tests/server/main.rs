@@ -16,6 +16,7 @@ mod harness;
 mod lasting;
 mod pages;
 mod program;
+mod query;
 mod refresh;
 mod sign_in;
 mod store;

@@ -292,6 +292,33 @@ async fn s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force() {
 }
 
 #[tokio::test]
+async fn s17_a_customers_new_password_or_switching_off_ends_every_connection_for_good() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let (store, email) = (&server.staging.store, demo::CUSTOMER_EMAIL);
+    for switched_off in [false, true] {
+        let (active, pending) =
+            (connected(&server, &client).await, issue(&server.staging, &client).await.grant_id);
+        if switched_off {
+            assert!(store.set_customer_disabled(HERE, email, true).await.unwrap());
+            assert!(!store.set_customer_disabled(HERE, email, true).await.unwrap());
+            assert!(store.credentials(HERE, email).await.unwrap().is_none());
+            assert!(store.set_customer_disabled(HERE, email, false).await.unwrap());
+        } else {
+            assert!(store.set_customer_password(HERE, email, "hash").await.unwrap());
+        }
+        for id in [active, pending] {
+            assert!(!row(&server, id).await.in_force);
+            assert!(!store.redeem_code(&turn(id, 1, START)).await.unwrap());
+            assert!(!store.turn_generation(&turn(id, 1, START), 1).await.unwrap());
+        }
+    }
+    // Somebody of the same address in the other environment is somebody else.
+    let other = store.credentials(Environment::Production, email).await.unwrap().unwrap();
+    assert_eq!(other.counter, 0);
+}
+
+#[tokio::test]
 async fn a_write_that_comes_too_late_or_for_another_state_changes_nothing() {
     let server = Server::start().await;
     let store = &server.staging.store;

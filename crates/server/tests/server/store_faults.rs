@@ -199,6 +199,11 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
         let answer = server.exchange(&client, &issued.code).await;
         answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
 
+        if table == "clients" {
+            let page = server.browser().get(&server.authorize_url(&client, "")).await;
+            page.assert_page(503, "");
+        }
+
         let restore = format!("UPDATE {table} SET {column} = ?1 WHERE {whose}");
         connection.execute(&restore, [before]).unwrap();
         assert_unspent(&server, &client, &issued).await;
@@ -237,6 +242,21 @@ async fn a_file_of_a_newer_program_is_refused_with_both_versions_and_left_alone(
         .query_row("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'", [], |row| row.get(0))
         .unwrap();
     assert!(tables > 5);
+}
+
+#[tokio::test]
+async fn s28_nobody_but_its_owner_may_read_the_database_its_log_or_its_index() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start().await;
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(server.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.path());
+        seen.push(entry.file_name().into_string().unwrap());
+    }
+    seen.sort();
+    assert_eq!(seen, ["grantor.db", "grantor.db-shm", "grantor.db-wal"]);
 }
 
 #[tokio::test]

@@ -40,6 +40,10 @@ pub(super) fn registration_words(fault: RegistrationFault) -> (String, &'static 
             "write scheme and host in lower case, no default port, no backslash, and no . or .. in \
              the path",
         ),
+        RegistrationFault::ReservedParameter => (
+            "its query has a parameter that the answer brings itself, such as code or state",
+            "give that parameter another name",
+        ),
         RegistrationFault::Host => (
             "its host is missing, or is no single host name",
             "register each host by its own name; there are no wildcards",

@@ -10,6 +10,8 @@
 //! Reads go to a small pool of connections beside the writer: with the write-ahead log they wait
 //! for nobody.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,7 +58,13 @@ impl Sqlite {
                 rusqlite::version()
             )));
         }
+        let is_new = !path.exists();
         let writer = connect(path)?;
+        if is_new {
+            // It holds people's addresses. Its log and index take over its mode.
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))
+                .map_err(|error| StoreError::Engine(error.to_string()))?;
+        }
         use_write_ahead_log(&writer)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         std::thread::Builder::new()

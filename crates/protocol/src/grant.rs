@@ -190,7 +190,8 @@ pub fn check_exchange(
             Err(ExchangeRefused {
                 fault: CodeFault::Used { seconds_ago: age.max(0) },
                 proved: true,
-                revoke: now < grant.code_expires_at && !double_submit,
+                // A clock that went back says nothing about a thief (D10).
+                revoke: age >= 0 && now < grant.code_expires_at && !double_submit,
             })
         }
     }

@@ -49,6 +49,8 @@ pub enum RequestFault {
         /// the limit in bytes
         limit: usize,
     },
+    /// the body did not come whole, or took too long
+    BodyIncomplete,
     /// the body is JSON
     JsonBody,
     /// the body is of another kind
@@ -142,6 +144,11 @@ impl RequestFault {
                 413,
                 "body-too-large",
                 format!("The body is larger than {limit} bytes."),
+            ),
+            RequestFault::BodyIncomplete => wire(
+                408,
+                "body-incomplete",
+                "The body did not arrive whole in time. Send the request again.".into(),
             ),
             RequestFault::JsonBody => wire(
                 400,

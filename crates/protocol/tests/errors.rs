@@ -104,6 +104,7 @@ every! {
 
     fn request_faults(text) -> RequestFault {
         RequestFault::Method => [RequestFault::Method],
+        RequestFault::BodyIncomplete => [RequestFault::BodyIncomplete],
         RequestFault::BodyTooLarge { .. } => [RequestFault::BodyTooLarge { limit: 16_384 }],
         RequestFault::JsonBody => [RequestFault::JsonBody],
         RequestFault::ContentType => [RequestFault::ContentType],

@@ -16,16 +16,22 @@ mod session;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{any, get};
 
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
 use crate::site::Site;
 
 /// No body is larger, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// No pause within a body is longer: who stops in the middle keeps no connection.
+const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// All routes of one environment.
 pub fn router(site: Arc<Site>) -> Router {
@@ -50,6 +56,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .fallback(home::not_found)
         .method_not_allowed_fallback(home::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), request::log))
         .with_state(site)
 }

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// ones.
     #[arg(long, value_name = "N", default_value_t = 8300)]
     port: u16,
-    /// The loopback address to listen on.
+    /// The loopback address to listen on: 127.0.0.1 or ::1.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     address: IpAddr,
     /// Where the data is kept.
@@ -62,9 +62,12 @@ pub struct Arguments {
 /// used.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     log::start(log::Format::Text)?;
-    if !arguments.address.is_loopback() {
+    // The two literals that a redirect URI may name (RFC 8252 7.3).
+    if ![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+        .contains(&arguments.address)
+    {
         return Err(Failure::mendable(format!(
-            "{} is not a loopback address, and the demo's secrets are known to everybody",
+            "{} is neither 127.0.0.1 nor ::1, and the demo's secrets are known to everybody",
             arguments.address
         ))
         .hint(
@@ -78,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut listeners = Vec::new();
     for (offset, environment) in (0..).zip(Environment::ALL) {
         let socket = Socket::bind(arguments.socket(offset)?)?;
-        let redirect_uri = callback::redirect_uri(environment, page.address().port());
+        let redirect_uri = callback::redirect_uri(environment, page.address());
         let site = Arc::new(store.site(environment, socket.address(), redirect_uri.clone()));
         demo::lay(&site, &redirect_uri).await?;
         let listener = Listener {

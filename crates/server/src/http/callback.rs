@@ -4,6 +4,7 @@
 //! newcomer needs next: the code, how long it still lives, and the very next command. It shows a
 //! command only for a genuine code: whatever else stands in the URL would end up in a shell.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -23,8 +24,8 @@ use crate::pages::CodePage;
 use crate::site::Site;
 
 /// Where the demo client's code goes, on the port that this page has.
-pub fn redirect_uri(environment: Environment, port: u16) -> String {
-    format!("http://127.0.0.1:{port}/{environment}/callback")
+pub fn redirect_uri(environment: Environment, address: SocketAddr) -> String {
+    format!("http://{address}/{environment}/callback")
 }
 
 /// The page, for the environments of dev.

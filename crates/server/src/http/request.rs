@@ -2,7 +2,7 @@
 //!
 //! What is never logged: values of parameters, bodies, headers, and paths that are no route of
 //! ours, because people paste secrets into all of them. A target is logged as its route and the
-//! names of its parameters, and of the names only those that look like names.
+//! names of its parameters, and of the names only those that are known.
 
 use std::sync::Arc;
 
@@ -21,6 +21,31 @@ use crate::site::Site;
 pub(super) struct RequestId(pub(super) String);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The parameters that the log names.
+const KNOWN: [&str; 21] = [
+    "client_id",
+    "client-id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "iss",
+    "login_hint",
+    "nonce",
+    "page",
+    "progress",
+    "prompt",
+    "redirect_uri",
+    "refresh_token",
+    "response_mode",
+    "response_type",
+    "scope",
+    "size",
+    "state",
+];
 
 /// Gives the request its id, and logs it when it is answered.
 pub(super) async fn log(
@@ -57,14 +82,11 @@ pub(super) async fn log(
     response
 }
 
-/// The names that look like names: a value pasted in the place of a name is no name.
+/// The names that are known, and how many others there are: whatever else stands in the place of a
+/// name may be a secret that somebody pasted.
 fn names(query: &str) -> String {
     let parameters = Parameters::parse(query.as_bytes());
-    let is_name = |name: &&str| {
-        name.len() <= 24
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
-    };
-    let shown: Vec<&str> = parameters.names().filter(is_name).collect();
+    let shown: Vec<&str> = parameters.names().filter(|name| KNOWN.contains(name)).collect();
     let hidden = parameters.names().count() - shown.len();
     match hidden {
         0 => shown.join(","),

@@ -94,7 +94,7 @@ async fn parse(request: Request) -> Result<TokenRequest, TokenError> {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
         .await
-        .map_err(|_| TokenError::Request(RequestFault::BodyTooLarge { limit: MAX_BODY_BYTES }))?;
+        .map_err(|error| TokenError::Request(body_fault(error)))?;
     let authorization: Vec<&[u8]> =
         head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
     TokenRequest::parse(&TokenCall {
@@ -103,6 +103,14 @@ async fn parse(request: Request) -> Result<TokenRequest, TokenError> {
         authorization: &authorization,
         body: &body,
     })
+}
+
+fn body_fault(error: axum::Error) -> RequestFault {
+    if error.into_inner().is::<http_body_util::LengthLimitError>() {
+        RequestFault::BodyTooLarge { limit: MAX_BODY_BYTES }
+    } else {
+        RequestFault::BodyIncomplete
+    }
 }
 
 async fn authenticated(site: &Site, presented: &PresentedClient) -> Result<Client, TokenError> {

@@ -9,6 +9,8 @@
 //! demands that they still stand. So a whole past ends by raising one counter, and no clock decides
 //! what came first.
 
+use std::sync::LazyLock;
+
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Active, Grant, GrantStatus};
 use grantor_protocol::pkce::CodeChallenge;
@@ -23,16 +25,30 @@ const ACTIVE: i64 = 1;
 const REVOKED: i64 = 2;
 
 /// What has to be true of a grant besides its own state, in every write that lets it live on.
-macro_rules! in_force {
-    () => {
-        "client_counter = (SELECT counter FROM clients WHERE environment = $1 \
-           AND id = grants.client_id AND NOT disabled) \
-         AND customer_counter = (SELECT counter FROM customers WHERE environment = $1 \
-           AND id = grants.customer_id) \
-         AND consent_counter = (SELECT counter FROM consents WHERE environment = $1 \
-           AND customer_id = grants.customer_id AND client_id = grants.client_id)"
-    };
-}
+const IN_FORCE: &str = "client_counter = (SELECT counter FROM clients WHERE environment = $1 \
+       AND id = grants.client_id AND NOT disabled) \
+     AND customer_counter = (SELECT counter FROM customers WHERE environment = $1 \
+       AND id = grants.customer_id) \
+     AND consent_counter = (SELECT counter FROM consents WHERE environment = $1 \
+       AND customer_id = grants.customer_id AND client_id = grants.client_id)";
+
+static REDEEM: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE grants SET status = 1, generation = 1, attempt = $3, redeemed_at = $4, \
+         turned_at = $4, idle_expires_at = $5, turned_from = $6 \
+         WHERE environment = $1 AND id = $2 AND status = 0 AND code_expires_at > $4 AND {IN_FORCE}"
+    )
+});
+
+static TURN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE grants SET generation = generation + 1, attempt = $3, turned_at = $4, \
+         idle_expires_at = $5, turned_from = $6, repeated = $8, \
+         repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END \
+         WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $7 \
+         AND idle_expires_at > $4 AND (ends_at IS NULL OR ends_at > $4) AND {IN_FORCE}"
+    )
+});
 
 /// A grant to be.
 pub struct NewGrant {
@@ -163,12 +179,7 @@ impl Store {
     /// [`StoreError`]
     pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
         let statement = Statement::new(
-            concat!(
-                "UPDATE grants SET status = 1, generation = 1, attempt = $3, redeemed_at = $4, \
-                 turned_at = $4, idle_expires_at = $5, turned_from = $6 \
-                 WHERE environment = $1 AND id = $2 AND status = 0 AND code_expires_at > $4 AND ",
-                in_force!()
-            ),
+            &REDEEM,
             vec![
                 turn.environment.as_str().into(),
                 turn.id.into(),
@@ -192,14 +203,7 @@ impl Store {
         generation: i64,
     ) -> Result<bool, StoreError> {
         let statement = Statement::new(
-            concat!(
-                "UPDATE grants SET generation = generation + 1, attempt = $3, turned_at = $4, \
-                 idle_expires_at = $5, turned_from = $6, repeated = $8, \
-                 repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END \
-                 WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $7 \
-                 AND idle_expires_at > $4 AND (ends_at IS NULL OR ends_at > $4) AND ",
-                in_force!()
-            ),
+            &TURN,
             vec![
                 turn.environment.as_str().into(),
                 turn.id.into(),

@@ -174,10 +174,13 @@ impl ProvedRedirectUri {
     /// The host that the code goes to, for the customer's eyes; the scheme of a private-use URI.
     pub fn destination(&self) -> String {
         match Url::parse(&self.0) {
-            Ok(url) => match (url.host_str(), url.port()) {
-                (Some(host), Some(port)) => format!("{host}:{port}"),
-                (Some(host), None) => host.to_owned(),
-                (None, _) => format!("an app on this device ({})", url.scheme()),
+            // Whatever stands behind a private-use scheme is a path to its app and no host.
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                format!("an app on this device ({})", url.scheme())
+            }
+            Ok(url) => match (url.host_str().unwrap_or_default(), url.port()) {
+                (host, Some(port)) => format!("{host}:{port}"),
+                (host, None) => host.to_owned(),
             },
             Err(_) => String::new(),
         }
@@ -228,7 +231,8 @@ fn check_scheme_and_host(url: &Url) -> Result<(), RegistrationFault> {
         }
         // RFC 8252 7.1: a private-use scheme is a reversed domain name, so it has a dot. That also
         // keeps out javascript:, data:, file:, blob: and the rest of what a browser would run.
-        scheme if scheme.contains('.') => Ok(()),
+        // Nor does it have a host, which a customer could take for the one that the code goes to.
+        scheme if scheme.contains('.') && !url.has_host() && url.path().starts_with('/') => Ok(()),
         _ => Err(RegistrationFault::Scheme),
     }
 }
@@ -344,6 +348,9 @@ mod tests {
             ("file:///etc/passwd", Scheme),
             ("blob:https://mycompany.com/x", Scheme),
             ("myapp:/cb", Scheme),
+            ("com.evil.app://accounts.example/cb", Scheme),
+            ("com.example.app://", Scheme),
+            ("javascript.x:alert(1)", Scheme),
             ("HTTPS://mycompany.com/cb", NotNormal),
             ("https://MyCompany.com/cb", NotNormal),
             ("https://mycompany.com:443/cb", NotNormal),

@@ -20,10 +20,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{any, get};
 
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::site::Site;
 
@@ -32,6 +33,9 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// No pause within a body is longer: who stops in the middle keeps no connection.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
+
+/// No request takes longer, however slowly its body drips.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// All routes of one environment.
 pub fn router(site: Arc<Site>) -> Router {
@@ -57,6 +61,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .method_not_allowed_fallback(home::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), request::log))
         .with_state(site)
 }

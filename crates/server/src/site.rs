@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 
 use crate::clock::Clock;
@@ -78,6 +79,12 @@ impl Default for Settings {
 }
 
 impl Site {
+    /// Whether a client that the store knows is one here: the demo's secrets are known to
+    /// everybody, so outside dev its clients are strangers, however they came into the store (S26).
+    pub fn admits(&self, client: &Client) -> bool {
+        self.dev.is_some() || !client.demo
+    }
+
     /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.
     pub fn is_https(&self) -> bool {
         self.base_url.starts_with("https://")

@@ -34,6 +34,9 @@ use crate::{demo, log};
 /// What a data folder holds, and all that `--reset` removes.
 const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "master.key"];
 
+/// What marks a folder as dev's own.
+const MARK: &str = "grantor-dev.txt";
+
 /// The arguments of `grantor dev`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -137,6 +140,13 @@ impl Opened {
             .mode(0o700)
             .create(folder)
             .map_err(|error| refused(&error))?;
+        claim(folder).map_err(|error| refused(&error))?.then_some(()).ok_or_else(|| {
+            Failure::mendable(format!(
+                "the data folder {} was not made by `grantor dev`, and its data is not touched",
+                folder.display()
+            ))
+            .hint("choose another with --data DIR")
+        })?;
         if reset {
             for file in FILES {
                 match fs::remove_file(folder.join(file)) {
@@ -174,6 +184,20 @@ impl Opened {
             dev: Some(Dev { redirect_uri }),
         }
     }
+}
+
+/// Whether the folder is dev's own: marked by dev, or without any data yet. The data of a real
+/// server must never meet the demo's secrets, nor `--reset`.
+fn claim(folder: &Path) -> std::io::Result<bool> {
+    let mark = folder.join(MARK);
+    if mark.exists() {
+        return Ok(true);
+    }
+    let is_taken = FILES.iter().chain(&["grantor.toml"]).any(|file| folder.join(file).exists());
+    if !is_taken {
+        fs::write(mark, "This folder holds the demo data of `grantor dev`.\n")?;
+    }
+    Ok(!is_taken)
 }
 
 fn start_over(error: impl Into<Failure>) -> Failure {

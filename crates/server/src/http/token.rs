@@ -115,6 +115,7 @@ fn body_fault(error: axum::Error) -> RequestFault {
 
 async fn authenticated(site: &Site, presented: &PresentedClient) -> Result<Client, TokenError> {
     let record = site.store.client(presented.client_id()).await.map_err(unavailable)?;
+    let record = record.filter(|record| site.admits(&record.client));
     let client = record.as_ref().map(|record| &record.client);
     authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
     let Some(record) = record else {

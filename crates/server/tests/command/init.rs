@@ -87,3 +87,17 @@ fn init_says_so_where_others_can_enter_the_folder() {
     std::fs::set_permissions(house.folder(), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(house.run(&["init"]).done().stderr.contains("warning: others can enter ."));
 }
+
+#[test]
+fn s26_dev_touches_no_folder_that_it_did_not_make() {
+    let house = House::new();
+    house.run(&["partner", "create", "--name", "Acme"]).done();
+    let key = std::fs::read(house.path("master.key")).unwrap();
+    for more in [&[][..], &["--reset"]] {
+        let dev = [&["dev", "--port", "0", "--data", "."], more].concat();
+        house.run(&dev).refused("was not made by `grantor dev`");
+        assert_eq!(std::fs::read(house.path("master.key")).unwrap(), key);
+        let partners = house.json(&["partner", "list"]);
+        assert_eq!(partners["partners"].as_array().unwrap().len(), 1, "{more:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use grantor::site::Settings;
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 
@@ -237,4 +238,15 @@ async fn s14_a_disabled_client_is_told_so_once_it_proved_itself_and_loses_its_gr
     assert!(!row(&server, issued.grant_id).await.in_force);
     let renewed = tokens(&server, &client).await;
     assert_opens(&server, renewed.text("access_token"), true).await;
+}
+
+#[tokio::test]
+async fn s26_outside_dev_the_demo_client_is_a_stranger_even_where_it_stands_in_the_store() {
+    let server = Server::start_with(Settings::default(), false).await;
+    let demo = server.demo_client();
+    let answer = server.refresh(&demo, "gr_refresh_x").await;
+    answer.assert_error(401, "invalid_client", "No client with this id is known here");
+    let page = server.browser().get(&server.authorize_url(&demo, "")).await;
+    assert_eq!(page.status, 400, "{}", page.text);
+    assert!(page.text.contains("This app is not known here"), "{}", page.text);
 }

@@ -445,7 +445,11 @@ async fn s26_the_demo_password_opens_nothing_outside_dev_and_the_page_does_not_s
     // Somebody whose own password happens to be those words cannot use it either.
     server.customer(Environment::Staging, EMAIL, demo::PASSWORD, 1).await;
     let browser = server.browser();
-    let page = sign_in_page(&server, &browser, "").await;
+    // The demo client's secret is known to everybody too, so there is no such client here.
+    let demo = browser.get(&server.authorize_url(&server.demo_client(), "&state=s")).await;
+    demo.assert_page(400, "not known here");
+    let page = browser.get(&server.authorize_url(&server.client().await, "")).await;
+    page.assert_page(200, "Sign in");
     assert!(!page.text.contains(demo::PASSWORD) && !page.text.contains(demo::CUSTOMER_EMAIL));
     for email in [demo::CUSTOMER_EMAIL, EMAIL] {
         let answer = browser.submit(&page, &[("email", email), ("password", demo::PASSWORD)]).await;
@@ -458,7 +462,9 @@ async fn s26_the_demo_password_opens_nothing_outside_dev_and_the_page_does_not_s
 async fn s18_the_database_holds_nothing_that_a_browser_could_present() {
     let server = Server::start().await;
     let browser = server.browser();
-    let page = sign_in_page(&server, &browser, "").await;
+    let client = server.client().await;
+    let page = browser.get(&server.authorize_url(&client, "")).await;
+    page.assert_page(200, "Sign in");
     let fields = [("email", demo::CUSTOMER_EMAIL), ("password", demo::PASSWORD)];
     let session = cookie(&browser.submit(&page, &fields).await);
     let id = session.split_once('=').unwrap().1.to_owned();

@@ -163,7 +163,9 @@ async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fau
         client_id(parameters).map_err(|fault| Fault::Page { fault, registered: Vec::new() })?;
     let record = site.store.client(id).await?;
     // A client of the other environment is a stranger here: it has proved nothing (U4).
-    match record.filter(|record| record.client.environment == site.environment) {
+    match record.filter(|record| {
+        record.client.environment == site.environment && site.admits(&record.client)
+    }) {
         Some(record) => Ok(record.client),
         None => Err(Fault::Page {
             fault: PageFault::ClientUnknown { sent: id.to_owned() },

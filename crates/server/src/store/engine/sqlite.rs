@@ -10,8 +10,8 @@
 //! Reads go to a small pool of connections beside the writer: with the write-ahead log they wait
 //! for nobody.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,13 +58,15 @@ impl Sqlite {
                 rusqlite::version()
             )));
         }
-        let is_new = !path.exists();
-        let writer = connect(path)?;
-        if is_new {
-            // It holds people's addresses. Its log and index take over its mode.
-            std::fs::set_permissions(path, Permissions::from_mode(0o600))
-                .map_err(|error| StoreError::Engine(error.to_string()))?;
+        // It holds people's addresses, so nobody else reads it from its first moment on. Its log
+        // and index take over its mode.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Engine(error.to_string()));
+            }
+            _ => {}
         }
+        let writer = connect(path)?;
         use_write_ahead_log(&writer)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         std::thread::Builder::new()

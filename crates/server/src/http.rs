@@ -15,6 +15,7 @@ mod request;
 mod session;
 mod token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// No request takes longer, however slowly its body drips.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Who sent the request: the peer, or, behind a listed proxy, whom that proxy names. Whoever takes
+/// the connection puts it beside each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
 
 /// All routes of one environment.
 pub fn router(site: Arc<Site>) -> Router {

@@ -25,8 +25,6 @@ use crate::site::Site;
 use certificate::Certificate;
 use front::Front;
 
-pub use front::ClientAddress;
-
 /// How long a caller has for the head of a request, and for the TLS handshake before it. hyper
 /// counts it from the end of the request before, so an idle connection ends then too.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

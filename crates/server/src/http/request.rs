@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use grantor_protocol::parameters::Parameters;
 
-use crate::listener::ClientAddress;
+use crate::http::ClientAddress;
 use crate::site::Site;
 
 /// The id of one request: in its answer, in its line of the log, and on its page.

@@ -29,7 +29,7 @@ use serde_json::json;
 use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::request::RequestId;
-use crate::listener::ClientAddress;
+use crate::http::ClientAddress;
 use crate::site::Site;
 use crate::store::StoreError;
 

@@ -20,14 +20,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tower::ServiceExt as _;
 
+use crate::http::ClientAddress;
 use crate::site::Site;
 
 /// A store that answers later than this is not ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
-
-/// Who sent the request: the peer, or, behind a listed proxy, whom that proxy names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAddress(pub IpAddr);
 
 /// What stands before the sites of one listener.
 pub(super) struct Front {

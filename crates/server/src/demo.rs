@@ -5,7 +5,7 @@ use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::password::{Password, PasswordError};
 use crate::site::Site;
@@ -13,6 +13,9 @@ use crate::store::{Business, Location, NewClient, NewCustomer, NewManager, Partn
 
 /// The password of the demo's customer and partner manager.
 pub const PASSWORD: &str = "demo-password-for-dev-only";
+/// What stays as it is in the value of a parameter (RFC 3986 2.3).
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// What the demo client may ask for.
 pub const SCOPES: &str = "financial-api orders-api";
 /// The address of the demo's customer.
@@ -181,7 +184,7 @@ pub fn authorize_url(site: &Site) -> Option<String> {
         "{}/oauth/authorize?client_id={}&response_type=code&redirect_uri={}",
         site.base_url,
         client_id(site.environment),
-        utf8_percent_encode(redirect_uri, NON_ALPHANUMERIC)
+        utf8_percent_encode(redirect_uri, IN_QUERY)
     ))
 }
 
@@ -194,6 +197,6 @@ pub fn token_command(site: &Site, code: &str) -> Option<String> {
     Some(format!(
         "curl -sS -X POST -u '{id}:{secret}' \\\n  '{}/oauth/token?code={code}&grant_type=authorization_code&client-id={id}&redirect_uri={}'",
         site.base_url,
-        utf8_percent_encode(redirect_uri, NON_ALPHANUMERIC)
+        utf8_percent_encode(redirect_uri, IN_QUERY)
     ))
 }

@@ -389,4 +389,18 @@ mod tests {
         assert_ne!(after.refresh(&seal, 250), before);
         assert_eq!(after.open_refresh(&before), Ok(seal));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn s10_any_text_behind_any_prefix_is_foreign_and_no_panic(
+            kind in 0..Kind::ALL.len(),
+            text in "[A-Za-z0-9_-]{0,200}|\\PC{0,100}",
+        ) {
+            let here = sealer(Environment::Staging, 1, &[1]);
+            let text = format!("{}{text}", Kind::ALL[kind].prefix());
+            proptest::prop_assert!(here.open_access(&text).is_err());
+            proptest::prop_assert!(here.open_refresh(&text).is_err());
+            proptest::prop_assert!(here.open_code(&text).is_err());
+        }
+    }
 }

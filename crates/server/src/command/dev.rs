@@ -79,11 +79,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let store = Opened::open(&arguments.data, arguments.reset).await?;
     let stop = asked_to_stop()?;
-    let page = Socket::bind(arguments.socket(2)?)?;
+    let mut sockets = Vec::new();
+    for offset in 0..Environment::ALL.len() {
+        sockets.push(Socket::bind(arguments.socket(offset)?)?);
+    }
+    let page = Socket::bind(arguments.socket(Environment::ALL.len())?)?;
     let mut sites = Vec::new();
     let mut listeners = Vec::new();
-    for (offset, environment) in (0..).zip(Environment::ALL) {
-        let socket = Socket::bind(arguments.socket(offset)?)?;
+    for (socket, environment) in sockets.into_iter().zip(Environment::ALL) {
         let redirect_uri = callback::redirect_uri(environment, page.address());
         let site = Arc::new(store.site(environment, socket.address(), redirect_uri.clone()));
         demo::lay(&site, &redirect_uri).await?;
@@ -106,10 +109,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
-    fn socket(&self, offset: u16) -> Result<SocketAddr, Failure> {
+    fn socket(&self, offset: usize) -> Result<SocketAddr, Failure> {
         let port = match self.port {
             0 => 0,
-            first => first.checked_add(offset).ok_or_else(|| {
+            first => u16::try_from(usize::from(first) + offset).map_err(|_| {
                 Failure::mendable(format!("there are not three ports from {first} on"))
                     .hint("choose a port up to 65533, or 0 for free ones")
             })?,
@@ -125,6 +128,8 @@ struct Opened {
     passwords: Passwords,
     clock: Clock,
     random: Random,
+    /// Held for as long as this process lives.
+    _claim: fs::File,
 }
 
 impl Opened {
@@ -140,13 +145,7 @@ impl Opened {
             .mode(0o700)
             .create(folder)
             .map_err(|error| refused(&error))?;
-        claim(folder).map_err(|error| refused(&error))?.then_some(()).ok_or_else(|| {
-            Failure::mendable(format!(
-                "the data folder {} was not made by `grantor dev`, and its data is not touched",
-                folder.display()
-            ))
-            .hint("choose another with --data DIR")
-        })?;
+        let claim = claim(folder)?;
         if reset {
             for file in FILES {
                 match fs::remove_file(folder.join(file)) {
@@ -166,7 +165,7 @@ impl Opened {
         let store = Store::open(&database, &clock).await?;
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
-        Ok(Opened { store, keys, passwords, clock, random })
+        Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
     }
 
     fn site(&self, environment: Environment, address: SocketAddr, redirect_uri: String) -> Site {
@@ -186,18 +185,27 @@ impl Opened {
     }
 }
 
-/// Whether the folder is dev's own: marked by dev, or without any data yet. The data of a real
-/// server must never meet the demo's secrets, nor `--reset`.
-fn claim(folder: &Path) -> std::io::Result<bool> {
+/// Takes the folder for this process: one that dev marked as its own, or one without any data yet.
+/// The data of a real server must never meet the demo's secrets, nor `--reset`; nor must the data
+/// of another `grantor dev` that runs.
+fn claim(folder: &Path) -> Result<fs::File, Failure> {
+    let refused = |words: &str| {
+        Failure::mendable(format!("the data folder {} {words}", folder.display()))
+            .hint("choose another with --data DIR")
+    };
     let mark = folder.join(MARK);
-    if mark.exists() {
-        return Ok(true);
-    }
     let is_taken = FILES.iter().chain(&["grantor.toml"]).any(|file| folder.join(file).exists());
-    if !is_taken {
-        fs::write(mark, "This folder holds the demo data of `grantor dev`.\n")?;
+    if is_taken && !mark.exists() {
+        return Err(refused("was not made by `grantor dev`, and its data is not touched"));
     }
-    Ok(!is_taken)
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(&mark)?;
+    if file.try_lock().is_err() {
+        return Err(refused("is in use by another `grantor dev`"));
+    }
+    if file.metadata()?.len() == 0 {
+        file.write_all(b"This folder holds the demo data of `grantor dev`.\n")?;
+    }
+    Ok(file)
 }
 
 fn start_over(error: impl Into<Failure>) -> Failure {
@@ -255,5 +263,10 @@ fn write_environment(out: &mut impl std::io::Write, site: &Site) -> std::io::Res
     for line in command.lines() {
         writeln!(out, "  {line}")?;
     }
-    Ok(())
+    writeln!(out, "\n  3. Call the API with the access token that it answers:\n")?;
+    writeln!(
+        out,
+        "  curl -sS -H 'Authorization: Bearer ACCESS_TOKEN' '{}/f/data/businesses'",
+        site.base_url
+    )
 }

@@ -76,7 +76,7 @@ pub(super) async fn log(
         request.parameters = parameters,
         client.address = client.map(tracing::field::display),
         response.status = response.status().as_u16(),
-        response.milliseconds = stopwatch.elapsed().as_secs_f64() * 1000.0,
+        response.microseconds = stopwatch.elapsed().as_micros(),
         "request"
     );
     response

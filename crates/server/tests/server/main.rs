@@ -5,7 +5,6 @@
 
 mod authorize;
 mod calls;
-mod canaries;
 mod client_authentication;
 mod code;
 mod consent;

@@ -348,3 +348,19 @@ async fn s26_d8_the_program_refuses_the_demo_outside_dev_and_a_wrong_key_anywher
     let log = std::fs::read_to_string(log_file(&data)).unwrap();
     assert!(!log.contains("panicked"), "{log}");
 }
+
+#[tokio::test]
+async fn a_second_dev_leaves_the_data_of_a_running_one_alone_even_with_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let running = Dev::start(&data, &[]).await;
+    for more in [&[][..], &["--reset"]] {
+        let second = [&["dev", "--port", "0", "--data", data.to_str().unwrap()], more].concat();
+        let output = crate::program::run(&second).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(words.contains("is in use by another `grantor dev`"), "{words}");
+        assert!(data.join("grantor.db").exists() && data.join("master.key").exists());
+    }
+    drop(running);
+}

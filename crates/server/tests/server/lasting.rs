@@ -356,7 +356,7 @@ async fn a_second_dev_leaves_the_data_of_a_running_one_alone_even_with_reset() {
     let running = Dev::start(&data, &[]).await;
     for more in [&[][..], &["--reset"]] {
         let second = [&["dev", "--port", "0", "--data", data.to_str().unwrap()], more].concat();
-        let output = crate::program::run(&second).await;
+        let output = run(&second).await;
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(words.contains("is in use by another `grantor dev`"), "{words}");

@@ -255,7 +255,7 @@ async fn u7_what_is_no_code_is_named_to_a_client_that_proved_itself() {
     ] {
         server.exchange(&client, code).await.assert_error(400, "invalid_grant", words);
     }
-    server.execute("DELETE FROM grants WHERE status = 0");
+    server.execute("DELETE FROM grants WHERE generation = 0");
     let answer = server.exchange(&client, &issued.code).await;
     answer.assert_error(400, "invalid_grant", "This code is no longer known");
     assert_opens(&server, living.text("access_token"), true).await;

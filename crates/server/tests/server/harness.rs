@@ -14,7 +14,7 @@ use grantor::master_key::MasterKey;
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
-use grantor::store::{Business, NewClient, NewCustomer, Store};
+use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -74,7 +74,8 @@ impl Server {
         let clock = Clock::manual(START);
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
+        let store =
+            Store::open(&Address::Sqlite(folder.path().join("grantor.db")), &clock).await.unwrap();
         let keys =
             Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();

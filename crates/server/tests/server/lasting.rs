@@ -9,7 +9,7 @@ use grantor::clock::Clock;
 use grantor::keys::{Keys, KeysError};
 use grantor::master_key::{MasterKey, MasterKeyError};
 use grantor::random::Random;
-use grantor::store::Store;
+use grantor::store::{Address, Store};
 use grantor_protocol::environment::Environment;
 
 use crate::harness::{Browser, START, query};
@@ -181,7 +181,8 @@ impl Installed {
     async fn new() -> Installed {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
-        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
+        let store =
+            Store::open(&Address::Sqlite(folder.path().join("grantor.db")), &clock).await.unwrap();
         let key = MasterKey::generate(&Random::system());
         let installed = Installed { folder, store, key };
         assert!(installed.open(&installed.key).await.is_none());

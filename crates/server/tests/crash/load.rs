@@ -185,6 +185,11 @@ impl Worker {
             Standing::Unsure(_) => "settled: end unanswered",
             Standing::Ended(_) => "settled: ended",
         });
+        // Killed between commit and answer: the proof that kills land there.
+        let now = self.books.ledger().standing(code);
+        if standing == Standing::Unanswered && now == Standing::Refused {
+            self.books.count("settled: exchanges unanswered that were carried out");
+        }
         if answered.is_err() {
             self.books.ledger().strange(format!("no answer after the restart, for {standing:?}"));
         }

@@ -11,7 +11,7 @@ use grantor_test_cluster::Cluster;
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{Ledger, Standing, Violation};
 use crate::load::{Books, Worker};
 use crate::partner::Partner;
 use crate::server::{Installed, Server};
@@ -94,8 +94,8 @@ impl Rounds {
     }
 
     /// The ledger, for a test of the test.
-    pub(crate) fn violations(&self) -> usize {
-        self.books.ledger().violations().len()
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        self.books.ledger().violations().to_vec()
     }
 
     /// Lets all workers loose, and kills in the midst of it. Answers with what each of them touched.

@@ -1,6 +1,7 @@
 //! What partners do all day, noted in the ledger, and what they do once the server is back.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::chance::Chance;
@@ -50,15 +51,17 @@ pub(crate) struct Worker {
     pub(crate) chance: Chance,
     /// The codes of its connections, dead ones included. The last were touched last.
     pub(crate) codes: Vec<String>,
+    /// Set where a round is over although the server was never away.
+    pub(crate) enough: Arc<AtomicBool>,
 }
 
 /// The server did not answer, or said that it cannot just now.
 struct Away;
 
 impl Worker {
-    /// Works until the server is away, and answers with the connections that it touched.
+    /// Works until the server is away or it is enough, and answers with the connections that it touched.
     pub(crate) async fn work(mut self) -> Vec<String> {
-        while self.one_thing().await.is_ok() {}
+        while !self.enough.load(Ordering::Relaxed) && self.one_thing().await.is_ok() {}
         self.codes
     }
 

@@ -1,6 +1,7 @@
 //! The partner's side: one client of the server, and the browser of one customer who allowed it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::cookie::Jar;
 use reqwest::redirect::Policy;
@@ -21,6 +22,8 @@ pub(crate) struct Partner {
     /// Whether this server has them.
     revocation: bool,
     introspection: bool,
+    /// How many requests got no whole answer.
+    lost: AtomicU64,
 }
 
 impl Partner {
@@ -42,6 +45,7 @@ impl Partner {
             redirect_uri,
             revocation: false,
             introspection: false,
+            lost: AtomicU64::new(0),
             cookies,
         };
         let page = partner.browser.get(&partner.authorize_url).await;
@@ -63,7 +67,9 @@ impl Partner {
             authorization: self.authorization.clone(),
             redirect_uri: self.redirect_uri.clone(),
             authorize_url: self.authorize_url.clone(),
-            ..*self
+            revocation: self.revocation,
+            introspection: self.introspection,
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -76,6 +82,7 @@ impl Partner {
     /// the server is away.
     pub(crate) async fn code(&self) -> Result<Option<String>, String> {
         let Ok(answer) = self.browser.http.get(&self.authorize_url).send().await else {
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         };
         let status = answer.status().as_u16();
@@ -143,8 +150,21 @@ impl Partner {
         }
     }
 
+    /// How many requests got no whole answer, since these connections were made.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// Status and body, where the answer came whole.
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Option<(u16, String)> {
+        let answer = self.send(path, form).await;
+        if answer.is_none() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn send(&self, path: &str, form: &[(&str, &str)]) -> Option<(u16, String)> {
         let request = self
             .http
             .post(format!("{}{path}", self.base_url))

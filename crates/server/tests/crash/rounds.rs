@@ -5,8 +5,10 @@
 //! moments and what the workers choose; what the machine does meanwhile nobody can repeat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use grantor::clock::Clock;
 use grantor_test_cluster::Cluster;
 use tokio::task::JoinSet;
 
@@ -62,6 +64,7 @@ impl Rounds {
             books: books.clone(),
             chance,
             codes: Vec::new(),
+            enough: Arc::default(),
         };
         let workers = (0..WORKERS).map(|_| worker(chance.split())).collect();
         Rounds { victim, installed, server: Some(server), partner, books, workers, chance }
@@ -101,56 +104,86 @@ impl Rounds {
     /// Lets all workers loose, and kills in the midst of it. Answers with what each of them touched.
     pub(crate) async fn load_and_kill(&mut self) -> Vec<Vec<String>> {
         let mut working = JoinSet::new();
+        let enough = Arc::new(AtomicBool::new(false));
         for worker in &mut self.workers {
             let worker = Worker {
                 partner: Arc::clone(&self.partner),
                 books: self.books.clone(),
                 chance: worker.chance.clone(),
                 codes: std::mem::take(&mut worker.codes),
+                enough: Arc::clone(&enough),
             };
             working.spawn(worker.work());
         }
         tokio::time::sleep(Duration::from_micros(self.chance.below(SPAN))).await;
         match &mut self.victim {
             Victim::Server => self.server.take().unwrap().kill().await,
-            Victim::Database(cluster) => tokio::task::block_in_place(|| cluster.kill()),
+            Victim::Database(cluster) => tokio::task::block_in_place(|| {
+                cluster.kill();
+                // Back before the server gives up: what it did not know, it now settles.
+                if self.chance.below(2) == 0 {
+                    self.books.count("databases back at once");
+                    cluster.start_again().unwrap();
+                    std::thread::sleep(Duration::from_millis(200));
+                    enough.store(true, Ordering::Relaxed);
+                }
+            }),
         }
         self.books.count("kills");
         for worker in &mut self.workers {
             worker.chance = self.chance.split();
         }
-        working.join_all().await
+        let away = Clock::system().stopwatch();
+        let touched = working.join_all().await;
+        self.note_time("milliseconds until all workers noticed, in all", away.elapsed());
+        touched
     }
 
     /// Brings the victim back, and clients that know no dead connection.
     pub(crate) async fn recover(&mut self) {
-        match &mut self.victim {
-            Victim::Server => {
-                // One in eight is killed again while it recovers.
-                if self.chance.below(8) == 0 {
-                    let after = Duration::from_micros(self.chance.below(80_000));
-                    self.installed.start_and_kill(after).await;
-                    self.books.count("kills while starting");
-                }
-                let server = self.installed.start().await;
-                let took = u64::try_from(server.took.as_millis()).unwrap();
-                self.books.add("milliseconds to start again, in all", took);
-                self.server = Some(server);
-                self.books.ledger().restarted();
-            }
-            Victim::Database(cluster) => {
-                assert_eq!(self.partner.readiness().await, Some(503), "{}", self.installed.log());
-                tokio::task::block_in_place(|| cluster.start_again()).unwrap();
-                let ready = async {
-                    while self.partner.readiness().await != Some(200) {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                };
-                let recovered = tokio::time::timeout(RECOVERY, ready).await;
-                assert!(recovered.is_ok(), "it does not recover: {}", self.installed.log());
-            }
+        match self.victim {
+            Victim::Server => self.restart_the_server().await,
+            Victim::Database(_) => self.restart_the_database().await,
         }
         self.partner = Arc::new(self.partner.afresh());
+    }
+
+    /// One in eight is killed again while it recovers.
+    async fn restart_the_server(&mut self) {
+        if self.chance.below(8) == 0 {
+            let after = Duration::from_micros(self.chance.below(80_000));
+            self.installed.start_and_kill(after).await;
+            self.books.count("kills while starting");
+        }
+        let server = self.installed.start().await;
+        self.note_time("milliseconds to start again, in all", server.took);
+        self.server = Some(server);
+        self.books.ledger().restarted();
+    }
+
+    /// The server lived on: it answered everybody, with 503, and goes on by itself.
+    async fn restart_the_database(&mut self) {
+        let lost = self.partner.lost();
+        assert_eq!(lost, 0, "requests without an answer: {}", self.installed.log());
+        let back = Clock::system().stopwatch();
+        if let Victim::Database(cluster) = &mut self.victim
+            && cluster.process().is_none()
+        {
+            assert_eq!(self.partner.readiness().await, Some(503), "{}", self.installed.log());
+            tokio::task::block_in_place(|| cluster.start_again()).unwrap();
+        }
+        let ready = async {
+            while self.partner.readiness().await != Some(200) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let recovered = tokio::time::timeout(RECOVERY, ready).await;
+        assert!(recovered.is_ok(), "it does not recover: {}", self.installed.log());
+        self.note_time("milliseconds until database and server were back, in all", back.elapsed());
+    }
+
+    fn note_time(&self, what: &'static str, time: Duration) {
+        self.books.add(what, u64::try_from(time.as_millis()).unwrap());
     }
 
     /// The workers share out what was touched, go on with it, and each begins something new. No

@@ -45,6 +45,12 @@ impl Random {
 
     /// `2 × N` hexadecimal digits.
     pub fn hex<const N: usize>(&self) -> String {
-        self.bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(2 * N);
+        for byte in self.bytes::<N>() {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
     }
 }

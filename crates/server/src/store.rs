@@ -15,19 +15,22 @@ mod customer;
 mod engine;
 mod grant;
 mod installation;
+mod metrics;
 mod migration;
 mod partner;
 mod session;
 
-pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
+pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
+pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
 
 use std::path::Path;
+use std::sync::Arc;
 
 use engine::Engine;
 
@@ -37,6 +40,7 @@ use crate::clock::Clock;
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
+    metrics: Arc<StoreMetrics>,
 }
 
 /// Why the store did not do what was asked.
@@ -80,7 +84,7 @@ impl Store {
     pub async fn open(path: &Path, clock: &Clock) -> Result<Store, StoreError> {
         let engine = Engine::open(path)?;
         migration::migrate(&engine, clock.now()).await?;
-        Ok(Store { engine })
+        Ok(Store { engine, metrics: Arc::default() })
     }
 
     /// Whether the store answers.

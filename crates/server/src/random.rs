@@ -54,3 +54,18 @@ impl Random {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_two_a_byte_lower_case_and_all_of_them_come() {
+        let text = Random::system().hex::<512>();
+        assert_eq!(text.len(), 1024);
+        let digits: std::collections::BTreeSet<char> = text.chars().collect();
+        assert_eq!(digits.into_iter().collect::<String>(), "0123456789abcdef");
+        // The leading nought of a small byte is written.
+        assert!(text.as_bytes().chunks(2).any(|byte| byte[0] == b'0'));
+    }
+}

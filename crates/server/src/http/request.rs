@@ -4,7 +4,6 @@
 //! ours, because people paste secrets into all of them. A target is logged as its route and the
 //! names of its parameters, and of the names only those that are known.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -57,7 +56,7 @@ const KNOWN: [&str; 21] = [
 /// What only the line of the log needs.
 struct Line {
     method: Method,
-    parameters: Cow<'static, str>,
+    parameters: String,
     client: Option<IpAddr>,
 }
 
@@ -73,7 +72,7 @@ pub(super) async fn log(
     // What goes into the line alone, where there is to be one.
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line {
         method: request.method().clone(),
-        parameters: request.uri().query().map_or(Cow::Borrowed(""), names),
+        parameters: request.uri().query().map(names).unwrap_or_default(),
         client: request.extensions().get::<ClientAddress>().map(|address| address.0),
     });
     request.extensions_mut().insert(id.clone());
@@ -94,7 +93,7 @@ pub(super) async fn log(
             request.id = id.0,
             request.method = loggable_method(&line.method),
             request.route = route,
-            request.parameters = &*line.parameters,
+            request.parameters = line.parameters,
             client.address = line.client.map(tracing::field::display),
             response.status = status,
             response.microseconds = took.as_micros(),
@@ -106,14 +105,14 @@ pub(super) async fn log(
 
 /// The names that are known, and how many others there are: whatever else stands in the place of a
 /// name may be a secret that somebody pasted.
-fn names(query: &str) -> Cow<'static, str> {
+fn names(query: &str) -> String {
     let parameters = Parameters::parse(query.as_bytes());
     let shown: Vec<&str> = parameters.names().filter(|name| KNOWN.contains(name)).collect();
     let hidden = parameters.names().count() - shown.len();
-    Cow::Owned(match hidden {
+    match hidden {
         0 => shown.join(","),
         hidden => format!("{} and {hidden} more", shown.join(",")),
-    })
+    }
 }
 
 fn loggable_method(method: &Method) -> &str {

@@ -82,7 +82,7 @@ impl Route {
     /// The upper end of each bucket in seconds, with what fell into it alone.
     pub(super) fn buckets(&self) -> Vec<(f64, u64)> {
         let ends = BOUNDS.iter().map(|bound| Duration::from_micros(*bound).as_secs_f64());
-        ends.chain([f64::MAX]).zip(self.buckets.iter().map(Count::read)).collect()
+        ends.chain([f64::INFINITY]).zip(self.buckets.iter().map(Count::read)).collect()
     }
 
     /// How long all of them took together, in seconds.
@@ -122,7 +122,7 @@ mod tests {
         let filled = |route: &Route| {
             route.buckets().into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>()
         };
-        assert_eq!(filled(a), [(0.0005, 1), (0.001, 1), (f64::MAX, 1)]);
+        assert_eq!(filled(a), [(0.0005, 1), (0.001, 1), (f64::INFINITY, 1)]);
         assert_eq!(filled(b), [(0.0005, 1)]);
         assert!((a.seconds() - 20.000_501).abs() < 1e-9);
     }

@@ -66,7 +66,7 @@ pub struct Arguments {
 /// [`Failure`]: an address that is not loopback, a port that is taken, a data folder that cannot be
 /// used.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    log::start(log::Format::Text)?;
+    let _log = log::start(log::Format::Text)?;
     // The two literals that a redirect URI may name (RFC 8252 7.3).
     if ![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
         .contains(&arguments.address)

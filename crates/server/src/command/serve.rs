@@ -55,7 +55,7 @@ struct ReadyEnvironment {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::read(&arguments.config.path)?;
-    log::start(config.log_format)?;
+    let _log = log::start(config.log_format)?;
     // Before anything is opened: a signal from here on ends what was begun, and not the process.
     let asked_to_stop = listener::asked_to_stop()?;
     let clock = Clock::system();

@@ -33,14 +33,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::Engine;
+use metrics::Counted;
 
 use crate::clock::Clock;
 
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
-    metrics: Arc<StoreMetrics>,
+    engine: Counted,
 }
 
 /// Why the store did not do what was asked.
@@ -84,7 +84,7 @@ impl Store {
     pub async fn open(path: &Path, clock: &Clock) -> Result<Store, StoreError> {
         let engine = Engine::open(path)?;
         migration::migrate(&engine, clock.now()).await?;
-        Ok(Store { engine, metrics: Arc::default() })
+        Ok(Store { engine: Counted::new(engine, Arc::default()) })
     }
 
     /// Whether the store answers.

@@ -165,7 +165,7 @@ impl Exposition {
         for (name, help, count) in [
             (
                 "grantor_store_transactions",
-                "Transactions that the store carried out.",
+                "Transactions that were carried out, or refused by their own condition.",
                 &store.transactions,
             ),
             (
@@ -183,7 +183,7 @@ impl Exposition {
         ] {
             counter(encoder, name, help, count.read())?;
         }
-        let help = "Transactions that wait for the store now.";
+        let help = "Callers that wait for a transaction now.";
         gauge(encoder, "grantor_store_waiting", help, store.waiting.read())
     }
 

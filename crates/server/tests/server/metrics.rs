@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use grantor::listener::{Bound, Socket, serve};
 use grantor::metrics::Exposition;
+use grantor_protocol::environment::Environment;
 
 use crate::calls::{exchange_form, issue, tokens};
 use crate::harness::{Page, START, Server};
@@ -163,6 +164,47 @@ async fn every_error_code_of_the_token_endpoint_is_counted_by_its_own_name() {
     for code in codes {
         assert!(text.contains(&format!("outcome=\"{code}\"")), "{code} is counted as other");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_does_refuses_and_fails_at_is_counted() {
+    let server = Server::start().await;
+    let store = server.staging.store.clone();
+    let client = server.client().await;
+    let numbers = || {
+        let metrics = store.metrics();
+        [&metrics.transactions, &metrics.reads, &metrics.busy, &metrics.faults, &metrics.waiting]
+            .map(grantor::count::Count::read)
+    };
+    let before = numbers();
+    let since = || std::array::from_fn::<u64, 5, _>(|at| numbers()[at].wrapping_sub(before[at]));
+    // One that is carried out, and one that its own condition refuses.
+    let end = || store.set_client_disabled(Environment::Staging, &client.id, true);
+    assert!(end().await.unwrap() && !end().await.unwrap());
+    assert_eq!(since(), [2, 0, 0, 0, 0]);
+    store.client(&client.id).await.unwrap();
+    assert_eq!(since(), [2, 1, 0, 0, 0]);
+
+    server.execute("ALTER TABLE clients RENAME TO elsewhere");
+    assert!(end().await.is_err() && store.client(&client.id).await.is_err());
+    server.execute("ALTER TABLE elsewhere RENAME TO clients");
+    assert_eq!(since(), [2, 1, 0, 2, 0]);
+
+    // While somebody else holds the file, callers wait; who goes away waits no more.
+    let lock = server.database();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let patient = tokio::spawn({
+        let (store, id) = (store.clone(), client.id.clone());
+        async move { store.set_client_disabled(Environment::Staging, &id, false).await }
+    });
+    let second = std::time::Duration::from_millis(300);
+    assert!(tokio::time::timeout(second, end()).await.is_err());
+    assert_eq!(since(), [2, 1, 0, 2, 1]);
+    lock.execute_batch("ROLLBACK").unwrap();
+    patient.await.unwrap().unwrap();
+    assert_eq!(since(), [3, 1, 0, 2, 0]);
+    let series = format!("grantor_store_transactions_total {}", numbers()[0]);
+    assert!(Metrics::of(&server).text().await.contains(&series));
 }
 
 #[tokio::test]

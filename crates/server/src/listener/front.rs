@@ -152,7 +152,7 @@ impl Doors {
         }
         let mut ready = true;
         for site in &self.front.sites {
-            ready &= answers(site, site.store.prove_write(now)).await;
+            ready = ready && answers(site, site.store.prove_write(now)).await;
         }
         *proof = Some(Proof { tried_at: now, ready });
         ready
@@ -211,7 +211,7 @@ async fn healthy() -> Response {
 async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     let mut ready = true;
     for site in &doors.front.sites {
-        ready &= answers(site, site.store.ping()).await;
+        ready = ready && answers(site, site.store.ping()).await;
     }
     match ready && doors.take_writes().await {
         true => sentence(StatusCode::OK, "ready\n"),

@@ -15,27 +15,32 @@ mod customer;
 mod engine;
 mod grant;
 mod installation;
+mod metrics;
 mod migration;
 mod partner;
 mod session;
 
-pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
+pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use engine::{Address, AddressError, Database};
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
+pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
 
+use std::sync::Arc;
+
 use engine::Engine;
+use metrics::Counted;
 
 use crate::clock::Clock;
 
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
+    engine: Counted,
 }
 
 /// Why the store did not do what was asked.
@@ -88,9 +93,10 @@ impl Store {
     /// [`StoreError::Engine`] where the database cannot be used, [`StoreError::Unreachable`] where
     /// it is not there, [`StoreError::Newer`] where a newer program wrote it.
     pub async fn open(address: &Address, clock: &Clock) -> Result<Store, StoreError> {
-        let engine = Engine::open(address).await?;
+        let metrics = Arc::<StoreMetrics>::default();
+        let engine = Engine::open(address, &metrics).await?;
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine })
+        Ok(Store { engine: Counted::new(engine, metrics) })
     }
 
     /// Whether the store answers.

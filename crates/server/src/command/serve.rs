@@ -17,9 +17,10 @@ use super::place::{self, ConfigFile};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig};
 use crate::keys::Keys;
-use crate::listener::{self, Bound, Listener};
+use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
 use crate::master_key::MasterKey;
+use crate::metrics::{Exposition, SiteMetrics};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
@@ -53,7 +54,7 @@ struct ReadyEnvironment {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::read(&arguments.config.path)?;
-    log::start(config.log_format)?;
+    let _log = log::start(config.log_format)?;
     // Before anything is opened: a signal from here on ends what was begun, and not the process.
     let asked_to_stop = listener::asked_to_stop()?;
     let clock = Clock::system();
@@ -75,12 +76,22 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             other_sealer: keys.sealer(environment.environment.other()),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             clock: clock.clone(),
             random: random.clone(),
             dev: None,
         })
     };
-    let bound = bind(&config, make_site)?;
+    let mut sites = Vec::new();
+    let mut bound = bind(&config, |environment| {
+        let site = make_site(environment);
+        sites.push(Arc::clone(&site));
+        site
+    })?;
+    if let Some(address) = config.metrics_listen {
+        let exposition = Exposition { sites, store, passwords, started_at: clock.now() };
+        bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
+    }
     announce(&config, arguments.output)?;
     listener::serve(bound, asked_to_stop).await?;
     Ok(())
@@ -89,7 +100,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// One listener for each address.
 fn bind(
     config: &Config,
-    make_site: impl Fn(&EnvironmentConfig) -> Arc<Site>,
+    mut make_site: impl FnMut(&EnvironmentConfig) -> Arc<Site>,
 ) -> Result<Vec<Bound>, Failure> {
     let mut listeners: BTreeMap<SocketAddr, Listener> = BTreeMap::new();
     for environment in &config.environments {
@@ -118,6 +129,9 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
             base_url: environment.base_url.clone(),
             listen: environment.listen,
         });
+    }
+    if let Some(address) = config.metrics_listen {
+        tracing::info!(listen = %address, "metrics");
     }
     if output.json { output.data(&ready, |_| String::new()) } else { Ok(()) }
 }

@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) master_key_file: Spanned<String>,
     #[serde(default)]
     pub(super) log: Log,
+    pub(super) metrics: Option<Metrics>,
     #[serde(default)]
     pub(super) environment: Environments,
 }
@@ -23,6 +24,12 @@ pub(super) struct File {
 pub(super) struct Log {
     #[serde(default)]
     pub(super) format: Format,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) listen: Spanned<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -20,10 +20,12 @@ pub use address::{Address, AddressError, Database};
 pub(super) use hot::{HotWrite, Parameter};
 pub(super) use value::{Columns, Row, Value};
 
+use std::sync::Arc;
+
 use postgres::Postgres;
 use sqlite::Sqlite;
 
-use super::StoreError;
+use super::{StoreError, StoreMetrics};
 
 /// The database. Cloned freely.
 #[derive(Clone)]
@@ -68,10 +70,15 @@ pub(super) enum Outcome {
 
 impl Engine {
     /// Opens the database, making a SQLite file where there is none.
-    pub(super) async fn open(address: &Address) -> Result<Engine, StoreError> {
+    pub(super) async fn open(
+        address: &Address,
+        metrics: &Arc<StoreMetrics>,
+    ) -> Result<Engine, StoreError> {
         match address {
-            Address::Sqlite(path) => Sqlite::open(path).map(Engine::Sqlite),
-            Address::Postgres(database) => Postgres::open(database).await.map(Engine::Postgres),
+            Address::Sqlite(path) => Sqlite::open(path, metrics).map(Engine::Sqlite),
+            Address::Postgres(database) => {
+                Postgres::open(database, metrics).await.map(Engine::Postgres)
+            }
         }
     }
 

@@ -45,6 +45,15 @@ async fn d1_d2_d11_killed_at_any_moment_under_load_nothing_is_taken_twice_and_no
     assert_eq!(sound.unwrap(), "ok");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d1_d2_d11_postgres_killed_under_load_the_server_answers_503_and_recovers_by_itself() {
+    let (kills, seed) = kills_and_seed();
+    let cluster = grantor_test_cluster::Cluster::start().unwrap();
+    let mut rounds = Rounds::begin(Victim::Database(Box::new(cluster)), seed).await;
+    rounds.run(kills).await;
+    println!("{:#?}", rounds.counts());
+}
+
 /// The test of the test: a store that forgets is found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d2_a_database_that_went_back_in_time_is_noticed_by_the_ledger() {

@@ -33,7 +33,6 @@ pub(crate) enum Victim {
     /// `grantor serve`.
     Server,
     /// Its PostgreSQL. The server answers 503 meanwhile, and goes on by itself.
-    #[expect(dead_code, reason = "the store does not speak PostgreSQL yet")]
     Database(Box<Cluster>),
 }
 

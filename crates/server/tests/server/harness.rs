@@ -12,6 +12,7 @@ use grantor::demo;
 use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
 use grantor::master_key::MasterKey;
+use grantor::metrics::SiteMetrics;
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
@@ -116,6 +117,7 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
+                metrics: SiteMetrics::default(),
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),

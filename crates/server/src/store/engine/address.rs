@@ -15,7 +15,7 @@ pub enum Address {
     /// an SQLite file
     Sqlite(PathBuf),
     /// a PostgreSQL database
-    Postgres(Database),
+    Postgres(Box<Database>),
 }
 
 /// A PostgreSQL database, and how it is reached.
@@ -62,7 +62,9 @@ impl Address {
                 Err(AddressError::NoFile)
             }
             "sqlite" => Ok(Address::Sqlite(folder.join(rest))),
-            "postgres" | "postgresql" => Database::parse(text).map(Address::Postgres),
+            "postgres" | "postgresql" => {
+                Database::parse(text).map(|database| Address::Postgres(Box::new(database)))
+            }
             _ => Err(AddressError::Unknown),
         }
     }

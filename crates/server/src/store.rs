@@ -24,6 +24,8 @@ pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use engine::{Address, AddressError, Database};
+#[cfg(test)]
+pub(crate) use engine::{Simulated, Weather};
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
 pub use metrics::StoreMetrics;
@@ -97,6 +99,14 @@ impl Store {
         let engine = Engine::open(address, &metrics).await?;
         migration::migrate(&engine, clock).await?;
         Ok(Store { engine: Counted::new(engine, metrics) })
+    }
+
+    /// Opens the database of the simulation.
+    #[cfg(test)]
+    pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
+        let engine = Engine::Simulated(database);
+        migration::migrate(&engine, clock).await?;
+        Ok(Store { engine: Counted::new(engine, Arc::default()) })
     }
 
     /// Whether the store answers.

@@ -33,6 +33,7 @@ mod harness;
 mod lasting;
 mod metrics;
 mod pages;
+mod postgres_lost_answers;
 mod program;
 mod query;
 mod readiness;

@@ -13,6 +13,7 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod postgres;
 mod postman;
 #[cfg(test)]
 mod serve;

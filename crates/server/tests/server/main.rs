@@ -34,6 +34,7 @@ mod lasting;
 mod metrics;
 mod pages;
 mod postgres_lost_answers;
+mod postgres_tls;
 mod program;
 mod query;
 mod readiness;

@@ -14,6 +14,7 @@ mod house;
 mod init;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
 mod postman;
 #[cfg(test)]
 mod serve;

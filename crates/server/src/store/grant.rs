@@ -273,7 +273,7 @@ impl Store {
     }
 }
 
-fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
+pub(super) fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
     Ok(Grant {
         id,
         client_id: row.text("client_id")?,

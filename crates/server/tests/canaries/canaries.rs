@@ -348,7 +348,7 @@ fn s28_what_holds_a_secret_cannot_be_printed() {
         Prints::<grantor_protocol::pkce::CodeVerifier>::PRINTS,
         Prints::<grantor_protocol::token_request::TokenRequest>::PRINTS,
         Prints::<grantor_protocol::token_request::TokenGrant>::PRINTS,
-        Prints::<grantor_protocol::token_request::TokenCall<'static>>::PRINTS,
+        Prints::<grantor_protocol::client_call::ClientCall<'static>>::PRINTS,
         Prints::<grantor::master_key::MasterKey>::PRINTS,
         Prints::<grantor::password::Password>::PRINTS,
         Prints::<grantor::seal::Sealer>::PRINTS,

@@ -155,7 +155,7 @@ impl RequestFault {
                 400,
                 "json-body",
                 "The body is JSON. Send the same names and values as a form: Content-Type: \
-                 application/x-www-form-urlencoded, name=value&name=value"
+                 application/x-www-form-urlencoded, name=value&..."
                     .into(),
             ),
             RequestFault::ContentType => wire(

@@ -252,7 +252,7 @@ async fn given_back(server: &Server, client: &TestClient, canaries: &mut Canarie
         expires_at: i64::MAX,
     };
     let ahead = server.staging.sealer.refresh(&ahead, server.clock.now());
-    let tokens = [living.text("access_token"), &issued.code, &ahead, living.text("refresh_token")];
+    let tokens = [living.text("access_token"), &ahead, &issued.code, living.text("refresh_token")];
     for token in tokens {
         canaries.keep("a token that was given back", token);
         for client in [&server.demo_client(), client] {

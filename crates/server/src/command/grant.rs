@@ -6,7 +6,7 @@ use grantor_protocol::grant::{Grant, GrantStatus};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::output::{Output, table, time_or_never};
+use super::output::{Output, table, time};
 use super::place::{In, Opened, Place};
 use super::{Failure, client, customer};
 use crate::store::{Connection, WhichConnections};
@@ -31,7 +31,7 @@ enum Action {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"grants\":[{\"environment\",\"id\",\"client_id\",\"customer\",\"state\",\"scopes\",\"businesses\",\"generation\",\"connected_at\",\"refreshed_at\",\"expires_at\"}]}, with times in Unix seconds; state is pending, active, expired or ended"
+    after_help = "With --json: {\"grants\":[{\"environment\",\"id\",\"client_id\",\"customer\",\"state\",\"scopes\",\"businesses\",\"generation\",\"connected_at\",\"refreshed_at\",\"expires_at\",\"ended_at\"}]}, with times in Unix seconds; state is pending, active, expired or ended"
 )]
 struct List {
     #[command(flatten)]
@@ -84,6 +84,8 @@ struct GrantData {
     refreshed_at: Option<i64>,
     /// When it ends unless it is used, in Unix seconds.
     expires_at: Option<i64>,
+    /// When it was ended alone, in Unix seconds: not where a whole past ended.
+    ended_at: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -175,9 +177,10 @@ impl Revoke {
 impl GrantData {
     fn of(environment: Environment, connection: Connection, now: i64) -> GrantData {
         let Connection { grant, email } = connection;
-        let active = match grant.status {
-            GrantStatus::Active(active) => Some(active),
-            GrantStatus::Pending | GrantStatus::Revoked { .. } => None,
+        let (active, ended_at) = match grant.status {
+            GrantStatus::Active(active) => (Some(active), None),
+            GrantStatus::Pending => (None, None),
+            GrantStatus::Revoked { at } => (None, Some(at)),
         };
         GrantData {
             environment: environment.as_str(),
@@ -191,18 +194,20 @@ impl GrantData {
             generation: active.map(|active| active.generation),
             connected_at: active.map(|active| active.redeemed_at),
             refreshed_at: active.map(|active| active.turned_at),
+            ended_at,
         }
     }
 
     fn row(&self) -> Vec<String> {
+        let moment = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), time);
         vec![
             self.id.clone(),
             self.customer.clone(),
             self.client_id.clone(),
             self.state.to_owned(),
             self.scopes.join(" "),
-            time_or_never(self.refreshed_at),
-            time_or_never(self.expires_at),
+            moment(self.refreshed_at),
+            moment(self.expires_at),
         ]
     }
 }

@@ -148,6 +148,8 @@ fn s17_one_connection_is_ended_and_the_others_stay() {
     assert!(people.stderr.contains("The consent stays"), "{people:?}");
     assert_eq!(connected.row(kept), before);
     let states: Vec<Value> = connected.list(&[]).iter().map(|one| one["state"].clone()).collect();
+    let at = connected.list(&[]).iter().find_map(|one| one["ended_at"].as_i64()).unwrap();
+    assert!((Clock::system().now() - at).abs() < 100, "{at}");
     assert!(states.contains(&json!("ended")) && states.contains(&json!("active")), "{states:?}");
 }
 

@@ -13,6 +13,7 @@ mod client;
 mod customer;
 mod failure;
 mod init;
+mod key;
 mod output;
 mod partner;
 mod place;
@@ -55,6 +56,8 @@ enum Command {
     Customer(customer::Arguments),
     /// Create partners, the organisations that clients belong to
     Partner(partner::Arguments),
+    /// List, rotate and revoke the keys that make tokens, and change the master key
+    Key(key::Arguments),
     /// Make an `Authorization: Basic` header, or explain one
     Basic(basic::Arguments),
     /// Write the Postman collection and its two environments
@@ -95,6 +98,7 @@ impl Command {
             Command::Client(arguments) => client::run(arguments).await,
             Command::Customer(arguments) => customer::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
+            Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,
         }

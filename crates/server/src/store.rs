@@ -12,19 +12,25 @@
 mod client;
 mod consent;
 mod customer;
+mod encrypted;
 mod engine;
 mod grant;
 mod installation;
 mod migration;
 mod partner;
+mod sealing_keys;
 mod session;
 
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use encrypted::{
+    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
+};
 pub use grant::{NewGrant, Turn};
-pub use installation::{Installation, StoredSealingKey};
+pub use installation::Installation;
 pub use partner::{NewManager, Partner};
+pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 
 use std::path::Path;

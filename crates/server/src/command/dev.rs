@@ -176,6 +176,7 @@ impl Opened {
             store: self.store.clone(),
             sealer: self.keys.sealer(environment),
             other_sealer: self.keys.sealer(environment.other()),
+            keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
             clock: self.clock.clone(),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::request::RequestId;
+use crate::seal::NotThisSeal;
 use crate::site::Site;
 use crate::store::{Business, StoreError};
 
@@ -116,7 +117,13 @@ async fn allowed(
     scope: &'static str,
 ) -> Result<Vec<Business>, Refusal> {
     let token = bearer(headers).ok_or(Refusal::Missing)?;
-    let seal = site.sealer.open_access(token).map_err(|_| Refusal::Invalid)?;
+    let opened = site.open(|sealer| sealer.open_access(token)).await;
+    let seal = opened.map_err(|fault| match fault {
+        NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
+        NotThisSeal::UnknownKey => {
+            Refusal::Store(StoreError::Engine("the keys could not be read".to_owned()))
+        }
+    })?;
     let now = site.clock.now();
     let lives = now < seal.expires_at && seal.issued_at <= now + CLOCK_SKEW_SECONDS;
     if !lives {

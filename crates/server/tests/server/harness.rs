@@ -90,6 +90,7 @@ impl Server {
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 clock: clock.clone(),

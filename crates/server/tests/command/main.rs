@@ -13,6 +13,8 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod postman;
 #[cfg(test)]
 mod serve;

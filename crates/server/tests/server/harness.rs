@@ -37,6 +37,7 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
+    pub master_key: MasterKey,
     /// Where each environment really listens.
     addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -75,8 +76,8 @@ impl Server {
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
-        let keys =
-            Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
+        let master_key = MasterKey::generate(&random);
+        let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
@@ -114,7 +115,7 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        Server { staging, production, clock, folder, addresses, stop: Some(stop) }
+        Server { staging, production, clock, folder, master_key, addresses, stop: Some(stop) }
     }
 
     /// Where an environment can be reached, whatever its base URL says.

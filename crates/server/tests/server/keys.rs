@@ -1,0 +1,381 @@
+//! Sealing keys that come and go under a running server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::clock::Clock;
+use grantor::config::Config;
+use grantor::keys::Keys;
+use grantor::keys::rotation::{
+    KeyRecord, KeyState, LIFE_SECONDS, PUBLISHED_SECONDS, list, revoke, rotate,
+};
+use grantor::master_key::MasterKey;
+use grantor::password::Passwords;
+use grantor::random::Random;
+use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
+use grantor::site::{Settings, Site};
+use grantor::store::Store;
+use grantor::usage::Usage;
+use grantor_protocol::environment::Environment;
+
+use crate::calls::{assert_opens, issue};
+use crate::harness::{START, Server};
+use crate::program::{Dev, run};
+
+const STAGING: Environment = Environment::Staging;
+const DAY: i64 = 24 * 3600;
+/// A refresh token of nobody's grant.
+const SEAL: RefreshSeal = RefreshSeal { grant_id: [1; 16], generation: 2, expires_at: START + 9 };
+
+/// A store with its keys and nothing else.
+struct House {
+    _folder: tempfile::TempDir,
+    store: Store,
+    master_key: MasterKey,
+    clock: Clock,
+}
+
+impl House {
+    async fn new() -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
+        let master_key = MasterKey::generate(&Random::system());
+        House { _folder: folder, store, master_key, clock }
+    }
+
+    /// What one server process holds.
+    async fn process(&self) -> Keys {
+        Keys::open(&self.store, &self.master_key, &self.clock, &Random::system()).await.unwrap()
+    }
+
+    async fn rotate(&self) -> KeyRecord {
+        let (store, master_key) = (&self.store, &self.master_key);
+        rotate(store, master_key, STAGING, &self.clock, &Random::system()).await.unwrap().key
+    }
+
+    async fn revoke(&self, id: u32) -> Option<KeyRecord> {
+        let (store, master_key) = (&self.store, &self.master_key);
+        revoke(store, master_key, (STAGING, id), &self.clock, &Random::system()).await.unwrap()
+    }
+
+    async fn list(&self) -> Vec<KeyRecord> {
+        list(&self.store, STAGING, self.clock.now()).await.unwrap()
+    }
+
+    /// A site of that process, which nobody serves and whose keys nobody watches.
+    fn site(&self, keys: &Keys) -> Site {
+        let random = Random::system();
+        Site {
+            environment: STAGING,
+            base_url: "http://localhost".to_owned(),
+            settings: Settings::default(),
+            store: self.store.clone(),
+            sealer: keys.sealer(STAGING),
+            other_sealer: keys.sealer(Environment::Production),
+            keys: keys.clone(),
+            passwords: Passwords::start(1, random.clone()).unwrap(),
+            usage: Usage::default(),
+            clock: self.clock.clone(),
+            random,
+            dev: None,
+        }
+    }
+}
+
+/// The id of the key that sealed a code or a token.
+fn key_id(text: &str) -> u32 {
+    let encoded = text.splitn(3, '_').last().unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
+    u32::from_be_bytes(bytes[1..5].try_into().unwrap())
+}
+
+fn states(keys: &[KeyRecord]) -> Vec<KeyState> {
+    keys.iter().map(|key| key.state).collect()
+}
+
+#[tokio::test]
+async fn s27_a_rotation_under_a_running_server_ends_no_code_and_no_token() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let site = &server.staging;
+    let code = issue(site, &client).await.code;
+    let before = server.exchange(&client, &issue(site, &client).await.code).await;
+    let (store, random) = (&site.store, Random::system());
+    let done = rotate(store, &server.master_key, STAGING, &server.clock, &random).await.unwrap();
+    assert_eq!(done.key.seals_from, START + PUBLISHED_SECONDS);
+    site.keys.reload().await.unwrap();
+    assert!(site.sealer.ring().key_ids().contains(&done.key.id), "it is not known yet");
+
+    server.clock.advance(PUBLISHED_SECONDS - 1);
+    let early = issue(site, &client).await.code;
+    assert_eq!(key_id(&early), key_id(&code), "it seals before everybody knows it");
+    server.clock.advance(1);
+    let late = issue(site, &client).await.code;
+    assert_eq!(key_id(&late), done.key.id);
+
+    for code in [&code, &early, &late] {
+        let answer = server.exchange(&client, code).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(key_id(answer.text("access_token")), done.key.id);
+        assert_eq!(key_id(answer.text("refresh_token")), done.key.id);
+    }
+    assert_opens(&server, before.text("access_token"), true).await;
+    let after = server.refresh(&client, before.text("refresh_token")).await;
+    assert_eq!(after.status, 200, "{after:?}");
+    assert_eq!(key_id(after.text("refresh_token")), done.key.id);
+    assert_opens(&server, after.text("access_token"), true).await;
+    assert_opens(&server, before.text("access_token"), true).await;
+    // The other environment's keys are its own.
+    let client = server.client_with(Environment::Production, |_| ()).await;
+    let other = issue(&server.production, &client).await;
+    assert_eq!(vec![key_id(&other.code)], server.production.sealer.ring().key_ids());
+}
+
+#[tokio::test]
+async fn s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_rotation() {
+    let house = House::new().await;
+    let (one, other) = (house.process().await, house.process().await);
+    let seal = |keys: &Keys, turned_at| keys.sealer(STAGING).refresh(&SEAL, turned_at);
+    let before = seal(&one, START);
+    let new = house.rotate().await;
+    assert!(one.reload().await.unwrap());
+    assert!(!one.reload().await.unwrap(), "it was read again though nothing changed");
+    // Until the new key seals, it is the same whether a process knows it or not.
+    for turned_at in [START, new.seals_from - 1] {
+        assert_eq!(seal(&one, turned_at), seal(&other, turned_at));
+    }
+    assert!(other.reload().await.unwrap());
+    for turned_at in [START, new.seals_from - 1, new.seals_from, new.seals_from + 100] {
+        assert_eq!(seal(&one, turned_at), seal(&other, turned_at));
+    }
+    assert_eq!(key_id(&seal(&one, new.seals_from)), new.id);
+    // A repeat of a generation that began before is the same to the byte, long after.
+    house.clock.advance(1000);
+    house.rotate().await;
+    one.reload().await.unwrap();
+    assert_eq!(seal(&one, START), before);
+    assert_eq!(seal(&house.process().await, START), before);
+}
+
+#[tokio::test]
+async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_has_ended() {
+    let longest = LIFE_SECONDS - DAY;
+    let config = |seconds: i64| {
+        let text = format!(
+            "store = \"sqlite:grantor.db\"\nmaster_key_file = \"master.key\"\n\
+             [environment.staging]\nbase_url = \"http://localhost:8399\"\n\
+             listen = \"127.0.0.1:8399\"\nrefresh_token_idle_seconds = {seconds}\n"
+        );
+        Config::parse(&text, "grantor.toml".as_ref())
+    };
+    assert!(config(longest).is_ok(), "the limit is less, and keys stay too long");
+    assert!(config(longest + 1).is_err(), "a token can outlive its key");
+
+    let house = House::new().await;
+    let keys = house.process().await;
+    let second = house.rotate().await;
+    assert_eq!(states(&house.list().await), [KeyState::Sealing, KeyState::Next]);
+    house.clock.advance(PUBLISHED_SECONDS);
+    let until = second.seals_from + LIFE_SECONDS;
+    assert_eq!(states(&house.list().await), [KeyState::Verifying { until }, KeyState::Sealing]);
+    let last = keys.sealer(STAGING).refresh(&SEAL, second.seals_from - 1);
+    house.clock.advance(LIFE_SECONDS - 1);
+    house.rotate().await;
+    keys.reload().await.unwrap();
+    assert_eq!(keys.sealer(STAGING).open_refresh(&last), Ok(SEAL));
+    house.clock.advance(1);
+    assert_eq!(states(&house.list().await)[0], KeyState::Ended);
+    let newest = house.rotate().await;
+    let left: Vec<u32> = house.list().await.iter().map(|key| key.id).collect();
+    assert_eq!(left.len(), 3);
+    assert!(left.contains(&second.id) && left.contains(&newest.id));
+    keys.reload().await.unwrap();
+    assert_eq!(keys.sealer(STAGING).open_refresh(&last), Err(NotThisSeal::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key() {
+    let house = House::new().await;
+    house.process().await;
+    house.clock.advance(-DAY);
+    let second = house.rotate().await;
+    assert_eq!(second.seals_from, START + 1);
+    let third = house.rotate().await;
+    assert_eq!(third.seals_from, START + 2);
+    assert_eq!(house.list().await.last().unwrap().id, third.id);
+}
+
+#[tokio::test]
+async fn a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_at_once() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let site = &server.staging;
+    let pending = issue(site, &client).await.code;
+    let before = server.exchange(&client, &issue(site, &client).await.code).await;
+    let elsewhere = server.client_with(Environment::Production, |_| ()).await;
+    let there = issue(&server.production, &elsewhere).await;
+    let key = (STAGING, key_id(before.text("refresh_token")));
+    let (store, random) = (&site.store, Random::system());
+    let new = revoke(store, &server.master_key, key, &server.clock, &random).await.unwrap();
+    let new = new.expect("nothing seals any more");
+    assert_eq!((new.state, new.seals_from), (KeyState::Sealing, START));
+    site.keys.reload().await.unwrap();
+
+    assert_opens(&server, before.text("access_token"), false).await;
+    let answer = server.refresh(&client, before.text("refresh_token")).await;
+    answer.assert_error(400, "invalid_grant", "This is not a refresh token of this server");
+    let answer = server.exchange(&client, &pending).await;
+    answer.assert_error(400, "invalid_grant", "This is not a code of this server");
+    let after = server.exchange(&client, &issue(site, &client).await.code).await;
+    assert_eq!(after.status, 200, "{after:?}");
+    assert_eq!(key_id(after.text("refresh_token")), new.id);
+    assert_opens(&server, after.text("access_token"), true).await;
+    assert!(server.production.sealer.open_code(&there.code).is_ok());
+}
+
+#[tokio::test]
+async fn revoking_a_key_that_does_not_seal_puts_none_in_its_place() {
+    let house = House::new().await;
+    let keys = house.process().await;
+    let first = house.list().await[0].id;
+    let next = house.rotate().await;
+    assert_eq!(house.revoke(next.id).await, None);
+    assert_eq!(states(&house.list().await), [KeyState::Sealing]);
+
+    let second = house.rotate().await;
+    house.clock.advance(PUBLISHED_SECONDS);
+    assert_eq!(house.revoke(first).await, None);
+    let left = house.list().await;
+    assert_eq!((left.len(), left[0].id, left[0].state), (1, second.id, KeyState::Sealing));
+    // The one key that is left is revoked too, and the older must not seal again.
+    let third = house.rotate().await;
+    house.clock.advance(PUBLISHED_SECONDS);
+    let fourth = house.revoke(third.id).await.unwrap();
+    keys.reload().await.unwrap();
+    assert_eq!(keys.sealer(STAGING).ring().key_ids(), [second.id, fourth.id]);
+    let now = house.clock.now();
+    assert_eq!(key_id(&keys.sealer(STAGING).refresh(&SEAL, now)), fourth.id);
+    let (random, key) = (Random::system(), (STAGING, third.id));
+    let gone = revoke(&house.store, &house.master_key, key, &house.clock, &random);
+    let words = gone.await.unwrap_err().to_string();
+    assert!(words.contains(&format!("{:08x} in staging", third.id)), "{words}");
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_looked_for_at_once_and_at_most_once_a_second() {
+    let house = House::new().await;
+    let (paused, awake) = (house.process().await, house.process().await);
+    let site = house.site(&paused);
+    let seal_with_next = async || {
+        let new = house.rotate().await;
+        awake.reload().await.unwrap();
+        awake.sealer(STAGING).refresh(&SEAL, new.seals_from)
+    };
+    let token = seal_with_next().await;
+    assert_eq!(site.sealer.open_refresh(&token), Err(NotThisSeal::UnknownKey));
+    assert_eq!(site.open(|sealer| sealer.open_refresh(&token)).await, Ok(SEAL));
+    // In the same second nobody can make the process read again.
+    let token = seal_with_next().await;
+    let held = site.sealer.ring().key_ids();
+    for _ in 0..3 {
+        let opened = site.open(|sealer| sealer.open_refresh(&token)).await;
+        assert_eq!(opened, Err(NotThisSeal::Foreign));
+    }
+    assert_eq!(site.sealer.ring().key_ids(), held);
+    house.clock.advance(1);
+    assert_eq!(site.open(|sealer| sealer.open_refresh(&token)).await, Ok(SEAL));
+    // A clock that jumps back does not stop it.
+    house.clock.advance(-DAY);
+    let token = seal_with_next().await;
+    assert_eq!(site.open(|sealer| sealer.open_refresh(&token)).await, Ok(SEAL));
+}
+
+#[tokio::test]
+async fn s17_where_the_keys_cannot_be_read_an_unknown_one_is_503_and_known_ones_go_on() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let tokens = server.exchange(&client, &issue(&server.staging, &client).await.code).await;
+    server.execute("ALTER TABLE installation RENAME TO elsewhere");
+    let secret = zeroize::Zeroizing::new(vec![7; 32]);
+    let id = !key_id(tokens.text("refresh_token"));
+    let ring = Ring::new(STAGING, 1, vec![SealingKey { id, seals_from: 0, secret }]).unwrap();
+    let unknown = Sealer::new(ring).refresh(&SEAL, START);
+    let answer = server.refresh(&client, &unknown).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_opens(&server, tokens.text("access_token"), true).await;
+    assert_eq!(server.refresh(&client, tokens.text("refresh_token")).await.status, 200);
+    server.execute("ALTER TABLE elsewhere RENAME TO installation");
+    server.clock.advance(1);
+    let answer = server.refresh(&client, &unknown).await;
+    answer.assert_error(400, "invalid_grant", "This is not a refresh token of this server");
+}
+
+#[tokio::test]
+async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals() {
+    let house = Arc::new(House::new().await);
+    let keys = house.process().await;
+    let mut changes = tokio::task::JoinSet::new();
+    for at in 0..16 {
+        let house = Arc::clone(&house);
+        changes.spawn(async move {
+            let (store, random) = (&house.store, Random::system());
+            if at % 2 == 0 {
+                let new = rotate(store, &house.master_key, STAGING, &house.clock, &random).await;
+                return i64::from(new.is_ok());
+            }
+            let id = house.list().await[0].id;
+            let key = (STAGING, id);
+            let done = revoke(store, &house.master_key, key, &house.clock, &random).await;
+            done.map_or(0, |new| i64::from(new.is_some()) - 1)
+        });
+    }
+    let difference: i64 = changes.join_all().await.into_iter().sum();
+    let left = house.list().await;
+    assert_eq!(i64::try_from(left.len()).unwrap(), 1 + difference, "{left:?}");
+    keys.reload().await.unwrap();
+    assert_eq!(keys.sealer(STAGING).ring().key_ids().len(), left.len());
+}
+
+#[tokio::test]
+async fn the_program_rotates_and_revokes_under_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let path = data.to_str().unwrap();
+    let dev = Dev::start(&data, &[]).await;
+    let partner = dev.partner();
+    let browser = partner.browser(&dev.authorize_url("")).await;
+    let code = partner.code(&browser, &dev.authorize_url("")).await.unwrap();
+    let tokens = partner.exchange(&code).await.unwrap();
+    let first = format!("{:08x}", key_id(tokens.text("access_token")));
+
+    let rotated = run(&["key", "rotate", "--all", "--data", path]).await;
+    assert!(rotated.status.success(), "{rotated:?}");
+    tokio::time::sleep(Duration::from_secs(PUBLISHED_SECONDS as u64 + 1)).await;
+    assert_eq!(partner.api(tokens.text("access_token")).await, 200);
+    let turned = partner.refresh(tokens.text("refresh_token")).await.unwrap();
+    assert_eq!(turned.status, 200, "{turned:?}");
+    assert_ne!(format!("{:08x}", key_id(turned.text("access_token"))), first);
+
+    let revoke = ["key", "revoke", &first, "--environment", "staging", "--data", path, "--yes"];
+    let revoked = run(&revoke).await;
+    assert!(revoked.status.success(), "{revoked:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(partner.api(tokens.text("access_token")).await, 401);
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+
+    let rekeyed = run(&["key", "rekey", "--data", path]).await;
+    assert!(rekeyed.status.success(), "{rekeyed:?}");
+    let words = String::from_utf8(rekeyed.stdout).unwrap();
+    assert!(words.contains("installation.key_check  1"), "{words}");
+    assert!(words.contains("sealing_keys.encrypted  3"), "{words}");
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+    dev.kill().await;
+    let dev = Dev::start(&data, &[]).await;
+    let partner = partner.moved_to(&dev);
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+    let turned = partner.refresh(turned.text("refresh_token")).await.unwrap();
+    assert_eq!(turned.status, 200, "{turned:?}");
+}

@@ -158,9 +158,10 @@ pub fn count_encrypted(values: &[EncryptedValue]) -> Vec<EncryptedCount> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 14] = [
+    const NOT_ENCRYPTED: [&str; 15] = [
         "partners.id",
         "managers.id",
         "clients.partner_id",
@@ -173,6 +174,7 @@ mod tests {
         "sessions.customer_id",
         "grants.id",
         "grants.customer_id",
+        "grants.redirect_uri_digest",
         "grants.code_challenge",
         "grants.attempt",
     ];
@@ -181,7 +183,8 @@ mod tests {
     async fn d9_every_column_of_bytes_is_in_the_list_of_a_rekey_or_known_to_be_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grantor.db");
-        let _store = Store::open(&path, &Clock::manual(1)).await.unwrap();
+        let address = Address::Sqlite(path.clone());
+        let _store = Store::open(&address, &Clock::manual(1)).await.unwrap();
         let database = rusqlite::Connection::open(path).unwrap();
         let mut columns = database
             .prepare(
@@ -189,8 +192,23 @@ mod tests {
                  WHERE m.type = 'table' AND c.type = 'BLOB'",
             )
             .unwrap();
-        let mut found: Vec<String> =
-            columns.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let found = columns.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_known(found);
+    }
+
+    #[tokio::test]
+    async fn d9_every_column_of_bytes_on_postgres_is_in_the_list_of_a_rekey_too() {
+        let database = grantor_test_cluster::Cluster::shared_database().unwrap();
+        let address = Address::parse(&database.url(), "".as_ref()).unwrap();
+        let _store = Store::open(&address, &Clock::manual(1)).await.unwrap();
+        let columns = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+                       WHERE table_schema = 'public' AND data_type = 'bytea'";
+        let found = database.execute(columns).unwrap();
+        assert_known(found.into_iter().map(Option::unwrap).collect());
+    }
+
+    #[track_caller]
+    fn assert_known(mut found: Vec<String>) {
         let mut known: Vec<&str> =
             COLUMNS.iter().map(|column| column.name).chain(NOT_ENCRYPTED).collect();
         found.sort();

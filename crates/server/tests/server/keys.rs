@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor::clock::Clock;
 use grantor::config::Config;
 use grantor::keys::Keys;
 use grantor::keys::rotation::{
     KeyRecord, KeyState, LIFE_SECONDS, PUBLISHED_SECONDS, list, revoke, rotate,
 };
-use grantor::master_key::MasterKey;
+use grantor::metrics::SiteMetrics;
 use grantor::password::Passwords;
 use grantor::random::Random;
 use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
@@ -29,40 +28,38 @@ const DAY: i64 = 24 * 3600;
 /// A refresh token of nobody's grant.
 const SEAL: RefreshSeal = RefreshSeal { grant_id: [1; 16], generation: 2, expires_at: START + 9 };
 
-/// A store with its keys and nothing else.
+/// The keys of a server's store, and other processes on it.
 struct House {
-    _folder: tempfile::TempDir,
+    server: Server,
     store: Store,
-    master_key: MasterKey,
-    clock: Clock,
 }
 
 impl House {
-    async fn new() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(START);
-        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
-        let master_key = MasterKey::generate(&Random::system());
-        House { _folder: folder, store, master_key, clock }
+    fn of(server: Server) -> House {
+        House { store: server.staging.store.clone(), server }
     }
 
-    /// What one server process holds.
+    /// What another server process holds, with connections of its own.
     async fn process(&self) -> Keys {
-        Keys::open(&self.store, &self.master_key, &self.clock, &Random::system()).await.unwrap()
+        let (server, random) = (&self.server, Random::system());
+        let store = Store::open(&server.address(), &server.clock).await.unwrap();
+        Keys::open(&store, &server.master_key, &server.clock, &random).await.unwrap()
     }
 
     async fn rotate(&self) -> KeyRecord {
-        let (store, master_key) = (&self.store, &self.master_key);
-        rotate(store, master_key, STAGING, &self.clock, &Random::system()).await.unwrap().key
+        let (store, master_key) = (&self.store, &self.server.master_key);
+        rotate(store, master_key, STAGING, &self.server.clock, &Random::system()).await.unwrap().key
     }
 
     async fn revoke(&self, id: u32) -> Option<KeyRecord> {
-        let (store, master_key) = (&self.store, &self.master_key);
-        revoke(store, master_key, (STAGING, id), &self.clock, &Random::system()).await.unwrap()
+        let (store, master_key) = (&self.store, &self.server.master_key);
+        revoke(store, master_key, (STAGING, id), &self.server.clock, &Random::system())
+            .await
+            .unwrap()
     }
 
     async fn list(&self) -> Vec<KeyRecord> {
-        list(&self.store, STAGING, self.clock.now()).await.unwrap()
+        list(&self.store, STAGING, self.server.clock.now()).await.unwrap()
     }
 
     /// A site of that process, which nobody serves and whose keys nobody watches.
@@ -78,7 +75,8 @@ impl House {
             keys: keys.clone(),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
-            clock: self.clock.clone(),
+            metrics: SiteMetrics::default(),
+            clock: self.server.clock.clone(),
             random,
             dev: None,
         }
@@ -96,9 +94,7 @@ fn states(keys: &[KeyRecord]) -> Vec<KeyState> {
     keys.iter().map(|key| key.state).collect()
 }
 
-#[tokio::test]
-async fn s27_a_rotation_under_a_running_server_ends_no_code_and_no_token() {
-    let server = Server::start().await;
+async fn s27_a_rotation_under_a_running_server_ends_no_code_and_no_token(server: Server) {
     let client = server.client().await;
     let site = &server.staging;
     let code = issue(site, &client).await.code;
@@ -134,9 +130,10 @@ async fn s27_a_rotation_under_a_running_server_ends_no_code_and_no_token() {
     assert_eq!(vec![key_id(&other.code)], server.production.sealer.ring().key_ids());
 }
 
-#[tokio::test]
-async fn s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_rotation() {
-    let house = House::new().await;
+async fn s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_rotation(
+    server: Server,
+) {
+    let house = House::of(server);
     let (one, other) = (house.process().await, house.process().await);
     let seal = |keys: &Keys, turned_at| keys.sealer(STAGING).refresh(&SEAL, turned_at);
     let before = seal(&one, START);
@@ -153,15 +150,16 @@ async fn s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_ro
     }
     assert_eq!(key_id(&seal(&one, new.seals_from)), new.id);
     // A repeat of a generation that began before is the same to the byte, long after.
-    house.clock.advance(1000);
+    house.server.clock.advance(1000);
     house.rotate().await;
     one.reload().await.unwrap();
     assert_eq!(seal(&one, START), before);
     assert_eq!(seal(&house.process().await, START), before);
 }
 
-#[tokio::test]
-async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_has_ended() {
+async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_has_ended(
+    server: Server,
+) {
     let longest = LIFE_SECONDS - DAY;
     let config = |seconds: i64| {
         let text = format!(
@@ -174,19 +172,19 @@ async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_h
     assert!(config(longest).is_ok(), "the limit is less, and keys stay too long");
     assert!(config(longest + 1).is_err(), "a token can outlive its key");
 
-    let house = House::new().await;
+    let house = House::of(server);
     let keys = house.process().await;
     let second = house.rotate().await;
     assert_eq!(states(&house.list().await), [KeyState::Sealing, KeyState::Next]);
-    house.clock.advance(PUBLISHED_SECONDS);
+    house.server.clock.advance(PUBLISHED_SECONDS);
     let until = second.seals_from + LIFE_SECONDS;
     assert_eq!(states(&house.list().await), [KeyState::Verifying { until }, KeyState::Sealing]);
     let last = keys.sealer(STAGING).refresh(&SEAL, second.seals_from - 1);
-    house.clock.advance(LIFE_SECONDS - 1);
+    house.server.clock.advance(LIFE_SECONDS - 1);
     house.rotate().await;
     keys.reload().await.unwrap();
     assert_eq!(keys.sealer(STAGING).open_refresh(&last), Ok(SEAL));
-    house.clock.advance(1);
+    house.server.clock.advance(1);
     assert_eq!(states(&house.list().await)[0], KeyState::Ended);
     let newest = house.rotate().await;
     let left: Vec<u32> = house.list().await.iter().map(|key| key.id).collect();
@@ -196,11 +194,10 @@ async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_h
     assert_eq!(keys.sealer(STAGING).open_refresh(&last), Err(NotThisSeal::UnknownKey));
 }
 
-#[tokio::test]
-async fn a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key() {
-    let house = House::new().await;
+async fn a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key(server: Server) {
+    let house = House::of(server);
     house.process().await;
-    house.clock.advance(-DAY);
+    house.server.clock.advance(-DAY);
     let second = house.rotate().await;
     assert_eq!(second.seals_from, START + 1);
     let third = house.rotate().await;
@@ -208,9 +205,9 @@ async fn a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key() {
     assert_eq!(house.list().await.last().unwrap().id, third.id);
 }
 
-#[tokio::test]
-async fn a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_at_once() {
-    let server = Server::start().await;
+async fn a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_at_once(
+    server: Server,
+) {
     let client = server.client().await;
     let site = &server.staging;
     let pending = issue(site, &client).await.code;
@@ -236,9 +233,8 @@ async fn a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_a
     assert!(server.production.sealer.open_code(&there.code).is_ok());
 }
 
-#[tokio::test]
-async fn revoking_a_key_that_does_not_seal_puts_none_in_its_place() {
-    let house = House::new().await;
+async fn revoking_a_key_that_does_not_seal_puts_none_in_its_place(server: Server) {
+    let house = House::of(server);
     let keys = house.process().await;
     let first = house.list().await[0].id;
     let next = house.rotate().await;
@@ -246,27 +242,26 @@ async fn revoking_a_key_that_does_not_seal_puts_none_in_its_place() {
     assert_eq!(states(&house.list().await), [KeyState::Sealing]);
 
     let second = house.rotate().await;
-    house.clock.advance(PUBLISHED_SECONDS);
+    house.server.clock.advance(PUBLISHED_SECONDS);
     assert_eq!(house.revoke(first).await, None);
     let left = house.list().await;
     assert_eq!((left.len(), left[0].id, left[0].state), (1, second.id, KeyState::Sealing));
     // The one key that is left is revoked too, and the older must not seal again.
     let third = house.rotate().await;
-    house.clock.advance(PUBLISHED_SECONDS);
+    house.server.clock.advance(PUBLISHED_SECONDS);
     let fourth = house.revoke(third.id).await.unwrap();
     keys.reload().await.unwrap();
     assert_eq!(keys.sealer(STAGING).ring().key_ids(), [second.id, fourth.id]);
-    let now = house.clock.now();
+    let now = house.server.clock.now();
     assert_eq!(key_id(&keys.sealer(STAGING).refresh(&SEAL, now)), fourth.id);
     let (random, key) = (Random::system(), (STAGING, third.id));
-    let gone = revoke(&house.store, &house.master_key, key, &house.clock, &random);
+    let gone = revoke(&house.store, &house.server.master_key, key, &house.server.clock, &random);
     let words = gone.await.unwrap_err().to_string();
     assert!(words.contains(&format!("{:08x} in staging", third.id)), "{words}");
 }
 
-#[tokio::test]
-async fn an_unknown_key_is_looked_for_at_once_and_at_most_once_a_second() {
-    let house = House::new().await;
+async fn an_unknown_key_is_looked_for_at_once_and_at_most_once_a_second(server: Server) {
+    let house = House::of(server);
     let (paused, awake) = (house.process().await, house.process().await);
     let site = house.site(&paused);
     let seal_with_next = async || {
@@ -285,17 +280,17 @@ async fn an_unknown_key_is_looked_for_at_once_and_at_most_once_a_second() {
         assert_eq!(opened, Err(NotThisSeal::Foreign));
     }
     assert_eq!(site.sealer.ring().key_ids(), held);
-    house.clock.advance(1);
+    house.server.clock.advance(1);
     assert_eq!(site.open(|sealer| sealer.open_refresh(&token)).await, Ok(SEAL));
     // A clock that jumps back does not stop it.
-    house.clock.advance(-DAY);
+    house.server.clock.advance(-DAY);
     let token = seal_with_next().await;
     assert_eq!(site.open(|sealer| sealer.open_refresh(&token)).await, Ok(SEAL));
 }
 
-#[tokio::test]
-async fn s17_where_the_keys_cannot_be_read_an_unknown_one_is_503_and_known_ones_go_on() {
-    let server = Server::start().await;
+async fn s17_where_the_keys_cannot_be_read_an_unknown_one_is_503_and_known_ones_go_on(
+    server: Server,
+) {
     let client = server.client().await;
     let tokens = server.exchange(&client, &issue(&server.staging, &client).await.code).await;
     server.execute("ALTER TABLE installation RENAME TO elsewhere");
@@ -313,9 +308,8 @@ async fn s17_where_the_keys_cannot_be_read_an_unknown_one_is_503_and_known_ones_
     answer.assert_error(400, "invalid_grant", "This is not a refresh token of this server");
 }
 
-#[tokio::test]
-async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals() {
-    let house = Arc::new(House::new().await);
+async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals(server: Server) {
+    let house = Arc::new(House::of(server));
     let keys = house.process().await;
     let mut changes = tokio::task::JoinSet::new();
     for at in 0..16 {
@@ -323,12 +317,15 @@ async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals()
         changes.spawn(async move {
             let (store, random) = (&house.store, Random::system());
             if at % 2 == 0 {
-                let new = rotate(store, &house.master_key, STAGING, &house.clock, &random).await;
+                let new =
+                    rotate(store, &house.server.master_key, STAGING, &house.server.clock, &random)
+                        .await;
                 return i64::from(new.is_ok());
             }
             let id = house.list().await[0].id;
             let key = (STAGING, id);
-            let done = revoke(store, &house.master_key, key, &house.clock, &random).await;
+            let done =
+                revoke(store, &house.server.master_key, key, &house.server.clock, &random).await;
             done.map_or(0, |new| i64::from(new.is_some()) - 1)
         });
     }
@@ -378,4 +375,16 @@ async fn the_program_rotates_and_revokes_under_a_running_server() {
     assert_eq!(partner.api(turned.text("access_token")).await, 200);
     let turned = partner.refresh(turned.text("refresh_token")).await.unwrap();
     assert_eq!(turned.status, 200, "{turned:?}");
+}
+
+on_both_engines! {
+    s27_a_rotation_under_a_running_server_ends_no_code_and_no_token,
+    s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_rotation,
+    s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_has_ended,
+    a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key,
+    a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_at_once,
+    revoking_a_key_that_does_not_seal_puts_none_in_its_place,
+    an_unknown_key_is_looked_for_at_once_and_at_most_once_a_second,
+    s17_where_the_keys_cannot_be_read_an_unknown_one_is_503_and_known_ones_go_on,
+    sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals,
 }

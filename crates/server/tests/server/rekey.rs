@@ -13,13 +13,13 @@ use grantor::seal::{CodeSeal, Sealer};
 use grantor::store::{EncryptedCount, Store};
 use grantor_protocol::environment::Environment;
 
-use crate::harness::START;
+use crate::harness::{START, Server};
 
 const STAGING: Environment = Environment::Staging;
 
-/// A data folder with a key file, installed.
+/// An installation with its key file, and a server on it that read the key before.
 struct House {
-    _folder: tempfile::TempDir,
+    server: Server,
     file: PathBuf,
     store: Store,
     clock: Clock,
@@ -27,15 +27,11 @@ struct House {
 }
 
 impl House {
-    async fn new() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let (clock, random) = (Clock::manual(START), Random::system());
-        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
-        let file = folder.path().join("master.key");
-        MasterKey::generate(&random).write(&file).unwrap();
-        let house = House { _folder: folder, file, store, clock, random };
-        house.start().await.unwrap();
-        house
+    fn of(server: Server) -> House {
+        let file = server.folder.path().join("master.key");
+        server.master_key.write(&file).unwrap();
+        let (store, clock) = (server.staging.store.clone(), server.clock.clone());
+        House { server, file, store, clock, random: Random::system() }
     }
 
     fn key(&self) -> MasterKey {
@@ -44,7 +40,8 @@ impl House {
 
     /// What a server does when it starts.
     async fn start(&self) -> Result<Keys, KeysError> {
-        Keys::open(&self.store, &self.key(), &self.clock, &self.random).await
+        let store = Store::open(&self.server.address(), &self.clock).await?;
+        Keys::open(&store, &self.key(), &self.clock, &self.random).await
     }
 
     async fn rekey(&self) -> Result<grantor::keys::rekey::Rekeyed, KeysError> {
@@ -75,9 +72,8 @@ fn code(sealer: &Sealer) -> String {
     sealer.code(&CodeSeal { grant_id: [1; 16], expires_at: START + 60 }, START)
 }
 
-#[tokio::test]
-async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them() {
-    let house = House::new().await;
+async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them(server: Server) {
+    let house = House::of(server);
     let running = house.start().await.unwrap();
     let former = house.key();
     let sealed = code(&running.sealer(STAGING));
@@ -110,9 +106,10 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
     assert!(house.start().await.unwrap().sealer(STAGING).open_code(&sealed).is_ok());
 }
 
-#[tokio::test]
-async fn d9_killed_before_the_database_changed_the_next_rekey_goes_on_with_the_key_that_was_laid() {
-    let house = House::new().await;
+async fn d9_killed_before_the_database_changed_the_next_rekey_goes_on_with_the_key_that_was_laid(
+    server: Server,
+) {
+    let house = House::of(server);
     let former = house.key();
     // A part of a key, from a process that was killed while it wrote.
     let part = house.file.with_extension("key.new.1.tmp");
@@ -130,10 +127,11 @@ async fn d9_killed_before_the_database_changed_the_next_rekey_goes_on_with_the_k
     house.start().await.unwrap();
 }
 
-#[tokio::test]
-async fn d9_killed_after_the_database_changed_everything_works_and_the_next_rekey_finishes_it() {
-    for former_is_linked in [false, true] {
-        let house = House::new().await;
+async fn d9_killed_after_the_database_changed_everything_works_and_the_next_rekey_finishes_it(
+    server: Server,
+) {
+    let house = House::of(server);
+    for (before, former_is_linked) in [false, true].into_iter().enumerate() {
         let running = house.start().await.unwrap();
         let former = house.key();
         let done = house.rekey().await.unwrap();
@@ -160,17 +158,18 @@ async fn d9_killed_after_the_database_changed_everything_works_and_the_next_reke
         let finished = house.rekey().await.unwrap();
         assert!(finished.finished);
         assert_eq!(finished.master_key_id, done.master_key_id);
-        assert_eq!(finished.counts[1].values, 3);
+        assert_eq!(finished.counts[1].values, 3 + before);
         assert_eq!(house.key().id(), done.master_key_id);
         assert_eq!(MasterKey::read(&kept).unwrap().id(), former.id());
-        assert_eq!(house.files().len(), 2);
+        assert_eq!(house.files().len(), 2 + before);
         house.start().await.unwrap();
     }
 }
 
-#[tokio::test]
-async fn d8_d9_under_a_key_of_another_installation_a_rekey_refuses_and_changes_nothing() {
-    let house = House::new().await;
+async fn d8_d9_under_a_key_of_another_installation_a_rekey_refuses_and_changes_nothing(
+    server: Server,
+) {
+    let house = House::of(server);
     let former = house.key();
     let other = MasterKey::generate(&house.random);
     fs::remove_file(&house.file).unwrap();
@@ -187,9 +186,10 @@ async fn d8_d9_under_a_key_of_another_installation_a_rekey_refuses_and_changes_n
     }
 }
 
-#[tokio::test]
-async fn d9_a_server_whose_machine_has_not_got_the_new_key_keeps_its_keys_until_it_has() {
-    let house = House::new().await;
+async fn d9_a_server_whose_machine_has_not_got_the_new_key_keeps_its_keys_until_it_has(
+    server: Server,
+) {
+    let house = House::of(server);
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("master.key");
     fs::copy(&house.file, &copy).unwrap();
@@ -211,9 +211,10 @@ async fn d9_a_server_whose_machine_has_not_got_the_new_key_keeps_its_keys_until_
     assert_eq!(MasterKey::read(&copy).unwrap().id(), again.master_key_id);
 }
 
-#[tokio::test]
-async fn d9_many_rekeys_and_rotations_at_the_same_time_leave_one_key_that_opens_everything() {
-    let house = std::sync::Arc::new(House::new().await);
+async fn d9_many_rekeys_and_rotations_at_the_same_time_leave_one_key_that_opens_everything(
+    server: Server,
+) {
+    let house = std::sync::Arc::new(House::of(server));
     for _ in 0..8 {
         let mut tasks = tokio::task::JoinSet::new();
         for at in 0..8 {
@@ -244,19 +245,26 @@ async fn d9_many_rekeys_and_rotations_at_the_same_time_leave_one_key_that_opens_
     }
 }
 
-#[tokio::test]
-async fn d9_a_key_that_was_prepared_before_a_restore_is_not_taken_on() {
-    let house = House::new().await;
+async fn d9_a_key_that_was_prepared_before_a_restore_is_not_taken_on(server: Server) {
+    let house = House::of(server);
     prepare_only(&house.store, &house.file, &house.random).await.unwrap();
     let text = fs::read_to_string(&house.file).unwrap();
     fs::write(&house.file, text.replace("epoch = 1", "epoch = 2")).unwrap();
-    let database = house.file.with_file_name("grantor.db");
-    let database = rusqlite::Connection::open(database).unwrap();
-    database.execute("UPDATE installation SET epoch = 2", []).unwrap();
+    assert_eq!(house.server.execute("UPDATE installation SET epoch = 2"), 1);
     let refused = house.rekey().await;
     assert!(matches!(refused, Err(KeysError::PreparedBefore { epoch: 1, .. })), "{refused:?}");
     assert_eq!(house.opened_by(&house.key()).await, [3, 0]);
     fs::remove_file(next_file(&house.file)).unwrap();
     house.rekey().await.unwrap();
     assert_eq!(house.key().epoch(), 2);
+}
+
+on_both_engines! {
+    d9_killed_after_the_database_changed_everything_works_and_the_next_rekey_finishes_it,
+    d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them,
+    d9_killed_before_the_database_changed_the_next_rekey_goes_on_with_the_key_that_was_laid,
+    d8_d9_under_a_key_of_another_installation_a_rekey_refuses_and_changes_nothing,
+    d9_a_server_whose_machine_has_not_got_the_new_key_keeps_its_keys_until_it_has,
+    d9_many_rekeys_and_rotations_at_the_same_time_leave_one_key_that_opens_everything,
+    d9_a_key_that_was_prepared_before_a_restore_is_not_taken_on,
 }

@@ -2,7 +2,7 @@
 //! and followed while the server runs.
 //!
 //! 1. [`Keys::open`] opens them, or makes them in a new database;
-//! 2. [`Keys::watch`] looks once a second whether they were changed, so that every process knows a
+//! 2. [`Keys::watch`] looks twice a second whether they were changed, so that every process knows a
 //!    new key before it seals, and forgets a revoked one;
 //! 3. [`Keys::reload_for_unknown`] looks at once, where a seal names a key that is not here;
 //! 4. `rotation.rs` makes and revokes sealing keys, `rekey.rs` changes the master key.
@@ -29,8 +29,8 @@ use crate::store::{
 
 const CHECK: &[u8] = b"grantor";
 /// How often a running server looks whether the keys were changed. A revoked key is forgotten
-/// within it.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// within a second: the other half of it is for reading them.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// How often something is tried again that others changed meanwhile.
 const TRIES: usize = 3;
 
@@ -211,7 +211,7 @@ impl Keys {
         read.is_ok()
     }
 
-    /// Looks once a second whether the keys were changed, for ever. What cannot be read is told
+    /// Looks twice a second whether the keys were changed, for ever. What cannot be read is told
     /// once, and changes nothing.
     pub async fn watch(self) {
         let mut tick = tokio::time::interval(WATCH_INTERVAL);

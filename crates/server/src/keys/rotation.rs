@@ -15,7 +15,7 @@ use super::{KeysError, TRIES, draw, in_force, new_version};
 use crate::clock::Clock;
 use crate::master_key::MasterKey;
 use crate::random::Random;
-use crate::store::{KeyChange, Store, StoredSealingKey};
+use crate::store::{KeyChange, Store, StoreError, StoredSealingKey};
 
 const DAY: i64 = 24 * 3600;
 /// How long a new key is known before it seals, in seconds: longer than the second in which every
@@ -38,7 +38,7 @@ pub enum KeyState {
         /// in Unix seconds
         until: i64,
     },
-    /// All that it sealed has ended: the next rotation removes it.
+    /// All that it sealed has ended: the next clean-up or rotation removes it.
     Ended,
 }
 
@@ -151,6 +151,15 @@ pub async fn revoke(
         }
     }
     Err(KeysError::Contended)
+}
+
+/// Removes the sealing keys of both environments of which everything has ended. Answers whether
+/// there were any. It needs no master key: the clean-up of a running server may call it.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn remove_ended(store: &Store, now: i64, random: &Random) -> Result<bool, StoreError> {
+    store.remove_ended_sealing_keys(now - LIFE_SECONDS, new_version(random)).await
 }
 
 /// What each key does, of keys in the order in which they begin to seal.

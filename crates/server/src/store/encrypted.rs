@@ -138,7 +138,7 @@ impl Store {
             parameters.extend(value.key.iter().cloned());
             Statement::new(COLUMNS[value.column].update, parameters)
         }));
-        Ok(self.engine.write(transaction).await?.is_done())
+        self.change_keys(transaction, rekey.new_keys_version).await
     }
 }
 

@@ -2,12 +2,19 @@
 //!
 //! Whoever changes them read them before, so a change demands that master key and version still
 //! are what was read. The version is drawn anew at each change, and each server process looks at it
-//! once a second.
+//! twice a second. Where the fate of a commit is not known, the version tells it too.
+
+use std::time::Duration;
 
 use grantor_protocol::environment::Environment;
 
 use super::engine::Statement;
 use super::{Store, StoreError};
+
+/// How often a change is tried whose fate is not known, and how long to wait before each time: a
+/// database that fails over or starts again is away for a moment.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A sealing key at rest.
 #[derive(Clone, Debug)]
@@ -87,7 +94,72 @@ impl Store {
             )
         }));
         transaction.extend(change.add.iter().map(insert));
-        Ok(self.engine.write(transaction).await?.is_done())
+        self.change_keys(transaction, change.new_keys_version).await
+    }
+
+    /// Removes the sealing keys of all environments that a newer one took over from by
+    /// `taken_over_by`, in Unix seconds. Answers whether there were any. Running servers forget
+    /// them, because the version of the keys becomes `new_keys_version`. The newest key that seals
+    /// is never one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_ended_sealing_keys(
+        &self,
+        taken_over_by: i64,
+        new_keys_version: i64,
+    ) -> Result<bool, StoreError> {
+        let transaction = vec![
+            Statement::new(
+                "UPDATE installation SET keys_version = $1 WHERE id = 1 AND EXISTS \
+                 (SELECT 1 FROM sealing_keys k JOIN sealing_keys newer \
+                  ON newer.environment = k.environment AND newer.seals_from > k.seals_from \
+                  WHERE newer.seals_from <= $2)",
+                vec![new_keys_version.into(), taken_over_by.into()],
+            ),
+            Statement::any(
+                "DELETE FROM sealing_keys WHERE EXISTS (SELECT 1 FROM sealing_keys newer \
+                 WHERE newer.environment = sealing_keys.environment \
+                 AND newer.seals_from > sealing_keys.seals_from AND newer.seals_from <= $1)",
+                vec![taken_over_by.into()],
+            ),
+        ];
+        self.change_keys(transaction, new_keys_version).await
+    }
+
+    /// Carries out a change of the keys, whose first statement gives them a new version. Answers
+    /// whether it happened, by this call.
+    ///
+    /// A change can happen once: it demands what it itself changes. So it is safe to send it again
+    /// where the first answer was lost, and the version says whose change it was.
+    pub(super) async fn change_keys(
+        &self,
+        transaction: Vec<Statement>,
+        new_keys_version: i64,
+    ) -> Result<bool, StoreError> {
+        let mut unknown: Option<StoreError> = None;
+        for _ in 0..TRIES {
+            match (self.engine.write(transaction.clone()).await, &unknown) {
+                (Ok(outcome), _) if outcome.is_done() => return Ok(true),
+                (Ok(_), None) => return Ok(false),
+                // Perhaps by our own, which came late. Past it nobody can tell.
+                (Ok(_), Some(error)) => {
+                    let found = self.installation().await?;
+                    return match found {
+                        Some(found) if found.keys_version == new_keys_version => Ok(true),
+                        _ => Err(error.clone()),
+                    };
+                }
+                (Err(error @ StoreError::Unknown(_)), _) => {
+                    tracing::warn!(%error, "store.commit: looking for what became of it");
+                    unknown = Some(error);
+                }
+                (Err(StoreError::Unreachable(_)), Some(_)) => {}
+                (Err(error), _) => return Err(error),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(unknown.unwrap_or_else(|| StoreError::Unknown("the database does not come back".into())))
     }
 }
 

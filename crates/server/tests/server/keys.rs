@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::config::Config;
 use grantor::keys::Keys;
 use grantor::keys::rotation::{
-    KeyRecord, KeyState, LIFE_SECONDS, PUBLISHED_SECONDS, list, revoke, rotate,
+    KeyRecord, KeyState, LIFE_SECONDS, PUBLISHED_SECONDS, list, remove_ended, revoke, rotate,
 };
 use grantor::metrics::SiteMetrics;
 use grantor::password::Passwords;
@@ -192,6 +192,33 @@ async fn s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_h
     assert!(left.contains(&second.id) && left.contains(&newest.id));
     keys.reload().await.unwrap();
     assert_eq!(keys.sealer(STAGING).open_refresh(&last), Err(NotThisSeal::UnknownKey));
+}
+
+async fn s27_a_clean_up_removes_ended_keys_and_no_other_and_every_process_forgets_them(
+    server: Server,
+) {
+    let house = House::of(server);
+    let keys = house.process().await;
+    let clean = async || {
+        remove_ended(&house.store, house.server.clock.now(), &Random::system()).await.unwrap()
+    };
+    let second = house.rotate().await;
+    house.server.clock.advance(PUBLISHED_SECONDS + LIFE_SECONDS - 1);
+    let third = house.rotate().await;
+    keys.reload().await.unwrap();
+    assert!(!clean().await);
+    assert!(!keys.reload().await.unwrap(), "it was read again though nothing changed");
+    house.server.clock.advance(1);
+    let before = states(&house.list().await);
+    assert_eq!(before, [KeyState::Ended, KeyState::Sealing, KeyState::Next]);
+    assert!(clean().await);
+    let left: Vec<u32> = house.list().await.iter().map(|key| key.id).collect();
+    assert_eq!(left, [second.id, third.id]);
+    assert!(keys.reload().await.unwrap(), "nobody notices");
+    assert_eq!(keys.sealer(STAGING).ring().key_ids(), left);
+    assert!(!clean().await);
+    // The one key of the other environment is as old, and seals.
+    assert_eq!(keys.sealer(Environment::Production).ring().key_ids().len(), 1);
 }
 
 async fn a_rotation_on_a_clock_that_is_behind_still_makes_the_newest_key(server: Server) {
@@ -378,6 +405,7 @@ async fn the_program_rotates_and_revokes_under_a_running_server() {
 }
 
 on_both_engines! {
+    s27_a_clean_up_removes_ended_keys_and_no_other_and_every_process_forgets_them,
     s27_a_rotation_under_a_running_server_ends_no_code_and_no_token,
     s27_d11_two_processes_agree_on_a_successor_before_during_and_after_a_rotation,
     s27_a_superseded_key_verifies_until_the_longest_token_of_the_settings_has_ended,

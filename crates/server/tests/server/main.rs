@@ -30,10 +30,14 @@ mod demo_api;
 mod docs;
 mod guide;
 mod harness;
+#[expect(dead_code, reason = "the house is that of tests/command, used in part")]
+#[path = "../command/house.rs"]
+mod house;
 mod keys;
 mod lasting;
 mod metrics;
 mod pages;
+mod processes;
 mod program;
 mod query;
 mod readiness;

@@ -159,7 +159,8 @@ impl Store {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Err(unknown.unwrap_or_else(|| StoreError::Unknown("the database does not come back".into())))
+        Err(unknown
+            .unwrap_or_else(|| StoreError::Unknown("the database does not come back".into())))
     }
 }
 

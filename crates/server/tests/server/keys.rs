@@ -84,7 +84,7 @@ impl House {
 }
 
 /// The id of the key that sealed a code or a token.
-fn key_id(text: &str) -> u32 {
+pub(crate) fn key_id(text: &str) -> u32 {
     let encoded = text.splitn(3, '_').last().unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
     u32::from_be_bytes(bytes[1..5].try_into().unwrap())

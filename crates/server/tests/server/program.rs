@@ -151,7 +151,11 @@ impl Partner {
     }
 
     /// A client of the operator's own.
-    pub fn new(base_url: &str, [client_id, client_secret]: [&str; 2], redirect_uri: &str) -> Partner {
+    pub fn new(
+        base_url: &str,
+        [client_id, client_secret]: [&str; 2],
+        redirect_uri: &str,
+    ) -> Partner {
         Partner {
             base_url: base_url.to_owned(),
             authorization: basic(client_id, client_secret),

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::house::{House, free_address, text};
 
-/// A house whose server was started once, so that there are keys.
-fn installed() -> House {
+/// A house on this store whose server was started once, so that there are keys.
+fn installed(store: &str) -> House {
     let house = House::new();
     let address = free_address();
     house.write(
         "grantor.toml",
         &format!(
-            "store = \"sqlite:grantor.db\"\nmaster_key_file = \"master.key\"\n\
+            "store = \"{store}\"\nmaster_key_file = \"master.key\"\n\
              [environment.staging]\nbase_url = \"http://localhost:{}\"\nlisten = \"{address}\"\n",
             address.port()
         ),
@@ -40,9 +40,8 @@ fn without_keys_a_list_is_empty_and_the_rest_says_when_they_are_made() {
     assert!(!house.path("master.key.new").exists());
 }
 
-#[test]
-fn s27_keys_are_listed_and_rotated_in_one_environment_or_both() {
-    let house = installed();
+fn s27_keys_are_listed_and_rotated_in_one_environment_or_both(store: &str) {
+    let house = installed(store);
     let before = keys(&house);
     assert_eq!(before.len(), 2);
     assert!(before.iter().all(|key| key["state"] == "sealing"), "{before:?}");
@@ -70,9 +69,8 @@ fn s27_keys_are_listed_and_rotated_in_one_environment_or_both() {
     assert_eq!(keys(&house).len(), 5);
 }
 
-#[test]
-fn a_key_is_revoked_only_by_its_id_its_environment_and_a_yes() {
-    let house = installed();
+fn a_key_is_revoked_only_by_its_id_its_environment_and_a_yes(store: &str) {
+    let house = installed(store);
     let before = keys(&house);
     let id = text(&before[0], "id");
     let revoke = ["key", "revoke", id, "--environment", "staging"];
@@ -92,9 +90,8 @@ fn a_key_is_revoked_only_by_its_id_its_environment_and_a_yes() {
     assert!(left.contains(&before[1]), "{left:?}");
 }
 
-#[test]
-fn d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes() {
-    let house = installed();
+fn d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes(store: &str) {
+    let house = installed(store);
     let former = std::fs::read_to_string(house.path("master.key")).unwrap();
     let prepared = house.json(&["key", "rekey", "--prepare"]);
     assert_eq!(crate::house::mode(&house.path("master.key.new")), 0o600);
@@ -120,9 +117,8 @@ fn d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes() {
     assert!(!again.stdout.contains(secret) && !again.stderr.contains(secret));
 }
 
-#[test]
-fn d8_d9_with_another_master_key_nothing_is_changed_and_both_ids_are_named() {
-    let house = installed();
+fn d8_d9_with_another_master_key_nothing_is_changed_and_both_ids_are_named(store: &str) {
+    let house = installed(store);
     let other = House::new();
     std::fs::copy(other.path("master.key"), house.path("master.key")).unwrap();
     let id = |house: &House| {
@@ -142,4 +138,30 @@ fn d8_d9_with_another_master_key_nothing_is_changed_and_both_ids_are_named() {
     }
     assert_eq!(keys(&house), before);
     assert!(!house.path("master.key.new").exists());
+}
+
+/// The same tests on each engine.
+macro_rules! on_both_stores {
+    ($($name:ident,)*) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                super::$name("sqlite:grantor.db");
+            })*
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                let database = grantor_test_cluster::Cluster::shared_database().unwrap();
+                super::$name(&database.url());
+            })*
+        }
+    };
+}
+
+on_both_stores! {
+    s27_keys_are_listed_and_rotated_in_one_environment_or_both,
+    a_key_is_revoked_only_by_its_id_its_environment_and_a_yes,
+    d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes,
+    d8_d9_with_another_master_key_nothing_is_changed_and_both_ids_are_named,
 }

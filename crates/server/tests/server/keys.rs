@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::clock::Clock;
 use grantor::config::Config;
 use grantor::keys::Keys;
 use grantor::keys::rotation::{
     KeyRecord, KeyState, LIFE_SECONDS, PUBLISHED_SECONDS, list, remove_ended, revoke, rotate,
 };
+use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
 use grantor::password::Passwords;
 use grantor::random::Random;
 use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
 use grantor::site::{Settings, Site};
-use grantor::store::Store;
+use grantor::store::{Address, Store};
 use grantor::usage::Usage;
 use grantor_protocol::environment::Environment;
+use grantor_test_cluster::Cluster;
 
 use crate::calls::{assert_opens, issue};
 use crate::harness::{START, Server};
@@ -361,6 +364,48 @@ async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals(s
     assert_eq!(i64::try_from(left.len()).unwrap(), 1 + difference, "{left:?}");
     keys.reload().await.unwrap();
     assert_eq!(keys.sealer(STAGING).ring().key_ids().len(), left.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s27_d4_a_change_whose_commit_was_not_answered_is_found_by_its_version_on_postgres() {
+    let cluster = Cluster::start().unwrap();
+    let address = Address::parse(&cluster.url("postgres"), "".as_ref()).unwrap();
+    let (clock, random) = (Clock::manual(START), Random::system());
+    let store = Store::open(&address, &clock).await.unwrap();
+    let master_key = MasterKey::generate(&random);
+    let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
+    let first = keys.sealer(STAGING).ring().key_ids()[0];
+
+    for revoking in [false, true] {
+        // A commit is made, and waits for a replica that does not come.
+        let run = |sql: &str| cluster.execute("postgres", sql).unwrap();
+        run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        run("SELECT pg_reload_conf()");
+        let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        let cut = async {
+            while run(&format!("SELECT pid::text {waiting}")).is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            run("ALTER SYSTEM RESET synchronous_standby_names");
+            run(&format!("SELECT pg_terminate_backend(pid) {waiting}"));
+            run("SELECT pg_reload_conf()");
+        };
+        if revoking {
+            let key = (STAGING, first);
+            let done = revoke(&store, &master_key, key, &clock, &random);
+            let (new, ()) = tokio::join!(done, cut);
+            assert_eq!(new.unwrap(), None);
+        } else {
+            let done = rotate(&store, &master_key, STAGING, &clock, &random);
+            let (rotated, ()) = tokio::join!(done, cut);
+            let new = rotated.unwrap().key.id;
+            keys.reload().await.unwrap();
+            assert_eq!(keys.sealer(STAGING).ring().key_ids(), [first, new], "made twice");
+            clock.advance(PUBLISHED_SECONDS);
+        }
+    }
+    keys.reload().await.unwrap();
+    assert!(!keys.sealer(STAGING).ring().key_ids().contains(&first));
 }
 
 #[tokio::test]

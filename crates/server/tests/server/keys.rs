@@ -24,7 +24,6 @@ use grantor_test_cluster::Cluster;
 
 use crate::calls::{assert_opens, issue};
 use crate::harness::{START, Server};
-use crate::program::{Dev, run};
 
 const STAGING: Environment = Environment::Staging;
 const DAY: i64 = 24 * 3600;
@@ -406,47 +405,6 @@ async fn s27_d4_a_change_whose_commit_was_not_answered_is_found_by_its_version_o
     }
     keys.reload().await.unwrap();
     assert!(!keys.sealer(STAGING).ring().key_ids().contains(&first));
-}
-
-#[tokio::test]
-async fn the_program_rotates_and_revokes_under_a_running_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let path = data.to_str().unwrap();
-    let dev = Dev::start(&data, &[]).await;
-    let partner = dev.partner();
-    let browser = partner.browser(&dev.authorize_url("")).await;
-    let code = partner.code(&browser, &dev.authorize_url("")).await.unwrap();
-    let tokens = partner.exchange(&code).await.unwrap();
-    let first = format!("{:08x}", key_id(tokens.text("access_token")));
-
-    let rotated = run(&["key", "rotate", "--all", "--data", path]).await;
-    assert!(rotated.status.success(), "{rotated:?}");
-    tokio::time::sleep(Duration::from_secs(PUBLISHED_SECONDS as u64 + 1)).await;
-    assert_eq!(partner.api(tokens.text("access_token")).await, 200);
-    let turned = partner.refresh(tokens.text("refresh_token")).await.unwrap();
-    assert_eq!(turned.status, 200, "{turned:?}");
-    assert_ne!(format!("{:08x}", key_id(turned.text("access_token"))), first);
-
-    let revoke = ["key", "revoke", &first, "--environment", "staging", "--data", path, "--yes"];
-    let revoked = run(&revoke).await;
-    assert!(revoked.status.success(), "{revoked:?}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(partner.api(tokens.text("access_token")).await, 401);
-    assert_eq!(partner.api(turned.text("access_token")).await, 200);
-
-    let rekeyed = run(&["key", "rekey", "--data", path]).await;
-    assert!(rekeyed.status.success(), "{rekeyed:?}");
-    let words = String::from_utf8(rekeyed.stdout).unwrap();
-    assert!(words.contains("installation.key_check  1"), "{words}");
-    assert!(words.contains("sealing_keys.encrypted  3"), "{words}");
-    assert_eq!(partner.api(turned.text("access_token")).await, 200);
-    dev.kill().await;
-    let dev = Dev::start(&data, &[]).await;
-    let partner = partner.moved_to(&dev);
-    assert_eq!(partner.api(turned.text("access_token")).await, 200);
-    let turned = partner.refresh(turned.text("refresh_token")).await.unwrap();
-    assert_eq!(turned.status, 200, "{turned:?}");
 }
 
 on_both_engines! {

@@ -1,4 +1,5 @@
-//! Two processes of `grantor serve` on one store, and the operator's commands beside them.
+//! The keys of the real program: two processes of `grantor serve` on one store, or one of dev, and
+//! the operator's commands beside them.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::process::Child;
 use crate::harness::{Answer, Browser, encode};
 use crate::house::{House, text};
 use crate::keys::key_id;
-use crate::program::{Partner, grantor, new_browser};
+use crate::program::{Dev, Partner, grantor, new_browser, run};
 
 const EMAIL: &str = "robin@example.com";
 const PASSWORD: &str = "correct horse battery";
@@ -161,6 +162,47 @@ async fn a_leaked_key_is_dropped_by_both_within_a_second_and_one_other_seals(sto
         refused.assert_error(400, "invalid_grant", "This is not a code of this server");
         assert_eq!(pair.exchange_and_cross().await, [new; 2]);
     }
+}
+
+#[tokio::test]
+async fn the_program_rotates_and_revokes_under_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let path = data.to_str().unwrap();
+    let dev = Dev::start(&data, &[]).await;
+    let partner = dev.partner();
+    let browser = partner.browser(&dev.authorize_url("")).await;
+    let code = partner.code(&browser, &dev.authorize_url("")).await.unwrap();
+    let tokens = partner.exchange(&code).await.unwrap();
+    let first = format!("{:08x}", key_id(tokens.text("access_token")));
+
+    let rotated = run(&["key", "rotate", "--all", "--data", path]).await;
+    assert!(rotated.status.success(), "{rotated:?}");
+    tokio::time::sleep(Duration::from_secs(PUBLISHED_SECONDS as u64 + 1)).await;
+    assert_eq!(partner.api(tokens.text("access_token")).await, 200);
+    let turned = partner.refresh(tokens.text("refresh_token")).await.unwrap();
+    assert_eq!(turned.status, 200, "{turned:?}");
+    assert_ne!(format!("{:08x}", key_id(turned.text("access_token"))), first);
+
+    let revoke = ["key", "revoke", &first, "--environment", "staging", "--data", path, "--yes"];
+    let revoked = run(&revoke).await;
+    assert!(revoked.status.success(), "{revoked:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(partner.api(tokens.text("access_token")).await, 401);
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+
+    let rekeyed = run(&["key", "rekey", "--data", path]).await;
+    assert!(rekeyed.status.success(), "{rekeyed:?}");
+    let words = String::from_utf8(rekeyed.stdout).unwrap();
+    assert!(words.contains("installation.key_check  1"), "{words}");
+    assert!(words.contains("sealing_keys.encrypted  3"), "{words}");
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+    dev.kill().await;
+    let dev = Dev::start(&data, &[]).await;
+    let partner = partner.moved_to(&dev);
+    assert_eq!(partner.api(turned.text("access_token")).await, 200);
+    let turned = partner.refresh(turned.text("refresh_token")).await.unwrap();
+    assert_eq!(turned.status, 200, "{turned:?}");
 }
 
 /// The same tests on each engine.

@@ -19,6 +19,8 @@ mod pages;
 pub mod password;
 pub mod random;
 pub mod seal;
+#[cfg(test)]
+mod simulation;
 pub mod site;
 pub mod store;
 pub mod usage;

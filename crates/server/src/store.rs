@@ -29,6 +29,8 @@ pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
 };
 pub use engine::{Address, AddressError, Database};
+#[cfg(test)]
+pub(crate) use engine::{Simulated, Weather};
 pub use grant::{NewGrant, Turn};
 pub use installation::Installation;
 pub use metrics::StoreMetrics;
@@ -103,6 +105,14 @@ impl Store {
         let engine = Engine::open(address, &metrics).await?;
         migration::migrate(&engine, clock).await?;
         Ok(Store { engine: Counted::new(engine, metrics) })
+    }
+
+    /// Opens the database of the simulation.
+    #[cfg(test)]
+    pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
+        let engine = Engine::Simulated(database);
+        migration::migrate(&engine, clock).await?;
+        Ok(Store { engine: Counted::new(engine, Arc::default()) })
     }
 
     /// Whether the store answers.

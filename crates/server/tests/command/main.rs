@@ -15,6 +15,8 @@ mod init;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod postman;
 #[cfg(test)]
 mod serve;

@@ -37,6 +37,8 @@ mod keys;
 mod lasting;
 mod metrics;
 mod pages;
+mod postgres_lost_answers;
+mod postgres_tls;
 mod processes;
 mod program;
 mod query;

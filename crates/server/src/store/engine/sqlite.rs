@@ -168,7 +168,7 @@ fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, metrics:
 }
 
 /// One commit for all: where it fails, none of them happened.
-fn commit_group(
+pub(super) fn commit_group(
     connection: &mut Connection,
     transactions: &[Vec<Statement>],
     metrics: &StoreMetrics,
@@ -233,7 +233,11 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
     outcome.map_err(fault)
 }
 
-fn select(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+pub(super) fn select(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+) -> Result<Vec<Row>, StoreError> {
     let read = || -> rusqlite::Result<Vec<Row>> {
         let mut statement = connection.prepare_cached(sql)?;
         let width = statement.column_count();

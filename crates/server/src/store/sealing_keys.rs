@@ -144,9 +144,9 @@ impl Store {
                 (Ok(_), None) => return Ok(false),
                 // Perhaps by our own, which came late. Past it nobody can tell.
                 (Ok(_), Some(error)) => {
-                    let found = self.installation().await?;
+                    let found = self.installation().await;
                     return match found {
-                        Some(found) if found.keys_version == new_keys_version => Ok(true),
+                        Ok(Some(found)) if found.keys_version == new_keys_version => Ok(true),
                         _ => Err(error.clone()),
                     };
                 }
@@ -155,7 +155,7 @@ impl Store {
                     unknown = Some(error);
                 }
                 (Err(StoreError::Unreachable(_)), Some(_)) => {}
-                (Err(error), _) => return Err(error),
+                (Err(error), _) => return Err(unknown.unwrap_or(error)),
             }
             tokio::time::sleep(PAUSE).await;
         }

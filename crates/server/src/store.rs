@@ -14,6 +14,7 @@ mod client;
 mod connection;
 mod consent;
 mod customer;
+mod encrypted;
 mod ending;
 mod engine;
 mod grant;
@@ -21,19 +22,24 @@ mod installation;
 mod metrics;
 mod migration;
 mod partner;
+mod sealing_keys;
 mod session;
 
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use encrypted::{
+    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
+};
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
 pub use grant::{NewGrant, Turn};
-pub use installation::{Installation, StoredSealingKey};
+pub use installation::Installation;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
+pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 
 use std::sync::Arc;

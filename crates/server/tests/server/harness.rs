@@ -40,6 +40,7 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
+    pub master_key: MasterKey,
     /// Where the data is not a file.
     postgres: Option<Database>,
     /// Where each environment really listens.
@@ -114,8 +115,8 @@ impl Server {
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&address(folder.path()), &clock).await.unwrap();
-        let keys =
-            Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
+        let master_key = MasterKey::generate(&random);
+        let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
@@ -129,6 +130,7 @@ impl Server {
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
@@ -153,8 +155,8 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        let postgres = None;
-        Server { staging, production, clock, folder, postgres, addresses, stop: Some(stop) }
+        let (postgres, stop) = (None, Some(stop));
+        Server { staging, production, clock, folder, master_key, postgres, addresses, stop }
     }
 
     /// Where an environment can be reached, whatever its base URL says.
@@ -186,6 +188,14 @@ impl Server {
         }
     }
 
+    /// Where the data is, for another process on it.
+    pub fn address(&self) -> Address {
+        match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        }
+    }
+
     /// The database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path().join("grantor.db")).unwrap()
@@ -213,6 +223,7 @@ impl Server {
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {
+            Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
         }

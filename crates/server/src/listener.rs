@@ -23,6 +23,7 @@ use axum_server::tls_rustls::RustlsAcceptor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::cleanup::keep_clean;
 use crate::site::Site;
 use certificate::Certificate;
 use front::Front;
@@ -203,6 +204,9 @@ pub async fn serve(
     // All sites of a process have the keys of one store.
     if let Some(site) = sites.first() {
         beside.spawn(site.keys.clone().watch());
+    }
+    for site in &sites {
+        beside.spawn(keep_clean(Arc::clone(site)));
     }
     for certificate in listeners.iter().filter_map(|bound| bound.certificate.clone()) {
         beside.spawn(async move { certificate.watch().await });

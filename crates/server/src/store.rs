@@ -17,6 +17,7 @@ mod customer;
 mod encrypted;
 mod ending;
 mod engine;
+mod expired;
 mod grant;
 mod installation;
 mod metrics;
@@ -35,6 +36,7 @@ pub use encrypted::{
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
+pub use expired::{Expiring, Removed, Step};
 pub use grant::{NewGrant, Turn};
 pub use installation::Installation;
 pub use metrics::StoreMetrics;

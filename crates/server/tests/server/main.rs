@@ -23,6 +23,7 @@ macro_rules! on_both_engines {
 
 mod authorize;
 mod calls;
+mod cleanup;
 mod client_authentication;
 mod code;
 mod consent;

@@ -23,6 +23,8 @@ use crate::site::Settings;
 pub struct Config {
     /// The SQLite file.
     pub database: PathBuf,
+    /// The journal of endings.
+    pub journal_file: PathBuf,
     /// The file of the master key.
     pub master_key_file: PathBuf,
     /// How the log looks.

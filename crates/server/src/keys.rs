@@ -136,13 +136,7 @@ async fn install(
 }
 
 fn check(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> {
-    if found.master_key_id != master_key.id() {
-        return Err(KeysError::OtherMasterKey {
-            wanted: found.master_key_id.clone(),
-            found: master_key.id().to_owned(),
-        });
-    }
-    master_key.decrypt(CHECK_CONTEXT, &found.key_check)?;
+    belongs(found, master_key)?;
     if found.epoch < master_key.epoch() {
         return Err(KeysError::OlderEpoch {
             key_id: master_key.id().to_owned(),
@@ -150,6 +144,22 @@ fn check(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> 
             key: master_key.epoch(),
         });
     }
+    Ok(())
+}
+
+/// Whether a database belongs to this master key, whatever its epoch.
+///
+/// # Errors
+/// [`KeysError::OtherMasterKey`] by the ids, [`KeysError::MasterKey`] where the id is right and the
+/// key is not.
+pub fn belongs(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> {
+    if found.master_key_id != master_key.id() {
+        return Err(KeysError::OtherMasterKey {
+            wanted: found.master_key_id.clone(),
+            found: master_key.id().to_owned(),
+        });
+    }
+    master_key.decrypt(CHECK_CONTEXT, &found.key_check)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod http;
+pub mod journal;
 pub mod keys;
 pub mod listener;
 pub mod log;

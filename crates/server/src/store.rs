@@ -9,12 +9,14 @@
 //! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
 //! 3. `engine/` knows which database there is, and nobody else does.
 
+pub mod backup;
 mod client;
 mod consent;
 mod customer;
 mod engine;
 mod grant;
 mod installation;
+mod journal;
 mod migration;
 mod partner;
 mod session;
@@ -32,11 +34,13 @@ use std::path::Path;
 use engine::Engine;
 
 use crate::clock::Clock;
+use crate::journal::Journal;
 
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
+    journal: Option<Journal>,
 }
 
 /// Why the store did not do what was asked.
@@ -80,7 +84,7 @@ impl Store {
     pub async fn open(path: &Path, clock: &Clock) -> Result<Store, StoreError> {
         let engine = Engine::open(path)?;
         migration::migrate(&engine, clock.now()).await?;
-        Ok(Store { engine })
+        Ok(Store { engine, journal: None })
     }
 
     /// Whether the store answers.

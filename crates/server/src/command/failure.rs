@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::demo::DemoError;
+use crate::journal::JournalError;
 use crate::keys::KeysError;
 use crate::listener::ListenError;
 use crate::log::LogError;
 use crate::master_key::MasterKeyError;
 use crate::password::PasswordError;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -111,6 +113,48 @@ impl From<StoreError> for Failure {
             StoreError::Newer { .. } => Failure::mendable(words)
                 .hint("run the newer version of grantor, or put back a copy"),
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        let words = error.to_string();
+        match error {
+            JournalError::Held { .. } => {
+                Failure::mendable(words).hint("try again when the restore is done")
+            }
+            JournalError::Io { .. } => Failure::mendable(words)
+                .hint("nothing ends without its line there; journal_file says where it is"),
+            JournalError::Busy => Failure::mendable(words).hint("try again in a moment"),
+            JournalError::Stopped => Failure::unexplained(words),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Failure {
+        let failure = Failure::mendable(error.to_string());
+        match &error {
+            BackupError::Exists { .. } => {
+                failure.hint("nothing is ever written over; name another file")
+            }
+            BackupError::Io { .. } => failure,
+            BackupError::Engine { .. } => Failure::unexplained(error.to_string()),
+            BackupError::NeverServed { .. } => {
+                failure.hint("`store` in the configuration says which database is meant")
+            }
+            BackupError::NoBackup { .. } => failure.hint("`grantor backup` makes one"),
+            BackupError::Damaged { .. } => {
+                failure.hint("nothing was changed; fetch the file again, or take another backup")
+            }
+            BackupError::Newer { .. } => failure.hint("run the newer version of grantor"),
+            BackupError::InUse { .. } => {
+                failure.hint("nothing was changed; stop the server and whatever else has it open")
+            }
+            BackupError::NotEmpty { .. } => failure.hint(
+                "nothing was changed; with --replace it is kept under another name and replaced",
+            ),
         }
     }
 }

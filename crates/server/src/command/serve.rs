@@ -9,14 +9,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::Failure;
 use super::output::Output;
-use super::place::{self, ConfigFile};
+use super::place::{self, ConfigFile, Opened};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig};
+use crate::journal::{self, Mark};
 use crate::keys::Keys;
 use crate::listener::{self, Bound, Listener};
 use crate::log;
@@ -60,7 +62,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let clock = Clock::system();
     let random = Random::system();
     let master_key = master_key(&config, &clock).await?;
-    let store = place::open_store(&config.database, &clock).await?;
+    let Opened { store, .. } = place::open_configured(&config).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &config.database).await?;
 
@@ -82,8 +84,29 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let bound = bind(&config, make_site)?;
     announce(&config, arguments.output)?;
-    listener::serve(bound, asked_to_stop).await?;
-    Ok(())
+    let alive = tokio::spawn(say_alive(store.clone()));
+    let served = listener::serve(bound, asked_to_stop).await;
+    alive.abort();
+    mark(&store, Mark::Closed).await;
+    Ok(served?)
+}
+
+/// The journal says until when it is whole: a restore shows it.
+async fn say_alive(store: Store) {
+    mark(&store, Mark::Opened).await;
+    let mut every = tokio::time::interval(Duration::from_secs(journal::ALIVE_SECONDS));
+    loop {
+        every.tick().await;
+        mark(&store, Mark::Alive).await;
+    }
+}
+
+async fn mark(store: &Store, mark: Mark) {
+    if let Some(journal) = store.journal()
+        && let Err(error) = journal.mark(mark).await
+    {
+        tracing::error!(%error, "journal.mark");
+    }
 }
 
 /// One listener for each address.

@@ -14,6 +14,8 @@ use crate::listener::TlsFiles;
 use crate::site::Settings;
 
 const DAY: i64 = 24 * 3600;
+/// The journal of endings, beside the database, where the file names no other.
+const JOURNAL: &str = "endings.journal";
 
 /// The check of one file, with what was found wrong so far.
 pub(super) struct Check<'a> {
@@ -49,6 +51,7 @@ impl<'a> Check<'a> {
         };
         let database = self.database(&file.store);
         let master_key_file = self.file(&file.master_key_file);
+        let journal_file = file.journal_file.as_ref().map(|text| self.file(text));
         let sections = [
             (Environment::Staging, file.environment.staging),
             (Environment::Production, file.environment.production),
@@ -72,6 +75,9 @@ impl<'a> Check<'a> {
         self.faults.sort_by_key(|fault| fault.line);
         match (database, master_key_file) {
             (Some(database), Some(master_key_file)) if self.faults.is_empty() => Ok(Config {
+                journal_file: journal_file
+                    .flatten()
+                    .unwrap_or_else(|| database.with_file_name(JOURNAL)),
                 database,
                 master_key_file,
                 log_format: file.log.format,

@@ -10,6 +10,7 @@ use crate::log::Format;
 pub(super) struct File {
     pub(super) store: Spanned<String>,
     pub(super) master_key_file: Spanned<String>,
+    pub(super) journal_file: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]

@@ -19,6 +19,7 @@ use grantor_protocol::scope::Scope;
 use super::consent::{self, NewConsent};
 use super::engine::{Columns, Statement};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 const PENDING: i64 = 0;
 const ACTIVE: i64 = 1;
@@ -264,6 +265,7 @@ impl Store {
         id: [u8; 16],
         now: i64,
     ) -> Result<bool, StoreError> {
+        self.note(Ending::Grant { environment, id }).await?;
         let statement = Statement::new(
             "UPDATE grants SET status = 2, revoked_at = $3 \
              WHERE environment = $1 AND id = $2 AND status <> 2",

@@ -8,13 +8,18 @@ use super::engine::Engine;
 const MIGRATIONS: [(&str, &str); 1] =
     [("0001_foundation", include_str!("migrations/0001_foundation.sql"))];
 
+/// The newest schema version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 pub(super) async fn migrate(engine: &Engine, now: i64) -> Result<(), StoreError> {
     engine.migrate(
         "CREATE TABLE IF NOT EXISTS schema_migrations \
          (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);",
     )?;
     let found = newest(engine).await?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if found > known {
         return Err(StoreError::Newer { found, known });
     }

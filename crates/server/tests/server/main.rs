@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "clippy takes only what stands in #[test] for a test")]
 
 mod authorize;
+mod backup;
 mod calls;
 mod client_authentication;
 mod code;
@@ -12,11 +13,13 @@ mod demo_api;
 mod docs;
 mod guide;
 mod harness;
+mod installation;
 mod lasting;
 mod pages;
 mod program;
 mod query;
 mod refresh;
+mod restore;
 mod sign_in;
 mod store;
 mod store_faults;

@@ -1,0 +1,232 @@
+//! D5: what a restore ends, what it lets live, and when it stops and asks. The real program, from
+//! `grantor init` to the customer's browser.
+
+use std::fs;
+use std::time::Duration;
+
+use grantor::random::Random;
+
+use crate::installation::{App, Installation, walk};
+use crate::program::new_browser;
+
+/// What anybody needs to restore over what is there.
+const REPLACE: [&str; 3] = ["restore", "b1", "--replace"];
+
+/// Signs in, and is told why not.
+async fn assert_cannot_sign_in(app: &App, email: &str) {
+    let browser = new_browser();
+    let page = browser.get(&app.authorize_url()).await;
+    let fields = [("email", email), ("password", crate::installation::PASSWORD)];
+    assert_eq!(browser.submit(&page, &fields).await.status.as_u16(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing_that_ended() {
+    let mut house = Installation::new().await;
+    house.customer("kim@example.com").await;
+    let app = house.app(&[]).await;
+    let public = house.app(&["--public"]).await;
+    let browser = new_browser();
+    let (steps, _, code) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
+    assert_eq!(steps, ["sign_in", "businesses", "consent"]);
+    let untouched = app.exchange(&code).await;
+    let reused = app.connect("robin@example.com").await;
+    let newer = app.connect("robin@example.com").await;
+    let kims = app.connect("kim@example.com").await;
+    let publics = public.connect("robin@example.com").await;
+    let (silent, _, open_code) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
+    assert!(silent.is_empty(), "{silent:?}");
+
+    // The backup is taken in the middle of refreshes.
+    let mut token = newer.text("refresh_token").to_owned();
+    let refreshes = async {
+        for _ in 0..60 {
+            let answer = app.refresh(&token).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            token = answer.text("refresh_token").to_owned();
+        }
+    };
+    let backup = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        house.json(&["backup", "b1"]).await
+    };
+    let (taken, ()) = tokio::join!(backup, refreshes);
+    assert_eq!(taken["tables"]["grants"], 6, "{taken}");
+
+    // What ends after the backup: a connection whose refresh token was used twice, and a customer.
+    let first = reused.text("refresh_token");
+    assert_eq!(app.refresh(first).await.status, 200);
+    app.refresh(first).await.assert_error(400, "invalid_grant", "used");
+    let disable = ["customer", "disable", "--environment", "staging", "--email", "kim@example.com"];
+    house.json(&disable).await;
+
+    assert!(house.refused(&REPLACE).await.contains("is in use"));
+    house.kill().await;
+    assert!(house.refused(&["restore", "b1"]).await.contains("--replace"));
+    let restored = house.json(&REPLACE).await;
+    assert_eq!(restored["journal"]["whole"], true, "{restored}");
+    assert_eq!(restored["epoch"], 2, "{restored}");
+    assert_eq!(restored["done"]["connections_ended_again"], 1, "{restored}");
+    assert_eq!(restored["done"]["customers_ended_again"], 1, "{restored}");
+    assert_eq!(restored["done"]["public_clients_ended"], 1, "{restored}");
+    house.serve().await;
+
+    let answer = app.refresh(untouched.text("refresh_token")).await;
+    assert_eq!(answer.status, 200, "an untouched connection is gone: {answer:?}");
+    let sealer = house.sealer().await;
+    assert!(sealer.open_access(answer.text("access_token")).is_ok());
+    assert!(sealer.open_access(untouched.text("access_token")).is_err());
+    app.exchange(&open_code).await.assert_error(400, "invalid_grant", "code");
+    app.refresh(first).await.assert_error(400, "invalid_grant", "ended");
+    app.refresh(kims.text("refresh_token")).await.assert_error(400, "invalid_grant", "ended");
+    assert_eq!(public.refresh(publics.text("refresh_token")).await.status, 400);
+    // Its row went back behind it.
+    assert_eq!(app.refresh(&token).await.status, 400);
+    assert_cannot_sign_in(&app, "kim@example.com").await;
+    let (again, _, _) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
+    assert_eq!(again, ["sign_in", "businesses", "consent"]);
+}
+
+#[tokio::test]
+async fn d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_does_what_it_says() {
+    let mut house = Installation::new().await;
+    let app = house.app(&[]).await;
+    let lived = app.connect("robin@example.com").await;
+    let ended = app.connect("robin@example.com").await;
+    house.json(&["backup", "b1"]).await;
+    let first = ended.text("refresh_token");
+    assert_eq!(app.refresh(first).await.status, 200);
+    assert_eq!(app.refresh(first).await.status, 400);
+    house.stop().await;
+
+    let journal = house.path("endings.journal");
+    let whole = fs::read_to_string(&journal).unwrap();
+    assert!(whole.contains("\"what\":\"closed\""), "{whole}");
+    let damaged = whole.replacen("\"what\":\"grant\"", "\"what\":\"grand\"", 1);
+    let lines: Vec<&str> = whole.lines().filter(|line| !line.is_empty()).collect();
+    let below_mark = lines.iter().position(|line| line.contains("backup")).unwrap() + 1;
+    let without_one: Vec<&str> =
+        lines.iter().filter(|line| !line.contains("\"what\":\"grant\"")).copied().collect();
+    for (text, words) in [
+        (None, "there is none"),
+        (Some(damaged), "was changed"),
+        (Some(without_one.join("\n")), "lines are missing"),
+        (Some(lines[below_mark..].join("\n")), ""),
+        (Some(String::new()), "does not know of this backup"),
+    ] {
+        match &text {
+            Some(text) => fs::write(&journal, text).unwrap(),
+            None => fs::remove_file(&journal).unwrap(),
+        }
+        let before = house.files();
+        let said = house.refused(&REPLACE).await;
+        for part in [words, "does not hold all", "--end-all-connections", "--accept-gap"] {
+            assert!(said.contains(part), "{said} does not say {part} of {text:?}");
+        }
+        assert!(before == house.files(), "something was changed: {said}");
+    }
+
+    // The journal is empty now.
+    let accepted = house.json(&[&REPLACE[..], &["--accept-gap"]].concat()).await;
+    assert_eq!(accepted["journal"]["whole"], false, "{accepted}");
+    house.serve().await;
+    let again = app.refresh(first).await;
+    assert_eq!(again.status, 200, "what the gap holds lives again: {again:?}");
+    house.kill().await;
+
+    let all = house.json(&[&REPLACE[..], &["--end-all-connections"]].concat()).await;
+    assert_eq!(all["done"]["all_clients_ended"], 1, "{all}");
+    house.serve().await;
+    app.refresh(lived.text("refresh_token")).await.assert_error(400, "invalid_grant", "ended");
+    house.stop().await;
+
+    // A copy of the whole journal, named by hand, ends the one that ended.
+    fs::write(house.path("copy"), &whole).unwrap();
+    let copy = house.json(&[&REPLACE[..], &["--journal", "copy"]].concat()).await;
+    assert_eq!(copy["done"]["connections_ended_again"], 1, "{copy}");
+    house.serve().await;
+    app.refresh(first).await.assert_error(400, "invalid_grant", "ended");
+    assert_eq!(app.refresh(lived.text("refresh_token")).await.status, 200);
+}
+
+#[tokio::test]
+async fn d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is_asked_for() {
+    let mut house = Installation::new().await;
+    house.customer("kim@example.com").await;
+    let (app, other) = (house.app(&[]).await, house.app(&[]).await);
+    let connected = other.connect("kim@example.com").await;
+    house.json(&["backup", "b1"]).await;
+    house.json(&["client", "add-secret", &app.id]).await;
+    let set = ["customer", "set-password", "--environment", "staging", "--email"];
+    house.json(&[&set[..], &["robin@example.com"]].concat()).await;
+    house.stop().await;
+
+    let kept = house.json(&REPLACE).await;
+    assert_eq!(kept["secrets_changed"], serde_json::json!([app.id]), "{kept}");
+    assert_eq!(kept["passwords_changed"].as_array().unwrap().len(), 1, "{kept}");
+    assert_eq!(kept["done"]["secrets_voided"], 0, "{kept}");
+    house.serve().await;
+    assert_eq!(app.connect("robin@example.com").await.status, 200, "the old ones work");
+    house.stop().await;
+
+    let void = ["--void-secrets", "--void-passwords"];
+    let voided = house.json(&[&REPLACE[..], &void].concat()).await;
+    assert_eq!(voided["done"]["secrets_voided"], 1, "{voided}");
+    assert_eq!(voided["done"]["passwords_voided"], 1, "{voided}");
+    house.serve().await;
+    assert_eq!(app.refresh("gr_refresh_x").await.text("error"), "invalid_client");
+    assert_cannot_sign_in(&app, "robin@example.com").await;
+    assert_eq!(other.refresh(connected.text("refresh_token")).await.status, 200);
+    assert_eq!(other.connect("kim@example.com").await.status, 200);
+}
+
+#[tokio::test]
+async fn d5_the_epoch_beside_the_key_rises_so_that_no_old_copy_starts_and_a_cut_restore_can_be_rerun()
+ {
+    let mut house = Installation::new().await;
+    let app = house.app(&[]).await;
+    let lived = app.connect("robin@example.com").await;
+    house.json(&["backup", "b1"]).await;
+    house.stop().await;
+    let [database, key] = ["grantor.db", "master.key"].map(|name| house.path(name));
+    let old_key = fs::read(&key).unwrap();
+
+    // A place for the new key that cannot be had: nothing is changed.
+    fs::create_dir(house.path("master.new")).unwrap();
+    let before = house.files();
+    assert!(house.refused(&REPLACE).await.contains("master key"));
+    let unmarked = |files: Vec<(std::path::PathBuf, Vec<u8>)>| -> Vec<_> {
+        files.into_iter().filter(|(path, _)| !path.ends_with("endings.journal")).collect()
+    };
+    assert!(unmarked(before) == unmarked(house.files()));
+    fs::remove_dir(house.path("master.new")).unwrap();
+
+    let restored = house.json(&REPLACE).await;
+    assert_eq!(restored["epoch"], 2, "{restored}");
+    let kept = restored["kept"].as_str().unwrap().to_owned();
+    // Cut off between the database and the key, it starts; once more, it begins another epoch.
+    fs::write(&key, &old_key).unwrap();
+    house.serve().await;
+    assert_eq!(app.refresh(lived.text("refresh_token")).await.status, 200);
+    house.stop().await;
+    // The name under which the old one is kept has the second of its restore.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(house.json(&REPLACE).await["epoch"], 3);
+
+    // The database from before, put back by hand.
+    fs::copy(&kept, &database).unwrap();
+    let said = house.serve_refuses().await;
+    assert!(said.contains("put back from an older copy"), "{said}");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(house.json(&REPLACE).await["epoch"], 4);
+    house.serve().await;
+
+    let other = grantor::master_key::MasterKey::generate(&Random::system());
+    house.stop().await;
+    fs::remove_file(&key).unwrap();
+    other.write(&key).unwrap();
+    let before = house.files();
+    let said = house.refused(&REPLACE).await;
+    assert!(said.contains(other.id()) && said.contains("the backup belongs to mk-"), "{said}");
+    assert!(before == house.files());
+}

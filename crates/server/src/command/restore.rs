@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // Before anything is opened, which would change it.
     let written_until = gap::written_until(&config.database);
     let mut claim = claim(&config)?;
-    backup::refuse_in_use(&config.database, arguments.replace)?;
+    backup::refuse_to_lose(&config.database, arguments.replace)?;
     let (header, body) = backup::extract(&arguments.file, &config.database)?;
     belongs(&body, &master_key)?;
 
@@ -112,6 +112,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(claimed) => claimed,
         none => none.insert(claim_new(&config)?),
     };
+    backup::refuse_in_use(&config.database)?;
     journal::mark_restored(claimed, &header.id, epoch, now, &random)?;
     let kept = backup::put_in_place(&body, &config.database, now)?;
     raised.put_in_place().map_err(|error| key_left(error.into(), epoch))?;

@@ -27,7 +27,9 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 pub use body::Body;
-pub use restore::{Restored, Restoring, Voided, epoch_of, put_in_place, refuse_in_use};
+pub use restore::{
+    Restored, Restoring, Voided, epoch_of, put_in_place, refuse_in_use, refuse_to_lose,
+};
 
 use super::migration;
 

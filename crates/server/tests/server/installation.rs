@@ -1,5 +1,7 @@
 //! A data folder as an operator has it, and the real `grantor serve` on it, which can be killed.
 
+#![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use super::{BackupError, Body, engine, io, sync_folder};
@@ -204,36 +205,41 @@ impl Restoring<'_> {
     }
 }
 
+/// Sees that there is no database, or that it may be replaced.
+///
+/// # Errors
+/// [`BackupError::NotEmpty`]
+pub fn refuse_to_lose(database: &Path, replace: bool) -> Result<(), BackupError> {
+    match fs::metadata(database) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io(database)(error)),
+        Ok(found) if found.len() > 0 && !replace => {
+            Err(BackupError::NotEmpty { path: database.to_owned() })
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Sees that nobody has the database open, and that all of it stands in its one file.
 ///
 /// # Errors
-/// [`BackupError::InUse`]; [`BackupError::NotEmpty`] where it may not be replaced.
-pub fn refuse_in_use(database: &Path, replace: bool) -> Result<(), BackupError> {
-    match fs::metadata(database) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(database)(error)),
-        Ok(found) if found.len() > 0 && !replace => {
-            return Err(BackupError::NotEmpty { path: database.to_owned() });
-        }
-        Ok(_) => {}
-    }
+/// [`BackupError::InUse`]
+pub fn refuse_in_use(database: &Path) -> Result<(), BackupError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let quiet = Connection::open_with_flags(database, flags).and_then(|connection| {
         connection.busy_timeout(Duration::from_millis(500))?;
         // To leave the write-ahead log SQLite demands to be alone, and empties the log first.
         connection.query_row("PRAGMA journal_mode=DELETE", [], |row| row.get::<_, String>(0))
     });
+    let busy = |error: &rusqlite::Error| {
+        let code = error.sqlite_error_code();
+        matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    };
     match quiet {
         Ok(mode) if mode != "delete" => Err(BackupError::InUse { path: database.to_owned() }),
-        Err(error)
-            if matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-            ) =>
-        {
-            Err(BackupError::InUse { path: database.to_owned() })
-        }
-        // A broken database is what a restore is for; the journal's lock still tells of a server.
+        Err(error) if busy(&error) => Err(BackupError::InUse { path: database.to_owned() }),
+        // A missing or broken database is what a restore is for; of a server that has a broken one
+        // open the lock of the journal tells.
         _ => Ok(()),
     }
 }
@@ -242,6 +248,8 @@ pub fn refuse_in_use(database: &Path, replace: bool) -> Result<(), BackupError> 
 pub fn epoch_of(database: &Path) -> Option<i64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags).ok()?;
+    // To read it changes nothing in it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
     let sql = "SELECT epoch FROM installation WHERE id = 1";
     connection.query_row(sql, [], |row| row.get(0)).ok()
 }
@@ -255,29 +263,43 @@ pub fn put_in_place(
     database: &Path,
     now: i64,
 ) -> Result<Option<PathBuf>, BackupError> {
-    let kept = with_ending(database, &format!(".before-restore-{now}"));
-    let put = || -> std::io::Result<bool> {
-        let is_there = database.symlink_metadata().is_ok();
-        if is_there {
-            // Linked and not moved: there is no moment without a database, in which a server that
-            // starts would make a new and empty one.
-            fs::hard_link(database, &kept)?;
-        }
+    let put = || -> std::io::Result<Option<PathBuf>> {
+        let kept = match database.symlink_metadata() {
+            Ok(_) => Some(keep(database, now)?),
+            Err(_) => None,
+        };
         // A log that SQLite could not empty belongs to the old one alone.
         for log in ["-wal", "-shm"] {
             let beside = with_ending(database, log);
-            if beside.symlink_metadata().is_ok() {
-                fs::rename(&beside, with_ending(&kept, log))?;
+            if let Some(kept) = &kept
+                && beside.symlink_metadata().is_ok()
+            {
+                fs::rename(&beside, with_ending(kept, log))?;
             }
         }
         sync_folder(database)?;
         fs::rename(body.path(), database)?;
         sync_folder(database)?;
-        Ok(is_there)
+        Ok(kept)
     };
-    let is_there = put().map_err(io(database))?;
+    let kept = put().map_err(io(database))?;
     File::open(database).and_then(|file| file.sync_all()).map_err(io(database))?;
-    Ok(is_there.then_some(kept))
+    Ok(kept)
+}
+
+/// Gives the old database a second name that is free. It is linked and not moved: there is no moment
+/// without a database, in which a server that starts would make a new and empty one.
+fn keep(database: &Path, now: i64) -> std::io::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let more = if number > 1 { format!("-{number}") } else { String::new() };
+        let kept = with_ending(database, &format!(".before-restore-{now}{more}"));
+        match fs::hard_link(database, &kept) {
+            Ok(()) => return Ok(kept),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -49,10 +49,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             .hint("name a file: it is checked, and comes to its name only once it is whole"));
     }
     let config = Config::read(&config.path)?;
-    if !config.database.exists() {
+    if !file_of(&config)?.exists() {
         return Err(Failure::mendable(format!(
             "there is no database {}",
-            config.database.display()
+            file_of(&config)?.display()
         ))
         .hint("`store` in the configuration says which database is meant"));
     }
@@ -61,7 +61,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (id, now) = (random.hex::<16>(), clock.now());
     journal.mark(Mark::Backup { id: id.clone() }).await?;
     let to = file.clone();
-    let copied = tokio::task::spawn_blocking(move || backup::take(&config.database, &to, id, now));
+    let database = file_of(&config)?;
+    let copied = tokio::task::spawn_blocking(move || backup::take(&database, &to, id, now));
     let header = tokio::select! {
         copied = copied => {
             copied.map_err(|error| Failure::unexplained("the copy stopped").because(&error))??
@@ -111,4 +112,8 @@ async fn say_how_far(body: PathBuf) -> std::convert::Infallible {
             say(&format!("{} MB so far", found.len() / 1_000_000));
         }
     }
+}
+
+fn file_of(config: &Config) -> Result<PathBuf, Failure> {
+    config.store.file().map(Into::into).ok_or_else(|| Failure::mendable("not yet"))
 }

@@ -27,7 +27,7 @@ use crate::master_key::MasterKey;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings, Site};
-use crate::store::Store;
+use crate::store::{Address, Store};
 use crate::usage::Usage;
 use crate::{demo, log};
 
@@ -162,7 +162,7 @@ impl Opened {
             MasterKey::generate(&random).write(&key)?;
         }
         let master_key = MasterKey::read(&key).map_err(start_over)?;
-        let store = Store::open(&database, &clock).await?;
+        let store = Store::open(&Address::Sqlite(database), &clock).await?;
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })

@@ -112,6 +112,14 @@ impl From<StoreError> for Failure {
             StoreError::Busy => Failure::mendable(words).hint("try again in a moment"),
             StoreError::Newer { .. } => Failure::mendable(words)
                 .hint("run the newer version of grantor, or put back a copy"),
+            StoreError::Unreachable(_) => Failure::mendable(words)
+                .hint("look at `store` in the configuration, and whether the database runs"),
+            StoreError::Unknown(_) => {
+                Failure::mendable(words).hint("look whether it was done before you do it again")
+            }
+            StoreError::Unreleased => {
+                Failure::mendable(words).hint("`grantor dev --reset` begins a new one for dev")
+            }
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
         }
     }

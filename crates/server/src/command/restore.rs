@@ -67,6 +67,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::read(&arguments.config.path)?;
     let (clock, random) = (Clock::system(), Random::system());
+    let database = config.store.file().map(PathBuf::from).ok_or_else(|| Failure::mendable("not yet"))?;
     let master_key = MasterKey::read(&config.master_key_file)?;
     // Read before it is claimed, which makes it where there is none.
     let named = arguments.journal.as_ref().unwrap_or(&config.journal_file);
@@ -77,10 +78,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::mendable(format!("the journal {}: {fault}", named.display())));
     }
     // Before anything is opened, which would change it.
-    let written_until = gap::written_until(&config.database);
+    let written_until = gap::written_until(&database);
     let mut claim = claim(&config)?;
-    backup::refuse_to_lose(&config.database, arguments.replace)?;
-    let (header, body) = backup::extract(&arguments.file, &config.database)?;
+    backup::refuse_to_lose(&database, arguments.replace)?;
+    let (header, body) = backup::extract(&arguments.file, &database)?;
     belongs(&body, &master_key)?;
 
     let journaled = Journaled::since(&reading, &header, written_until);
@@ -90,7 +91,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         master_key.epoch(),
         journaled.epoch,
         // A restore that was cut short may have left it above the key's.
-        backup::epoch_of(&config.database).unwrap_or_default(),
+        backup::epoch_of(&database).unwrap_or_default(),
     ]
     .into_iter()
     .max()
@@ -112,12 +113,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(claimed) => claimed,
         none => none.insert(claim_new(&config)?),
     };
-    backup::refuse_in_use(&config.database)?;
+    backup::refuse_in_use(&database)?;
     journal::mark_restored(claimed, &header.id, epoch, now, &random)?;
-    let kept = backup::put_in_place(&body, &config.database, now)?;
+    let kept = backup::put_in_place(&body, &database, now)?;
     raised.put_in_place().map_err(|error| key_left(error.into(), epoch))?;
 
-    let report = Report { header, database: config.database, kept, epoch, journaled, done };
+    let report = Report { header, database, kept, epoch, journaled, done };
     report.tell(arguments.output, arguments.void_secrets, arguments.void_passwords)
 }
 
@@ -134,7 +135,7 @@ fn claim_new(config: &Config) -> Result<File, Failure> {
     let claimed = journal::claim(path).map_err(|error| {
         Failure::mendable(format!("the journal {} cannot be used", path.display())).because(&error)
     })?;
-    claimed.ok_or_else(|| BackupError::InUse { path: config.database.clone() }.into())
+    claimed.ok_or_else(|| BackupError::InUse { path: config.store.file().map(PathBuf::from).unwrap_or_default() }.into())
 }
 
 /// D8: another key could open nothing in it.

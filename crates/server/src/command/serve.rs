@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use crate::master_key::MasterKey;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
-use crate::store::Store;
+use crate::store::{Address, Store};
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -61,10 +60,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let asked_to_stop = listener::asked_to_stop()?;
     let clock = Clock::system();
     let random = Random::system();
-    let master_key = master_key(&config, &clock).await?;
+    let database = config.database()?;
+    let master_key = master_key(&config, &database, &clock).await?;
     let Opened { store, .. } = place::open_configured(&config).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
-    refuse_demo(&store, &config.database).await?;
+    refuse_demo(&store, &database).await?;
 
     let passwords = Passwords::start(password_threads(), random.clone())?;
     let make_site = |environment: &EnvironmentConfig| {
@@ -146,35 +146,38 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 /// Reads the master key. Where it cannot be used, the database that exists says which it has to be.
-async fn master_key(config: &Config, clock: &Clock) -> Result<MasterKey, Failure> {
+async fn master_key(
+    config: &Config,
+    database: &Address,
+    clock: &Clock,
+) -> Result<MasterKey, Failure> {
     let error = match MasterKey::read(&config.master_key_file) {
         Ok(key) => return Ok(key),
         Err(error) => error,
     };
     let failure = Failure::from(error);
-    if !config.database.exists() {
+    if database.file().is_some_and(|file| !file.exists()) {
         return Err(failure);
     }
-    let store = place::open_store(&config.database, clock).await?;
+    let store = place::open_store(database, clock).await?;
     Err(match store.installation().await? {
         Some(installation) => failure.hint(format!(
             "the database {} belongs to the master key {}",
-            config.database.display(),
-            installation.master_key_id
+            database, installation.master_key_id
         )),
         None => failure,
     })
 }
 
 /// S26: the demo's words are known to everybody.
-async fn refuse_demo(store: &Store, database: &Path) -> Result<(), Failure> {
+async fn refuse_demo(store: &Store, database: &Address) -> Result<(), Failure> {
     let found = store.demo_records().await?;
     if found.is_empty() {
         return Ok(());
     }
     Err(Failure::mendable(format!(
         "the database {} holds demo data, whose secrets everybody knows: {}",
-        database.display(),
+        database,
         found.join(", ")
     ))
     .hint("`grantor dev` serves this database; for real use begin with `grantor init` in a new folder"))

@@ -12,6 +12,7 @@ use super::file::{File, Section};
 use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
 use crate::listener::TlsFiles;
 use crate::site::Settings;
+use crate::store::{Address, AddressError};
 
 const DAY: i64 = 24 * 3600;
 /// The journal of endings, beside the database, where the file names no other.
@@ -49,7 +50,11 @@ impl<'a> Check<'a> {
                 return Err(ConfigError { faults: self.faults });
             }
         };
-        let database = self.database(&file.store);
+        let store = self.store(&file);
+        let store_password_file = match &file.store_password_file {
+            Some(named) => self.file(named).map(Some),
+            None => Some(None),
+        };
         let master_key_file = self.file(&file.master_key_file);
         let journal_file = file.journal_file.as_ref().map(|text| self.file(text));
         let sections = [
@@ -73,16 +78,20 @@ impl<'a> Check<'a> {
             self.side_by_side(one, other);
         }
         self.faults.sort_by_key(|fault| fault.line);
-        match (database, master_key_file) {
-            (Some(database), Some(master_key_file)) if self.faults.is_empty() => Ok(Config {
-                journal_file: journal_file
-                    .flatten()
-                    .unwrap_or_else(|| database.with_file_name(JOURNAL)),
-                database,
-                master_key_file,
-                log_format: file.log.format,
-                environments: placed.into_iter().map(|placed| placed.config).collect(),
-            }),
+        match (store, store_password_file, master_key_file) {
+            (Some(store), Some(store_password_file), Some(master_key_file))
+                if self.faults.is_empty() =>
+            {
+                let beside = store.file().unwrap_or(&master_key_file).with_file_name(JOURNAL);
+                Ok(Config {
+                    journal_file: journal_file.flatten().unwrap_or(beside),
+                    store,
+                    store_password_file,
+                    master_key_file,
+                    log_format: file.log.format,
+                    environments: placed.into_iter().map(|placed| placed.config).collect(),
+                })
+            }
             _ => Err(ConfigError { faults: self.faults }),
         }
     }
@@ -243,37 +252,44 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn database(&mut self, text: &Spanned<String>) -> Option<PathBuf> {
-        let (scheme, rest) = text.get_ref().split_once(':').unwrap_or(("", ""));
-        match scheme {
-            "sqlite"
-                if rest.is_empty() || rest.starts_with([':', '?']) || rest.starts_with("//") =>
-            {
-                self.fault(
-                    text.span(),
-                    "store names no file",
-                    "for example sqlite:grantor.db, or sqlite:/var/lib/grantor/grantor.db",
-                );
-                None
+    fn store(&mut self, file: &File) -> Option<Address> {
+        let text = &file.store;
+        let address = match Address::parse(text.get_ref(), &self.folder) {
+            Ok(address) => address,
+            Err(error) => {
+                let (words, hint) = match &error {
+                    AddressError::Unknown => (
+                        "store does not say which database".to_owned(),
+                        "for example sqlite:grantor.db, relative to the folder of this file, or \
+                         postgres://grantor@db.example/grantor",
+                    ),
+                    AddressError::NoFile => (
+                        "store names no file".to_owned(),
+                        "for example sqlite:grantor.db, or sqlite:/var/lib/grantor/grantor.db",
+                    ),
+                    AddressError::Malformed(why) => (
+                        format!("store is no PostgreSQL address: {why}"),
+                        "for example postgres://grantor@db.example/grantor",
+                    ),
+                    AddressError::Plain { host } => (
+                        format!("store reaches {host} over the network without TLS"),
+                        "leave sslmode=disable out",
+                    ),
+                };
+                self.fault(text.span(), words, hint);
+                return None;
             }
-            "sqlite" => Some(self.folder.join(rest)),
-            "postgres" | "postgresql" => {
-                self.fault(
-                    text.span(),
-                    "this version of grantor has no PostgreSQL yet",
-                    "use a file: sqlite:grantor.db",
-                );
-                None
-            }
-            _ => {
-                self.fault(
-                    text.span(),
-                    "store does not say which database",
-                    "for example sqlite:grantor.db, relative to the folder of this file",
-                );
-                None
-            }
+        };
+        if let (Some(_), Some(only)) =
+            (address.file(), file.store_password_file.as_ref().or(file.store_ca_file.as_ref()))
+        {
+            self.fault(only.span(), "this is for PostgreSQL, and store is a file", None);
         }
+        let authorities = match &file.store_ca_file {
+            Some(named) => Some(self.file(named)?),
+            None => None,
+        };
+        Some(address.with_authorities(authorities))
     }
 
     fn file(&mut self, text: &Spanned<String>) -> Option<PathBuf> {

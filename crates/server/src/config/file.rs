@@ -9,6 +9,8 @@ use crate::log::Format;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) store: Spanned<String>,
+    pub(super) store_password_file: Option<Spanned<String>>,
+    pub(super) store_ca_file: Option<Spanned<String>>,
     pub(super) master_key_file: Spanned<String>,
     pub(super) journal_file: Option<Spanned<String>>,
     #[serde(default)]

@@ -10,7 +10,7 @@ use grantor::keys::Keys;
 use grantor::master_key::MasterKey;
 use grantor::random::Random;
 use grantor::seal::Sealer;
-use grantor::store::Store;
+use grantor::store::{Address, Store};
 use grantor_protocol::environment::Environment;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -151,7 +151,7 @@ impl Installation {
     /// The sealer of staging, over the database as it stands.
     pub async fn sealer(&self) -> std::sync::Arc<Sealer> {
         let (clock, random) = (Clock::system(), Random::system());
-        let store = Store::open(&self.path("grantor.db"), &clock).await.unwrap();
+        let store = Store::open(&Address::Sqlite(self.path("grantor.db")), &clock).await.unwrap();
         let key = MasterKey::read(&self.path("master.key")).unwrap();
         Keys::open(&store, &key, &clock, &random).await.unwrap().sealer(Environment::Staging)
     }

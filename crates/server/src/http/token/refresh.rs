@@ -64,7 +64,12 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Val
         return Err(TokenError::Unavailable);
     };
     let store = &site.store;
-    store.note_repeat(site.environment, grant.id, active.generation).await.map_err(unavailable)?;
+    if !active.repeated {
+        store
+            .note_repeat(site.environment, grant.id, active.generation)
+            .await
+            .map_err(unavailable)?;
+    }
     let first = store.turned_from(site.environment, grant.id).await.map_err(unavailable)?;
     tracing::warn!(
         request.id = caller.request_id.0,

@@ -34,7 +34,8 @@ impl House {
     async fn site(&self, environment: Environment, base_url: &str, dev: bool) -> Arc<Site> {
         let (clock, random) = (Clock::manual(1_000_000), Random::system());
         let path = self.folder.path().join(format!("{environment}.db"));
-        let store = Store::open(&path, &clock).await.unwrap();
+        let store =
+            Store::open(&crate::store::Address::Sqlite(path.clone()), &clock).await.unwrap();
         let master_key = MasterKey::generate(&random);
         let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         Arc::new(Site {

@@ -119,15 +119,16 @@ impl Restoring<'_> {
             Ending::Grant { environment, id } => {
                 done.connections_ended_again += to
                     .prepare_cached(
-                        "UPDATE grants SET status = 2, revoked_at = ?3 \
-                         WHERE environment = ?1 AND id = ?2 AND status <> 2",
+                        "UPDATE grants SET revoked_at = ?3 \
+                         WHERE environment = ?1 AND id = ?2 AND revoked_at IS NULL",
                     )?
                     .execute(params![environment.as_str(), id, self.now])?;
             }
             Ending::Consent { environment, customer_id, client_id } => {
                 done.consents_ended_again += to.execute(
                     "UPDATE consents SET revoked = 1, counter = counter + 1 \
-                     WHERE environment = ?1 AND customer_id = ?2 AND client_id = ?3",
+                     WHERE environment = ?1 AND customer_id = ?2 \
+                     AND client_key = (SELECT key FROM clients WHERE environment = ?1 AND id = ?3)",
                     params![environment.as_str(), customer_id, client_id],
                 )?;
             }

@@ -51,7 +51,7 @@ struct Readers {
 
 impl Sqlite {
     /// Opens the file, making it where there is none, and starts the writer.
-    pub(in crate::store) fn open(path: &Path) -> Result<Sqlite, StoreError> {
+    pub(super) fn open(path: &Path) -> Result<Sqlite, StoreError> {
         if rusqlite::version_number() < OLDEST_SAFE_VERSION {
             return Err(StoreError::Engine(format!(
                 "SQLite {} has a bug that can corrupt the database; 3.51.3 or newer is needed",
@@ -78,10 +78,7 @@ impl Sqlite {
     }
 
     /// Carries out a transaction, and answers after its commit.
-    pub(in crate::store) async fn write(
-        &self,
-        transaction: Vec<Statement>,
-    ) -> Result<Outcome, StoreError> {
+    pub(super) async fn write(&self, transaction: Vec<Statement>) -> Result<Outcome, StoreError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || StoreError::Engine("the writer stopped".into());
         self.queue.try_send(Job { transaction, answer }).map_err(|error| match error {
@@ -92,27 +89,16 @@ impl Sqlite {
     }
 
     /// Reads. A lookup by key takes microseconds, so it runs where it is called.
-    pub(in crate::store) async fn read(
-        &self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let connection = self.readers.take()?;
-        let rows = select(&connection, sql, &values);
+        let rows = select(&connection, sql, values);
         self.readers.put(connection);
         rows
     }
 
-    /// Which word of a migration stands for what here.
-    pub(in crate::store) fn dialect(sql: &str) -> String {
-        sql.replace("{BYTES}", "BLOB").replace("{CLUSTERED}", " WITHOUT ROWID")
-    }
-
-    /// Carries out the statements of one migration as one transaction.
-    pub(in crate::store) fn migrate(&self, script: &str) -> Result<(), StoreError> {
-        let connection = connect(&self.readers.path)?;
-        let script = format!("BEGIN IMMEDIATE;\n{script}\nCOMMIT;");
-        connection.execute_batch(&script).map_err(fault)
+    /// Carries out one statement of a migration.
+    pub(super) fn migrate(&self, statement: &str) -> Result<(), StoreError> {
+        connect(&self.readers.path)?.execute_batch(statement).map_err(fault)
     }
 }
 
@@ -218,8 +204,9 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
     let run = || -> rusqlite::Result<Outcome> {
         connection.prepare_cached("SAVEPOINT one")?.execute([])?;
         for statement in transaction {
-            let changed = bind(&mut connection.prepare_cached(statement.sql)?, &statement.values)?
-                .raw_execute()?;
+            let changed =
+                bind(&mut connection.prepare_cached(statement.text())?, &statement.values)?
+                    .raw_execute()?;
             if statement.expect == Expect::One && changed != 1 {
                 return Ok(Outcome::Refused);
             }
@@ -284,6 +271,7 @@ impl ToSql for Value {
             Value::Null => ValueRef::Null,
             Value::Text(text) => ValueRef::Text(text.as_bytes()),
             Value::Integer(integer) => ValueRef::Integer(*integer),
+            Value::Boolean(boolean) => ValueRef::Integer(i64::from(*boolean)),
             Value::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
     }

@@ -147,12 +147,9 @@ fn check(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> 
     Ok(())
 }
 
-/// Whether a database belongs to this master key, whatever its epoch.
-///
-/// # Errors
-/// [`KeysError::OtherMasterKey`] by the ids, [`KeysError::MasterKey`] where the id is right and the
-/// key is not.
-pub fn belongs(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> {
+/// Whether a database belongs to this master key, whatever its epoch: by the ids, and where the id is
+/// right, by the key.
+fn belongs(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> {
     if found.master_key_id != master_key.id() {
         return Err(KeysError::OtherMasterKey {
             wanted: found.master_key_id.clone(),

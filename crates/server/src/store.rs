@@ -30,6 +30,8 @@ pub use installation::{Installation, StoredSealingKey};
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
 
+use std::path::PathBuf;
+
 use engine::Engine;
 
 use crate::clock::Clock;
@@ -82,6 +84,14 @@ pub enum StoreError {
         "the database was made by a version of grantor before its first release, which this one cannot read; begin with a new one"
     )]
     Unreleased,
+    /// A restore of this database was killed before its end.
+    #[error("a restore of the database {database} was cut short, or is under way")]
+    Unfinished {
+        /// which
+        database: String,
+        /// what it left: without that, the database is as it was before
+        remove: Option<PathBuf>,
+    },
 }
 
 impl Store {
@@ -90,9 +100,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Engine`] where the database cannot be used, [`StoreError::Unreachable`] where
-    /// it is not there, [`StoreError::Newer`] where a newer program wrote it.
+    /// it is not there, [`StoreError::Newer`] where a newer program wrote it,
+    /// [`StoreError::Unfinished`] where a restore was cut short.
     pub async fn open(address: &Address, clock: &Clock) -> Result<Store, StoreError> {
+        backup::refuse_unfinished_file(address)?;
         let engine = Engine::open(address).await?;
+        backup::refuse_unfinished(address, &engine).await?;
         migration::migrate(&engine, clock).await?;
         Ok(Store { engine, journal: None })
     }

@@ -24,7 +24,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// The arguments of `grantor backup`.
 #[derive(clap::Args)]
 #[command(after_help = "The master key is not in a backup: keep a copy of it apart.\n\
-                  With --json: {\"file\",\"id\",\"created_at\",\"schema_version\",\"epoch\",\"master_key_id\",\"tables\",\"body_bytes\",\"body_sha256\"}, with the number of rows of each table")]
+                  With --json: {\"file\",\"id\",\"engine\",\"created_at\",\"schema_version\",\"epoch\",\"master_key_id\",\"tables\",\"body_bytes\",\"body_sha256\"}, with the number of rows of each table")]
 pub(super) struct Arguments {
     /// The new file; one that exists is never written over
     #[arg(value_name = "FILE")]
@@ -49,24 +49,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             .hint("name a file: it is checked, and comes to its name only once it is whole"));
     }
     let config = Config::read(&config.path)?;
-    if !file_of(&config)?.exists() {
-        return Err(Failure::mendable(format!(
-            "there is no database {}",
-            file_of(&config)?.display()
-        ))
-        .hint("`store` in the configuration says which database is meant"));
+    let database = config.database()?;
+    if let Some(missing) = database.file().filter(|file| !file.exists()) {
+        return Err(Failure::mendable(format!("there is no database {}", missing.display()))
+            .hint("`store` in the configuration says which database is meant"));
     }
     let (clock, random) = (Clock::system(), Random::system());
     let journal = Journal::open(&config.journal_file, &clock, &random)?;
     let (id, now) = (random.hex::<16>(), clock.now());
     journal.mark(Mark::Backup { id: id.clone() }).await?;
-    let to = file.clone();
-    let database = file_of(&config)?;
-    let copied = tokio::task::spawn_blocking(move || backup::take(&database, &to, id, now));
     let header = tokio::select! {
-        copied = copied => {
-            copied.map_err(|error| Failure::unexplained("the copy stopped").because(&error))??
-        }
+        taken = backup::take(&database, &file, id, now) => taken?,
         never = say_how_far(backup::unfinished(&file)) => match never {},
     };
     let taken = Taken { file, header };
@@ -112,8 +105,4 @@ async fn say_how_far(body: PathBuf) -> std::convert::Infallible {
             say(&format!("{} MB so far", found.len() / 1_000_000));
         }
     }
-}
-
-fn file_of(config: &Config) -> Result<PathBuf, Failure> {
-    config.store.file().map(Into::into).ok_or_else(|| Failure::mendable("not yet"))
 }

@@ -120,6 +120,17 @@ impl From<StoreError> for Failure {
             StoreError::Unreleased => {
                 Failure::mendable(words).hint("`grantor dev --reset` begins a new one for dev")
             }
+            StoreError::Unfinished { remove, .. } => {
+                let failure = Failure::mendable(words)
+                    .hint("wait for it, or run `grantor restore` again, which begins anew");
+                match remove {
+                    Some(left) => failure.hint(format!(
+                        "to go on with the database as it was before, if there was one, remove {}",
+                        left.display()
+                    )),
+                    None => failure,
+                }
+            }
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
         }
     }
@@ -142,28 +153,45 @@ impl From<JournalError> for Failure {
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Failure {
-        let failure = Failure::mendable(error.to_string());
-        match &error {
-            BackupError::Exists { .. } => {
-                failure.hint("nothing is ever written over; name another file")
-            }
-            BackupError::Io { .. } => failure,
-            BackupError::Engine { .. } => Failure::unexplained(error.to_string()),
+        let hint = match &error {
+            BackupError::Store(store) => return store.clone().into(),
+            BackupError::Engine { .. } => return Failure::unexplained(error.to_string()),
+            BackupError::Io { .. } => return Failure::mendable(error.to_string()),
+            BackupError::Exists { .. } => "nothing is ever written over; name another file",
             BackupError::NeverServed { .. } => {
-                failure.hint("`store` in the configuration says which database is meant")
+                "`store` in the configuration says which database is meant"
             }
-            BackupError::NoBackup { .. } => failure.hint("`grantor backup` makes one"),
+            BackupError::NoBackup { .. } => "`grantor backup` makes one",
             BackupError::Damaged { .. } => {
-                failure.hint("nothing was changed; fetch the file again, or take another backup")
+                "nothing was changed; fetch the file again, or take another backup"
             }
-            BackupError::Newer { .. } => failure.hint("run the newer version of grantor"),
+            BackupError::OtherFormat { .. } => {
+                "nothing was changed; restore it with the version of grantor that made it"
+            }
+            BackupError::OtherEngine { .. } => {
+                "nothing was changed; a backup goes back to an engine of its own kind: name such a \
+                 database in `store`"
+            }
+            BackupError::Newer { .. } => "run the newer version of grantor",
+            BackupError::Upgrading => {
+                "try again in a moment; if that goes on, start the newer version, which ends it"
+            }
             BackupError::InUse { .. } => {
-                failure.hint("nothing was changed; stop the server and whatever else has it open")
+                "nothing was changed; stop the server and whatever else has it open"
             }
-            BackupError::NotEmpty { .. } => failure.hint(
-                "nothing was changed; with --replace it is kept under another name and replaced",
-            ),
-        }
+            BackupError::NotReplaced { .. } => {
+                "nothing was changed; with --replace it is kept under another name and replaced"
+            }
+            BackupError::NotEmpty { .. } => {
+                "nothing was changed; make a new database, and name it in `store`: the one that is \
+                 there is never written over"
+            }
+            BackupError::Unknown { .. } => {
+                "start the server: it starts if it was, and otherwise says that the restore has to \
+                 be run again"
+            }
+        };
+        Failure::mendable(error.to_string()).hint(hint)
     }
 }
 

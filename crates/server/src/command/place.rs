@@ -86,7 +86,7 @@ pub(super) async fn open_configured(config: &Config) -> Result<Opened, Failure> 
 
 /// Opens a database, and makes a new file so that only its owner can read it: it holds addresses
 /// and password hashes. SQLite gives the files beside it the same mode.
-pub(super) async fn open_store(address: &Address, clock: &Clock) -> Result<Store, Failure> {
+async fn open_store(address: &Address, clock: &Clock) -> Result<Store, Failure> {
     if let Some(file) = address.file() {
         make(file)?;
     }

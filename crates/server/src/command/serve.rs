@@ -61,7 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let clock = Clock::system();
     let random = Random::system();
     let database = config.database()?;
-    let master_key = master_key(&config, &database, &clock).await?;
+    let master_key = master_key(&config, &database).await?;
     let Opened { store, .. } = place::open_configured(&config).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
@@ -146,11 +146,7 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 /// Reads the master key. Where it cannot be used, the database that exists says which it has to be.
-async fn master_key(
-    config: &Config,
-    database: &Address,
-    clock: &Clock,
-) -> Result<MasterKey, Failure> {
+async fn master_key(config: &Config, database: &Address) -> Result<MasterKey, Failure> {
     let error = match MasterKey::read(&config.master_key_file) {
         Ok(key) => return Ok(key),
         Err(error) => error,
@@ -159,7 +155,7 @@ async fn master_key(
     if database.file().is_some_and(|file| !file.exists()) {
         return Err(failure);
     }
-    let store = place::open_store(database, clock).await?;
+    let Opened { store, .. } = place::open_configured(config).await?;
     Err(match store.installation().await? {
         Some(installation) => failure.hint(format!(
             "the database {} belongs to the master key {}",

@@ -32,6 +32,16 @@ pub(super) struct Journaled {
     pub(super) epoch: i64,
 }
 
+/// What else tells of the time since a backup.
+pub(super) struct Evidence {
+    /// When the database was last written, where that can be seen, in Unix seconds.
+    pub(super) written_until: Option<i64>,
+    /// When the journal's file was last written, where that says something, in Unix seconds.
+    pub(super) journal_written: Option<i64>,
+    /// The epoch beside the master key: so many restores the journal has to know.
+    pub(super) key_epoch: i64,
+}
+
 /// What to do about endings that are not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -45,11 +55,7 @@ pub(super) enum Choice {
 
 impl Journaled {
     /// What a journal knows of the time since that backup.
-    pub(super) fn since(
-        reading: &Reading,
-        backup: &Header,
-        written_until: Option<i64>,
-    ) -> Journaled {
+    pub(super) fn since(reading: &Reading, backup: &Header, evidence: &Evidence) -> Journaled {
         let mut below_mark = false;
         let (mut endings, mut epoch) = (Vec::new(), 0);
         for note in &reading.notes {
@@ -69,14 +75,31 @@ impl Journaled {
         let why_not = match &reading.fault {
             Some(fault) => Some(fault.to_string()),
             None if !below_mark => Some("it does not know of this backup".to_owned()),
-            None => written_until
-                .filter(|written| reading.until.unwrap_or(0) + SILENT_SECONDS < *written)
-                .map(|written| {
-                    format!("it ends before the database was last written, {}", time(written))
-                }),
+            None => evidence.older(reading.until.unwrap_or(0), backup.epoch.max(epoch)),
         };
         let until = reading.until.filter(|_| reading.fault != Some(JournalFault::Missing));
         Journaled { endings, until, why_not, epoch }
+    }
+}
+
+impl Evidence {
+    /// Why a journal that is sound in itself may be an older copy. Where nothing tells, none is
+    /// found: who puts back a copy with its time beside a database that is lost is believed.
+    fn older(&self, until: i64, epoch: i64) -> Option<String> {
+        if epoch < self.key_epoch {
+            return Some(format!(
+                "it does not know of the restore that began epoch {}, and so is an older copy",
+                self.key_epoch
+            ));
+        }
+        let late = |written: &i64| until + SILENT_SECONDS < *written;
+        if let Some(written) = self.written_until.filter(late) {
+            let written = time(written);
+            return Some(format!("it ends before the database was last written, {written}"));
+        }
+        self.journal_written.filter(late).map(|written| {
+            format!("its file was written after its last line, {}, as a copy is", time(written))
+        })
     }
 }
 
@@ -92,15 +115,16 @@ impl fmt::Display for Choice {
     }
 }
 
-/// When a database was last written, in Unix seconds, as far as its files tell.
-pub(super) fn written_until(database: &Path) -> Option<i64> {
+/// When an SQLite database was last written, in Unix seconds, as far as its files tell.
+pub(super) fn database_written_until(database: &Path) -> Option<i64> {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    [database.as_os_str(), &log]
-        .into_iter()
-        .filter_map(|path| std::fs::metadata(path).ok())
-        .map(|found| found.mtime())
-        .max()
+    [database, Path::new(&log)].into_iter().filter_map(written).max()
+}
+
+/// When a file was last written, in Unix seconds.
+pub(super) fn written(file: &Path) -> Option<i64> {
+    Some(std::fs::metadata(file).ok()?.mtime())
 }
 
 /// Asks, where the journal does not hold everything; otherwise nobody is asked.

@@ -15,7 +15,7 @@ use crate::store::backup::{Header, Restored};
 /// A restore that is done.
 pub(super) struct Report {
     pub(super) header: Header,
-    pub(super) database: PathBuf,
+    pub(super) database: String,
     pub(super) kept: Option<PathBuf>,
     pub(super) epoch: i64,
     pub(super) journaled: Journaled,
@@ -27,7 +27,7 @@ struct Data<'a> {
     backup: &'a str,
     /// In Unix seconds.
     created_at: i64,
-    database: &'a PathBuf,
+    database: &'a str,
     kept: Option<&'a PathBuf>,
     epoch: i64,
     journal: JournalData<'a>,
@@ -94,7 +94,7 @@ impl Report {
         let done = &self.done;
         let mut lines = vec![
             ("backup", format!("{} of {}", self.header.id, time(self.header.created_at))),
-            ("database", shown(&self.database)),
+            ("database", self.database.clone()),
         ];
         lines.extend(self.kept.as_ref().map(|kept| ("kept", shown(kept))));
         lines.push(("epoch", self.epoch.to_string()));

@@ -1,4 +1,4 @@
-//! The body of a backup: an SQLite file with all tables, whatever the engine was.
+//! A body in a file of its own; and that of a backup of SQLite, which is a database itself.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::super::Installation;
-use super::{BackupError, create, engine, io};
+use super::change::{Restored, Restoring};
+use super::file::{copy, create, io};
+use super::{BackupError, Content, failed};
 
 /// A body in a file of its own, which is removed when this is dropped.
 #[derive(Debug)]
@@ -25,13 +27,13 @@ impl Body {
             return Err(BackupError::Io { path: database.to_owned(), source });
         }
         let connection = Connection::open_with_flags(database, flags)
-            .map_err(engine("the database cannot be opened"))?;
+            .map_err(failed("the database cannot be opened"))?;
         // SQLite takes an empty file for its own, and it has the mode that it needs already.
         let body = Body::empty(to)?;
         connection
             .busy_timeout(std::time::Duration::from_secs(5))
             .and_then(|()| connection.execute("VACUUM INTO ?1", [body.path.to_string_lossy()]))
-            .map_err(engine("the database cannot be copied"))?;
+            .map_err(failed("the database cannot be copied"))?;
         Ok(body)
     }
 
@@ -56,7 +58,7 @@ impl Body {
     pub(super) fn connect(&self) -> Result<Connection, BackupError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Connection::open_with_flags(&self.path, flags)
-            .map_err(engine("the body of the backup cannot be opened"))
+            .map_err(failed("the body of the backup cannot be opened"))
     }
 
     /// What is wrong with it as a database, in words.
@@ -68,11 +70,45 @@ impl Body {
         if found == "ok" { Ok(()) } else { Err(format!("its body is no sound database: {found}")) }
     }
 
-    /// What it says of its master key and epoch.
+    /// How many bytes it has, and their SHA-256.
+    pub(super) fn sum(&self) -> Result<(u64, String), BackupError> {
+        copy(&mut self.open()?, &mut std::io::sink()).map_err(io(&self.path))
+    }
+
+    /// Changes an SQLite body, in one transaction, while it stands beside the database: all of it or
+    /// nothing.
     ///
     /// # Errors
     /// [`BackupError::Engine`]
-    pub fn installation(&self) -> Result<Option<Installation>, BackupError> {
+    pub fn apply(&self, restoring: &Restoring<'_>) -> Result<Restored, BackupError> {
+        let mut connection = self.connect()?;
+        let mut apply = || -> rusqlite::Result<Restored> {
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let transaction = connection.transaction()?;
+            let mut done = Restored::default();
+            for change in restoring.changes() {
+                let values = rusqlite::params_from_iter(&change.values);
+                let changed = transaction.prepare_cached(change.sql)?.execute(values)?;
+                change.count(u64::try_from(changed).unwrap_or(0), &mut done);
+            }
+            transaction.commit()?;
+            Ok(done)
+        };
+        let done = apply().map_err(failed("the backup cannot be prepared"))?;
+        self.write()?.sync_all().map_err(io(&self.path))?;
+        Ok(done)
+    }
+
+    /// What an SQLite body says of itself.
+    pub(super) fn content(&self) -> Result<Content, BackupError> {
+        Ok(Content {
+            installation: self.installation()?,
+            schema_version: self.schema_version()?,
+            tables: self.tables()?,
+        })
+    }
+
+    fn installation(&self) -> Result<Option<Installation>, BackupError> {
         let sql = "SELECT master_key_id, key_check, epoch FROM installation WHERE id = 1";
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Installation {
@@ -84,18 +120,18 @@ impl Body {
         self.connect()?
             .query_row(sql, [], read)
             .optional()
-            .map_err(engine("the installation cannot be read"))
+            .map_err(failed("the installation cannot be read"))
     }
 
-    pub(super) fn schema_version(&self) -> Result<i64, BackupError> {
+    fn schema_version(&self) -> Result<i64, BackupError> {
         let sql = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";
         self.connect()?
             .query_row(sql, [], |row| row.get(0))
-            .map_err(engine("the schema's version cannot be read"))
+            .map_err(failed("the schema's version cannot be read"))
     }
 
     /// How many rows each table has.
-    pub(super) fn tables(&self) -> Result<BTreeMap<String, i64>, BackupError> {
+    fn tables(&self) -> Result<BTreeMap<String, i64>, BackupError> {
         let connection = self.connect()?;
         let count = || -> rusqlite::Result<BTreeMap<String, i64>> {
             let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
@@ -111,7 +147,7 @@ impl Body {
                 })
                 .collect()
         };
-        count().map_err(engine("the rows cannot be counted"))
+        count().map_err(failed("the rows cannot be counted"))
     }
 }
 

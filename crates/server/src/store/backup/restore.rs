@@ -1,7 +1,7 @@
 //! Makes the body of a backup the database.
 //!
-//! 1. [`Restoring::apply`] changes the body, in one transaction, while it stands beside the
-//!    database: the epoch rises, what the journal says ended ends again;
+//! 1. [`extract`] checks the backup, and writes its body beside the database, where [`Body::apply`]
+//!    changes it;
 //! 2. [`refuse_in_use`] sees that no server has the database open, and takes SQLite's log into it;
 //! 3. [`put_in_place`] keeps the old database under another name and renames the body over it, so
 //!    that a crash leaves the old one or the new one.
@@ -11,211 +11,61 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{BackupError, Body, engine, io, sync_folder};
-use crate::journal::Ending;
+use super::file::{self, beside, damaged, io, sync_folder};
+use super::{BackupError, Body, Header};
+use crate::store::StoreError;
 
-/// What a restore does to a body.
-#[derive(Debug)]
-pub struct Restoring<'a> {
-    /// The epoch that begins.
-    pub epoch: i64,
-    /// What ended since the backup, as far as is known.
-    pub endings: &'a [Ending],
-    /// Whether all connections end.
-    pub end_all_connections: bool,
-    /// Which clients lose their secrets.
-    pub void_secrets: Voided,
-    /// Which customers lose their passwords.
-    pub void_passwords: Voided,
-    /// A password hash that no password has.
-    pub unusable_hash: &'a str,
-    /// In Unix seconds.
-    pub now: i64,
+/// Checks a backup of SQLite as a whole and writes its body beside `database`.
+///
+/// # Errors
+/// [`BackupError`], which says what is wrong. Nothing is left of the body then.
+pub fn extract(file: &Path, database: &Path) -> Result<(Header, Body), BackupError> {
+    let body = Body::empty(&being_restored(database))?;
+    let mut writer = body.write()?;
+    let header = file::check(file, &mut writer)?;
+    writer.sync_all().map_err(io(body.path()))?;
+    drop(writer);
+    body.check_integrity().map_err(|what| damaged(file, what))?;
+    // The sum holds already; these hold a header to its body that no program of ours wrote together.
+    let content = body.content()?;
+    if content.tables != header.tables {
+        return Err(damaged(file, "its tables have other numbers of rows than its header says"));
+    }
+    if content
+        .installation
+        .is_none_or(|it| it.master_key_id != header.master_key_id || it.epoch != header.epoch)
+        || content.schema_version != header.schema_version
+    {
+        return Err(damaged(file, "its header is of another database"));
+    }
+    Ok((header, body))
 }
 
-/// Whose secrets or passwords stop working.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Voided {
-    /// nobody's
-    Nobody,
-    /// of those whose was changed since the backup
-    Changed,
-    /// everybody's, because it is not known whose was changed
-    Everybody,
+/// Where a body stands until it takes the place of the database. A restore that was killed leaves
+/// it there.
+fn being_restored(database: &Path) -> PathBuf {
+    beside(database, "restoring")
 }
 
-/// What a restore did, in numbers of rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Restored {
-    /// connections that had been ended since the backup, one by one, and ended again
-    pub connections_ended_again: usize,
-    /// consents and all their connections that ended again
-    pub consents_ended_again: usize,
-    /// clients whose connections ended again
-    pub clients_ended_again: usize,
-    /// customers whose sessions and connections ended again
-    pub customers_ended_again: usize,
-    /// clients without a secret, whose connections end because a spent token could be used again
-    pub public_clients_ended: usize,
-    /// clients whose connections ended because all were to end
-    pub all_clients_ended: usize,
-    /// clients that have no secret any more
-    pub secrets_voided: usize,
-    /// customers whose password works no more
-    pub passwords_voided: usize,
-}
-
-impl Restoring<'_> {
-    /// Changes the body: all of it or nothing.
-    ///
-    /// # Errors
-    /// [`BackupError::Engine`]
-    pub fn apply(&self, body: &Body) -> Result<Restored, BackupError> {
-        let mut connection = body.connect()?;
-        let mut apply = || -> rusqlite::Result<Restored> {
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            let transaction = connection.transaction()?;
-            let mut done = Restored::default();
-            transaction.execute("UPDATE installation SET epoch = ?1 WHERE id = 1", [self.epoch])?;
-            // Their epoch ended them already.
-            transaction.execute("DELETE FROM sessions", [])?;
-            self.end_connections(&transaction, &mut done)?;
-            for ending in self.endings {
-                self.end_again(&transaction, ending, &mut done)?;
-            }
-            self.void(&transaction, &mut done)?;
-            transaction.commit()?;
-            Ok(done)
-        };
-        let done = apply().map_err(engine("the backup cannot be prepared"))?;
-        body.write()?.sync_all().map_err(io(body.path()))?;
-        Ok(done)
+/// Where a restore was cut short there is the old database, or none: neither is what somebody
+/// wanted to have.
+pub(super) fn refuse_unfinished(database: &Path) -> Result<(), StoreError> {
+    let left = being_restored(database);
+    if left.symlink_metadata().is_err() {
+        return Ok(());
     }
-
-    /// A row that went back takes a refresh token for the newest that was spent long ago. A
-    /// confidential client proves itself beside it, so nobody else can use it. A client without a
-    /// secret proves nothing: whoever kept an old token of it would get in, so its connections end.
-    fn end_connections(&self, to: &Transaction<'_>, done: &mut Restored) -> rusqlite::Result<()> {
-        if self.end_all_connections {
-            done.all_clients_ended = to.execute("UPDATE clients SET counter = counter + 1", [])?;
-        } else {
-            done.public_clients_ended =
-                to.execute("UPDATE clients SET counter = counter + 1 WHERE public", [])?;
-        }
-        Ok(())
-    }
-
-    /// Ends once more what had ended. What was switched off is off, even where somebody had switched
-    /// it on again since: that is for a person to decide.
-    fn end_again(
-        &self,
-        to: &Transaction<'_>,
-        ending: &Ending,
-        done: &mut Restored,
-    ) -> rusqlite::Result<()> {
-        match ending {
-            Ending::Grant { environment, id } => {
-                done.connections_ended_again += to
-                    .prepare_cached(
-                        "UPDATE grants SET revoked_at = ?3 \
-                         WHERE environment = ?1 AND id = ?2 AND revoked_at IS NULL",
-                    )?
-                    .execute(params![environment.as_str(), id, self.now])?;
-            }
-            Ending::Consent { environment, customer_id, client_id } => {
-                done.consents_ended_again += to.execute(
-                    "UPDATE consents SET revoked = 1, counter = counter + 1 \
-                     WHERE environment = ?1 AND customer_id = ?2 \
-                     AND client_key = (SELECT key FROM clients WHERE environment = ?1 AND id = ?3)",
-                    params![environment.as_str(), customer_id, client_id],
-                )?;
-            }
-            Ending::Client { environment, id } => {
-                done.clients_ended_again += to.execute(
-                    "UPDATE clients SET counter = counter + 1 WHERE environment = ?1 AND id = ?2",
-                    params![environment.as_str(), id],
-                )?;
-            }
-            Ending::ClientDisabled { environment, id } => {
-                done.clients_ended_again += to.execute(
-                    "UPDATE clients SET disabled = 1, counter = counter + 1 \
-                     WHERE environment = ?1 AND id = ?2",
-                    params![environment.as_str(), id],
-                )?;
-            }
-            Ending::PartnerDisabled { id } => {
-                done.clients_ended_again += to.execute(
-                    "UPDATE clients SET disabled = 1, counter = counter + 1 WHERE partner_id = ?1",
-                    params![id],
-                )?;
-            }
-            Ending::Customer { environment, id } | Ending::PasswordChanged { environment, id } => {
-                done.customers_ended_again += to.execute(
-                    "UPDATE customers SET counter = counter + 1 WHERE environment = ?1 AND id = ?2",
-                    params![environment.as_str(), id],
-                )?;
-            }
-            Ending::CustomerDisabled { environment, id } => {
-                done.customers_ended_again += to.execute(
-                    "UPDATE customers SET disabled = 1, counter = counter + 1 \
-                     WHERE environment = ?1 AND id = ?2",
-                    params![environment.as_str(), id],
-                )?;
-            }
-            // It ended nothing but itself.
-            Ending::SecretChanged { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn void(&self, to: &Transaction<'_>, done: &mut Restored) -> rusqlite::Result<()> {
-        const SECRETS: &str = "UPDATE clients SET \
-            secret_1_digest = NULL, secret_1_hint = NULL, secret_1_created_at = NULL, \
-            secret_1_used_at = NULL, secret_2_digest = NULL, secret_2_hint = NULL, \
-            secret_2_created_at = NULL, secret_2_used_at = NULL WHERE \
-            (secret_1_digest IS NOT NULL OR secret_2_digest IS NOT NULL)";
-        const PASSWORDS: &str = "UPDATE customers SET password_hash = ?1 WHERE password_hash <> ?1";
-        if self.void_secrets == Voided::Everybody {
-            done.secrets_voided = to.execute(SECRETS, [])?;
-        }
-        if self.void_passwords == Voided::Everybody {
-            done.passwords_voided = to.execute(PASSWORDS, [self.unusable_hash])?;
-        }
-        for ending in self.endings {
-            match ending {
-                Ending::SecretChanged { environment, client_id }
-                    if self.void_secrets == Voided::Changed =>
-                {
-                    let sql = format!("{SECRETS} AND environment = ?1 AND id = ?2");
-                    done.secrets_voided +=
-                        to.execute(&sql, params![environment.as_str(), client_id])?;
-                }
-                Ending::PasswordChanged { environment, id }
-                    if self.void_passwords == Voided::Changed =>
-                {
-                    let sql = format!("{PASSWORDS} AND environment = ?2 AND id = ?3");
-                    done.passwords_voided +=
-                        to.execute(&sql, params![self.unusable_hash, environment.as_str(), id])?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
+    Err(StoreError::Unfinished { database: database.display().to_string(), remove: Some(left) })
 }
 
 /// Sees that there is no database, or that it may be replaced.
-///
-/// # Errors
-/// [`BackupError::NotEmpty`]
-pub fn refuse_to_lose(database: &Path, replace: bool) -> Result<(), BackupError> {
+pub(super) fn refuse_to_lose(database: &Path, replace: bool) -> Result<(), BackupError> {
     match fs::metadata(database) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io(database)(error)),
         Ok(found) if found.len() > 0 && !replace => {
-            Err(BackupError::NotEmpty { path: database.to_owned() })
+            Err(BackupError::NotReplaced { path: database.to_owned() })
         }
         Ok(_) => Ok(()),
     }
@@ -237,8 +87,8 @@ pub fn refuse_in_use(database: &Path) -> Result<(), BackupError> {
         matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     };
     match quiet {
-        Ok(mode) if mode != "delete" => Err(BackupError::InUse { path: database.to_owned() }),
-        Err(error) if busy(&error) => Err(BackupError::InUse { path: database.to_owned() }),
+        Ok(mode) if mode != "delete" => Err(BackupError::InUse { database: database.display().to_string() }),
+        Err(error) if busy(&error) => Err(BackupError::InUse { database: database.display().to_string() }),
         // A missing or broken database is what a restore is for; of a server that has a broken one
         // open the lock of the journal tells.
         _ => Ok(()),

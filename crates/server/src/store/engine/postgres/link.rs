@@ -71,7 +71,7 @@ impl Connector {
         Ok(Connector { config, tls: MakeRustlsConnect::new(tls) })
     }
 
-    async fn connect(&self) -> Result<Session, StoreError> {
+    pub(super) async fn connect(&self) -> Result<Session, StoreError> {
         let connecting = async {
             let (client, connection) = self.config.connect(self.tls.clone()).await?;
             tokio::spawn(async move {
@@ -126,6 +126,10 @@ impl Link {
 impl Session {
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) fn into_client(self) -> Client {
+        self.client
     }
 
     pub(super) async fn command(&self, sql: &str) -> Result<(), Error> {

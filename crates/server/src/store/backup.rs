@@ -233,6 +233,7 @@ pub async fn take(
     let Some(installation) = content.installation else {
         return Err(BackupError::NeverServed { database: database.to_string() });
     };
+    refuse_newer(|| format!("the database {database}"), content.schema_version)?;
     let (body_bytes, body_sha256) = body.sum()?;
     let header = Header {
         id,
@@ -271,11 +272,19 @@ pub async fn prepare(
             Ok((header, Prepared::File(body)))
         }
         Address::Postgres(server) => {
-            let header = file::check(file, &mut std::io::sink())?;
+            let header = check(file)?;
             let empty = EmptyDatabase::open(server, database.to_string()).await?;
             Ok((header, Prepared::Empty(empty)))
         }
     }
+}
+
+/// Checks a backup as a whole, whatever it is of.
+///
+/// # Errors
+/// [`BackupError`], which says what is wrong.
+pub fn check(file: &Path) -> Result<Header, BackupError> {
+    file::check(file, &mut std::io::sink())
 }
 
 /// Where a restore was cut short, nobody serves what it left.

@@ -6,8 +6,10 @@ use std::path::Path;
 use grantor::clock::Clock;
 use grantor::journal::{Ending, Entry, Journal, Mark, read};
 use grantor::random::Random;
-use grantor::store::backup::{BackupError, extract, take};
+use grantor::store::Address;
+use grantor::store::backup::{BackupError, Header, check, prepare, take};
 use grantor_protocol::environment::Environment;
+use grantor_test_cluster::{Cluster, Database};
 
 use crate::harness::{START, Server};
 
@@ -20,55 +22,126 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[tokio::test]
-async fn d5_a_backup_with_one_byte_changed_or_cut_anywhere_is_refused_and_leaves_nothing_behind() {
-    let server = Server::start().await;
+on_both_engines! {
+    d5_a_backup_with_one_byte_changed_or_cut_anywhere_is_refused_and_leaves_nothing_behind,
+    d5_a_database_of_a_newer_schema_is_neither_backed_up_nor_restored,
+}
+
+/// Where a backup may go: a missing file, or an empty database.
+struct Room {
+    address: Address,
+    database: Option<Database>,
+}
+
+impl Room {
+    /// Of the same engine as the server's.
+    fn beside(server: &Server, folder: &Path) -> Room {
+        match server.address() {
+            Address::Sqlite(_) => {
+                Room { address: Address::Sqlite(folder.join("target.db")), database: None }
+            }
+            Address::Postgres(_) => {
+                let database = Cluster::shared_database().unwrap();
+                let address = Address::parse(&database.url(), folder).unwrap();
+                Room { address, database: Some(database) }
+            }
+        }
+    }
+
+    /// What stands in it.
+    fn tables(&self) -> Vec<Option<String>> {
+        let sql = "SELECT relname::text FROM pg_class \
+                   WHERE relnamespace = 'public'::regnamespace ORDER BY 1";
+        self.database.as_ref().map_or(vec![], |database| database.execute(sql).unwrap())
+    }
+
+    async fn prepare(&self, file: &Path) -> Result<Header, BackupError> {
+        Ok(prepare(file, &self.address, false).await?.0)
+    }
+}
+
+async fn d5_a_backup_with_one_byte_changed_or_cut_anywhere_is_refused_and_leaves_nothing_behind(
+    server: Server,
+) {
     let folder = tempfile::tempdir().unwrap();
-    let (file, target) = (folder.path().join("b"), folder.path().join("target.db"));
-    let database = server.folder.path().join("grantor.db");
-    let taken = take(&database, &file, "b1".to_owned(), START).unwrap();
+    let file = folder.path().join("b");
+    let room = Room::beside(&server, folder.path());
+    let taken = take(&server.address(), &file, "b1".to_owned(), START).await.unwrap();
     assert_eq!(names(folder.path()), ["b"]);
-    let again = take(&database, &file, "b2".to_owned(), START);
+    let again = take(&server.address(), &file, "b2".to_owned(), START).await;
     assert!(matches!(again, Err(BackupError::Exists { .. })), "{again:?}");
-    let (header, body) = extract(&file, &target).unwrap();
-    assert_eq!(header, taken);
-    assert_eq!(header.tables["clients"], 2);
-    drop(body);
+    assert_eq!(room.prepare(&file).await.unwrap(), taken);
+    assert_eq!(taken.tables["clients"], 2);
     assert_eq!(names(folder.path()), ["b"]);
 
     let whole = fs::read(&file).unwrap();
     let damaged = folder.path().join("damaged");
-    // Every byte of the header, and every 97th of the rest.
-    for at in (0..1200).chain((1200..whole.len()).step_by(97)) {
+    // Every byte of the header, and so many of the rest that every page or table has some.
+    let (every, behind) = (0..1300, (1300..whole.len()).step_by(whole.len() / 1000 + 1));
+    for at in every.chain(behind).filter(|at| *at < whole.len()) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x20;
         fs::write(&damaged, bytes).unwrap();
-        let refused = extract(&damaged, &target);
+        // The header is enough for most of them, and a connection each time would take long.
+        let refused = if at % 50 == 0 || room.database.is_none() {
+            room.prepare(&damaged).await
+        } else {
+            check(&damaged)
+        };
         assert!(matches!(refused, Err(BackupError::Damaged { .. })), "byte {at}: {refused:?}");
     }
-    for length in [0, 5, 17, 300, 1000, whole.len() / 2, whole.len() - 1] {
+    for length in [0, 1, 5, 16, 17, 300, 1000, whole.len() / 2, whole.len() - 1] {
         fs::write(&damaged, &whole[..length]).unwrap();
-        assert!(extract(&damaged, &target).is_err(), "cut at {length}");
+        let refused = room.prepare(&damaged).await;
+        assert!(matches!(refused, Err(BackupError::Damaged { .. })), "at {length}: {refused:?}");
     }
     fs::write(&damaged, [whole.as_slice(), b"x"].concat()).unwrap();
-    assert!(extract(&damaged, &target).is_err());
-    fs::copy(&database, &damaged).unwrap();
-    assert!(matches!(extract(&damaged, &target), Err(BackupError::NoBackup { .. })));
+    assert!(matches!(room.prepare(&damaged).await, Err(BackupError::Damaged { .. })));
+    fs::write(&damaged, [b"grantor backup 2\n", &whole[17..]].concat()).unwrap();
+    let refused = room.prepare(&damaged).await;
+    assert!(matches!(refused, Err(BackupError::OtherFormat { found: 2, .. })), "{refused:?}");
+    fs::write(&damaged, "SQLite format 3\0 and more of it").unwrap();
+    assert!(matches!(room.prepare(&damaged).await, Err(BackupError::NoBackup { .. })));
     assert_eq!(names(folder.path()), ["b", "damaged"]);
+    assert_eq!(room.tables(), []);
+}
+
+async fn d5_a_database_of_a_newer_schema_is_neither_backed_up_nor_restored(server: Server) {
+    let sql = "INSERT INTO schema_migrations (version, name, applied_at) VALUES (99, 'later', 0)";
+    server.execute(sql);
+    let file = server.folder.path().join("b");
+    let refused = take(&server.address(), &file, "b1".to_owned(), START).await.map(|_| ());
+    let newer = |refused| matches!(refused, Err(BackupError::Newer { found: 99, .. }));
+    assert!(newer(refused));
+    assert!(!file.exists());
+
+    server.execute("DELETE FROM schema_migrations WHERE version = 99");
+    take(&server.address(), &file, "b1".to_owned(), START).await.unwrap();
+    let whole = fs::read(&file).unwrap();
+    let mut lines = whole.splitn(4, |byte| *byte == b'\n');
+    let (name, header) = (lines.next().unwrap(), lines.next().unwrap());
+    let (_, body) = (lines.next(), lines.next().unwrap());
+    let header = String::from_utf8(header.to_vec()).unwrap();
+    let header = header.replace("\"schema_version\":1,", "\"schema_version\":99,");
+    let head = [name, b"\n", header.as_bytes(), b"\n"].concat();
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &head);
+    let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(&file, [&head[..], sum.as_bytes(), b"\n", body].concat()).unwrap();
+    let room = Room::beside(&server, server.folder.path());
+    assert!(newer(room.prepare(&file).await.map(|_| ())));
 }
 
 #[tokio::test]
-async fn d5_a_backup_of_a_newer_schema_is_refused_and_holds_no_master_key() {
-    let server = Server::start().await;
-    server.execute(
-        "INSERT INTO schema_migrations (version, name, applied_at) VALUES (99, 'later', 0)",
-    );
-    let file = server.folder.path().join("b");
-    take(&server.folder.path().join("grantor.db"), &file, "b1".to_owned(), START).unwrap();
-    let refused = extract(&file, &server.folder.path().join("target.db"));
-    assert!(matches!(refused, Err(BackupError::Newer { found: 99, .. })), "{refused:?}");
-    use std::os::unix::fs::PermissionsExt as _;
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+async fn d5_a_backup_of_one_engine_is_refused_by_the_other_postgres_and_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = [Server::start().await, Server::start_on_postgres().await];
+    for (one, other) in [(0, 1), (1, 0)] {
+        let file = folder.path().join(one.to_string());
+        take(&servers[one].address(), &file, "b1".to_owned(), START).await.unwrap();
+        let room = Room::beside(&servers[other], folder.path());
+        let refused = room.prepare(&file).await;
+        assert!(matches!(refused, Err(BackupError::OtherEngine { .. })), "{refused:?}");
+    }
 }
 
 fn grant(number: u8) -> Ending {

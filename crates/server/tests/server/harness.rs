@@ -190,6 +190,14 @@ impl Server {
         ["grants", "consents", "sessions"].map(|table| self.count(table))
     }
 
+    /// Where the data is.
+    pub fn address(&self) -> Address {
+        match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        }
+    }
+
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {

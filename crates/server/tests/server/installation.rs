@@ -12,6 +12,7 @@ use grantor::random::Random;
 use grantor::seal::Sealer;
 use grantor::store::{Address, Store};
 use grantor_protocol::environment::Environment;
+use grantor_test_cluster::{Cluster, Database};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Child;
@@ -28,6 +29,8 @@ pub struct Installation {
     pub folder: tempfile::TempDir,
     pub base_url: String,
     server: Option<Child>,
+    /// Where the data is no file: all that there were, the present one last.
+    databases: Vec<Database>,
 }
 
 /// A client of it.
@@ -40,24 +43,61 @@ pub struct App {
 impl Installation {
     /// Made by `grantor init`, with a partner and a customer, and served.
     pub async fn new() -> Installation {
+        Installation::begin(vec![]).await
+    }
+
+    /// The same on a PostgreSQL database.
+    pub async fn on_postgres() -> Installation {
+        Installation::begin(vec![Cluster::shared_database().unwrap()]).await
+    }
+
+    async fn begin(databases: Vec<Database>) -> Installation {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let base_url = format!("http://127.0.0.1:{port}");
-        let mut house = Installation { folder, base_url: base_url.clone(), server: None };
+        let mut house = Installation { folder, base_url, server: None, databases };
         house.run(&["init", house.path("").to_str().unwrap()], false).await;
-        std::fs::write(
-            house.path("grantor.toml"),
-            format!(
-                "store = \"sqlite:grantor.db\"\nmaster_key_file = \"master.key\"\n\
-                 [environment.staging]\nbase_url = \"{base_url}\"\nlisten = \"127.0.0.1:{port}\"\n\
-                 refresh_window_seconds = 0\n"
-            ),
-        )
-        .unwrap();
+        house.configure(&house.store());
         house.serve().await;
         house.json(&["partner", "create", "--name", "Planner Ltd"]).await;
         house.customer("robin@example.com").await;
         house
+    }
+
+    /// Where the data is, as the configuration says it.
+    pub fn store(&self) -> String {
+        self.databases.last().map_or("sqlite:grantor.db".to_owned(), Database::url)
+    }
+
+    /// The database, where it is no file.
+    pub fn database(&self) -> Option<&Database> {
+        self.databases.last()
+    }
+
+    /// Names another database in the configuration.
+    pub fn configure(&self, store: &str) {
+        let listen = self.base_url.trim_start_matches("http://");
+        let text = format!(
+            "store = \"{store}\"\nmaster_key_file = \"master.key\"\n\
+             [environment.staging]\nbase_url = \"{}\"\nlisten = \"{listen}\"\n\
+             refresh_window_seconds = 0\n",
+            self.base_url
+        );
+        std::fs::write(self.path("grantor.toml"), text).unwrap();
+    }
+
+    /// Makes a place for a restore: an empty PostgreSQL database, or none where a file is replaced.
+    pub fn make_room(&mut self) {
+        if !self.databases.is_empty() {
+            self.databases.push(Cluster::shared_database().unwrap());
+            self.configure(&self.store());
+        }
+    }
+
+    /// Restores `b1`, whatever it needs for that.
+    pub async fn restore(&mut self, more: &[&str]) -> Value {
+        self.make_room();
+        self.json(&[&["restore", "b1", "--replace"], more].concat()).await
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -151,7 +191,8 @@ impl Installation {
     /// The sealer of staging, over the database as it stands.
     pub async fn sealer(&self) -> std::sync::Arc<Sealer> {
         let (clock, random) = (Clock::system(), Random::system());
-        let store = Store::open(&Address::Sqlite(self.path("grantor.db")), &clock).await.unwrap();
+        let address = Address::parse(&self.store(), self.folder.path()).unwrap();
+        let store = Store::open(&address, &clock).await.unwrap();
         let key = MasterKey::read(&self.path("master.key")).unwrap();
         Keys::open(&store, &key, &clock, &random).await.unwrap().sealer(Environment::Staging)
     }

@@ -21,6 +21,24 @@ macro_rules! on_both_engines {
     };
 }
 
+/// The same tests on each engine, each with the real program on a data folder of its own.
+macro_rules! installed_on_both_engines {
+    ($($name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::installation::Installation::new().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::installation::Installation::on_postgres().await).await;
+            })*
+        }
+    };
+}
+
 mod authorize;
 mod backup;
 mod calls;

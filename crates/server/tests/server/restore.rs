@@ -2,8 +2,11 @@
 //! `grantor init` to the customer's browser.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use grantor::random::Random;
 
 use crate::installation::{App, Installation, walk};
@@ -20,9 +23,31 @@ async fn assert_cannot_sign_in(app: &App, email: &str) {
     assert_eq!(browser.submit(&page, &fields).await.status.as_u16(), 401);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing_that_ended() {
-    let mut house = Installation::new().await;
+installed_on_both_engines! {
+    d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing_that_ended,
+    d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_does_what_it_says,
+    d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is_asked_for,
+    d5_a_backup_holds_no_master_key_and_nobody_else_may_read_it,
+}
+
+async fn d5_a_backup_holds_no_master_key_and_nobody_else_may_read_it(house: Installation) {
+    house.json(&["backup", "b1"]).await;
+    let whole = fs::read(house.path("b1")).unwrap();
+    let key = fs::read_to_string(house.path("master.key")).unwrap();
+    let text = key.lines().find_map(|line| line.strip_prefix("key = \"")).unwrap();
+    let text = text.trim_end_matches('"');
+    let secret = STANDARD.decode(text).unwrap();
+    assert_eq!(secret.len(), 32);
+    let holds = |wanted: &[u8]| whole.windows(wanted.len()).any(|found| found == wanted);
+    assert!(!holds(&secret) && !holds(text.as_bytes()));
+    // What is in a row stands there as it is, so that the key would have been found.
+    assert!(holds(b"robin@example.com"));
+    assert_eq!(fs::metadata(house.path("b1")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing_that_ended(
+    mut house: Installation,
+) {
     house.customer("kim@example.com").await;
     let app = house.app(&[]).await;
     let public = house.app(&["--public"]).await;
@@ -62,8 +87,10 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
 
     assert!(house.refused(&REPLACE).await.contains("is in use"));
     house.kill().await;
-    assert!(house.refused(&["restore", "b1"]).await.contains("--replace"));
-    let restored = house.json(&REPLACE).await;
+    let way_out = if house.database().is_some() { "make a new database" } else { "--replace" };
+    let said = house.refused(&["restore", "b1"]).await;
+    assert!(said.contains(way_out) && said.contains("nothing was changed"), "{said}");
+    let restored = house.restore(&[]).await;
     assert_eq!(restored["journal"]["whole"], true, "{restored}");
     assert_eq!(restored["epoch"], 2, "{restored}");
     assert_eq!(restored["done"]["connections_ended_again"], 1, "{restored}");
@@ -87,9 +114,9 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
     assert_eq!(again, ["sign_in", "consent"]);
 }
 
-#[tokio::test]
-async fn d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_does_what_it_says() {
-    let mut house = Installation::new().await;
+async fn d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_does_what_it_says(
+    mut house: Installation,
+) {
     let app = house.app(&[]).await;
     let lived = app.connect("robin@example.com").await;
     let ended = app.connect("robin@example.com").await;
@@ -118,6 +145,7 @@ async fn d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_d
             Some(text) => fs::write(&journal, text).unwrap(),
             None => fs::remove_file(&journal).unwrap(),
         }
+        house.make_room();
         let before = house.files();
         let said = house.refused(&REPLACE).await;
         for part in [words, "does not hold all", "--end-all-connections", "--accept-gap"] {
@@ -127,31 +155,37 @@ async fn d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_d
     }
 
     // The journal is empty now.
-    let accepted = house.json(&[&REPLACE[..], &["--accept-gap"]].concat()).await;
+    let accepted = house.restore(&["--accept-gap"]).await;
     assert_eq!(accepted["journal"]["whole"], false, "{accepted}");
     house.serve().await;
     let again = app.refresh(first).await;
     assert_eq!(again.status, 200, "what the gap holds lives again: {again:?}");
     house.kill().await;
 
-    let all = house.json(&[&REPLACE[..], &["--end-all-connections"]].concat()).await;
+    let all = house.restore(&["--end-all-connections"]).await;
     assert_eq!(all["done"]["all_clients_ended"], 1, "{all}");
     house.serve().await;
     app.refresh(lived.text("refresh_token")).await.assert_error(400, "invalid_grant", "ended");
     house.stop().await;
 
-    // A copy of the whole journal, named by hand, ends the one that ended.
+    // A copy from before the restores does not know what ended since.
     fs::write(house.path("copy"), &whole).unwrap();
-    let copy = house.json(&[&REPLACE[..], &["--journal", "copy"]].concat()).await;
+    house.make_room();
+    let said = house.refused(&[&REPLACE[..], &["--journal", "copy"]].concat()).await;
+    assert!(said.contains("began epoch 3, and so is an older copy"), "{said}");
+    // Joined with what came after, and named by hand, it ends the one that ended.
+    let joined = whole.clone() + &fs::read_to_string(&journal).unwrap();
+    fs::write(house.path("joined"), &joined).unwrap();
+    let copy = house.restore(&["--journal", "joined"]).await;
     assert_eq!(copy["done"]["connections_ended_again"], 1, "{copy}");
     house.serve().await;
     app.refresh(first).await.assert_error(400, "invalid_grant", "ended");
     assert_eq!(app.refresh(lived.text("refresh_token")).await.status, 200);
 }
 
-#[tokio::test]
-async fn d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is_asked_for() {
-    let mut house = Installation::new().await;
+async fn d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is_asked_for(
+    mut house: Installation,
+) {
     house.customer("kim@example.com").await;
     let (app, other) = (house.app(&[]).await, house.app(&[]).await);
     let connected = other.connect("kim@example.com").await;
@@ -161,7 +195,7 @@ async fn d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is
     house.json(&[&set[..], &["robin@example.com"]].concat()).await;
     house.stop().await;
 
-    let kept = house.json(&REPLACE).await;
+    let kept = house.restore(&[]).await;
     assert_eq!(kept["secrets_changed"], serde_json::json!([app.id]), "{kept}");
     assert_eq!(kept["passwords_changed"].as_array().unwrap().len(), 1, "{kept}");
     assert_eq!(kept["done"]["secrets_voided"], 0, "{kept}");
@@ -170,7 +204,7 @@ async fn d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is
     house.stop().await;
 
     let void = ["--void-secrets", "--void-passwords"];
-    let voided = house.json(&[&REPLACE[..], &void].concat()).await;
+    let voided = house.restore(&void).await;
     assert_eq!(voided["done"]["secrets_voided"], 1, "{voided}");
     assert_eq!(voided["done"]["passwords_voided"], 1, "{voided}");
     house.serve().await;

@@ -99,8 +99,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         key_epoch: master_key.epoch(),
     };
     let claim = claim(&config)?;
-    let (header, prepared) =
-        backup::prepare(&arguments.file, &database, arguments.replace).await?;
+    let (header, prepared) = backup::prepare(&arguments.file, &database, arguments.replace).await?;
     belongs(&header, &master_key)?;
 
     let journaled = Journaled::since(&reading, &header, &evidence);

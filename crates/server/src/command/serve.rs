@@ -1,7 +1,8 @@
 //! `grantor serve`: the server that a configuration describes.
 //!
 //! 1. the configuration and the master key are read; without the right key nothing starts (D8);
-//! 2. the store is opened, and refused where anything in it is dev's (S26);
+//! 2. the journal of endings is opened, and then the store, which is refused where it was lost (D5)
+//!    or anything in it is dev's (S26);
 //! 3. each environment becomes a site, each address a listener, and all of them are bound;
 //! 4. one line `ready` for each environment, and requests are served until SIGTERM.
 
@@ -63,6 +64,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let database = config.database()?;
     let master_key = master_key(&config, &database).await?;
     let Opened { store, .. } = place::open_configured(&config).await?;
+    refuse_lost(&store, &config).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
 
@@ -163,6 +165,23 @@ async fn master_key(config: &Config, database: &Address) -> Result<MasterKey, Fa
         )),
         None => failure,
     })
+}
+
+/// A server that was here before left its mark in the journal. Where the database is new then, the
+/// one that was served is somewhere else, or lost: nobody wants to go on without it unawares.
+async fn refuse_lost(store: &Store, config: &Config) -> Result<(), Failure> {
+    if store.installation().await?.is_some()
+        || !journal::read(&config.journal_file).says(&Mark::Opened)
+    {
+        return Ok(());
+    }
+    Err(Failure::mendable(format!(
+        "the database {} is empty, and the journal {} tells of one that was served",
+        config.store,
+        config.journal_file.display()
+    ))
+    .hint("run `grantor restore`, or look at `store` in the configuration")
+    .hint("to begin with an empty database, move the journal away"))
 }
 
 /// S26: the demo's words are known to everybody.

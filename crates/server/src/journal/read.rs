@@ -58,11 +58,9 @@ pub enum JournalFault {
 }
 
 impl Reading {
-    /// Whether the mark of that backup stands in it.
-    pub fn has_backup(&self, id: &str) -> bool {
-        self.notes.iter().any(
-            |note| matches!(&note.entry, Entry::Mark(Mark::Backup { id: found }) if found == id),
-        )
+    /// Whether such a mark stands in it.
+    pub fn says(&self, mark: &Mark) -> bool {
+        self.notes.iter().any(|note| matches!(&note.entry, Entry::Mark(found) if found == mark))
     }
 }
 

@@ -288,7 +288,10 @@ pub fn check(file: &Path) -> Result<Header, BackupError> {
 }
 
 /// Where a restore was cut short, nobody serves what it left.
-pub(super) async fn refuse_unfinished(address: &Address, engine: &Engine) -> Result<(), StoreError> {
+pub(super) async fn refuse_unfinished(
+    address: &Address,
+    engine: &Engine,
+) -> Result<(), StoreError> {
     load::refuse_unfinished(address, engine).await
 }
 

@@ -97,9 +97,7 @@ impl Engine {
     /// `{CLUSTERED}` for a table that is its own index where there is such a thing.
     pub(super) async fn migrate(&self, statement: &str) -> Result<(), StoreError> {
         match self {
-            Engine::Sqlite(sqlite) => {
-                sqlite.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID"))
-            }
+            Engine::Sqlite(sqlite) => sqlite.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID")),
             Engine::Postgres(postgres) => postgres.migrate(&Engine::for_postgres(statement)).await,
         }
     }

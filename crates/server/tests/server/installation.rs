@@ -15,7 +15,7 @@ use grantor_protocol::environment::Environment;
 use grantor_test_cluster::{Cluster, Database};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::calls::{CHALLENGE, VERIFIER};
 use crate::harness::{Answer, Browser, Page, basic, encode, form_body};
@@ -106,11 +106,19 @@ impl Installation {
 
     /// Starts the server and waits until it is ready.
     pub async fn serve(&mut self) {
+        self.try_serve().await.unwrap();
+    }
+
+    /// Starts the server and waits until it is ready, or gives the words of its refusal.
+    pub async fn try_serve(&mut self) -> Result<(), String> {
         let mut child = self.spawn();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next_line().await.unwrap();
-        assert!(line.is_some(), "{:?}", child.wait_with_output().await);
+        if lines.next_line().await.unwrap().is_none() {
+            let output = child.wait_with_output().await.unwrap();
+            return Err(String::from_utf8(output.stderr).unwrap());
+        }
         self.server = Some(child);
+        Ok(())
     }
 
     /// Starts the server where it is expected to refuse, and gives its words.
@@ -155,12 +163,16 @@ impl Installation {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// A command of this data folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = grantor(arguments);
+        command.arg("--config").arg(self.path("grantor.toml")).current_dir(self.folder.path());
+        command
+    }
+
     /// Runs a command, with the password on its standard input.
     async fn run(&self, arguments: &[&str], configured: bool) -> Output {
-        let mut command = grantor(arguments);
-        if configured {
-            command.arg("--config").arg(self.path("grantor.toml"));
-        }
+        let mut command = if configured { self.command(arguments) } else { grantor(arguments) };
         command.current_dir(self.folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -185,6 +197,29 @@ impl Installation {
             id: made["client_id"].as_str().unwrap().to_owned(),
             secret: made["client_secret"].as_str().map(str::to_owned),
             base_url: self.base_url.clone(),
+        }
+    }
+
+    /// The numbers that a query answers.
+    pub fn values(&self, sql: &str) -> Vec<i64> {
+        if let Some(database) = self.database() {
+            let found = database.execute(sql).unwrap();
+            return found.iter().map(|text| text.as_ref().unwrap().parse().unwrap()).collect();
+        }
+        let database = rusqlite::Connection::open(self.path("grantor.db")).unwrap();
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Changes the database behind the server's back.
+    pub fn execute(&self, sql: &str) {
+        match self.database() {
+            Some(database) => drop(database.execute(sql).unwrap()),
+            None => {
+                let database = rusqlite::Connection::open(self.path("grantor.db")).unwrap();
+                database.execute(sql, []).unwrap();
+            }
         }
     }
 

@@ -56,6 +56,7 @@ mod program;
 mod query;
 mod refresh;
 mod restore;
+mod restore_killed;
 mod sign_in;
 mod store;
 mod store_faults;

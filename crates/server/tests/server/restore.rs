@@ -62,22 +62,36 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
     let (silent, _, open_code) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
     assert!(silent.is_empty(), "{silent:?}");
 
+    let (_, _, spent_code) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
+
     // The backup is taken in the middle of refreshes.
-    let mut token = newer.text("refresh_token").to_owned();
+    let mut tokens = vec![newer.text("refresh_token").to_owned()];
+    let mut last_access = String::new();
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (mut begin, is_taken) = (Some(begin), std::cell::Cell::new(false));
     let refreshes = async {
-        for _ in 0..60 {
-            let answer = app.refresh(&token).await;
+        while !is_taken.get() || tokens.len() < 20 {
+            let answer = app.refresh(tokens.last().unwrap()).await;
             assert_eq!(answer.status, 200, "{answer:?}");
-            token = answer.text("refresh_token").to_owned();
+            tokens.push(answer.text("refresh_token").to_owned());
+            last_access = answer.text("access_token").to_owned();
+            if tokens.len() > 5 {
+                begin.take().map(|begin| begin.send(()));
+            }
         }
     };
     let backup = async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        house.json(&["backup", "b1"]).await
+        begun.await.unwrap();
+        let taken = house.json(&["backup", "b1"]).await;
+        is_taken.set(true);
+        taken
     };
     let (taken, ()) = tokio::join!(backup, refreshes);
-    assert_eq!(taken["tables"]["grants"], 6, "{taken}");
+    assert_eq!(taken["tables"]["grants"], 7, "{taken}");
 
+    // What happens after the backup: a code is spent.
+    let from_spent = app.exchange(&spent_code).await;
+    assert_eq!(from_spent.status, 200, "{from_spent:?}");
     // What ends after the backup: a connection whose refresh token was used twice, and a customer.
     let first = reused.text("refresh_token");
     assert_eq!(app.refresh(first).await.status, 200);
@@ -104,11 +118,22 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
     assert!(sealer.open_access(answer.text("access_token")).is_ok());
     assert!(sealer.open_access(untouched.text("access_token")).is_err());
     app.exchange(&open_code).await.assert_error(400, "invalid_grant", "code");
+    app.exchange(&spent_code).await.assert_error(400, "invalid_grant", "code");
+    assert_eq!(app.refresh(from_spent.text("refresh_token")).await.status, 400);
+    assert!(sealer.open_access(from_spent.text("access_token")).is_err());
     app.refresh(first).await.assert_error(400, "invalid_grant", "ended");
     app.refresh(kims.text("refresh_token")).await.assert_error(400, "invalid_grant", "ended");
     assert_eq!(public.refresh(publics.text("refresh_token")).await.status, 400);
-    // Its row went back behind it.
-    assert_eq!(app.refresh(&token).await.status, 400);
+    // Its row went back behind it: it opens nothing, and ends nothing.
+    let generations = house.values("SELECT generation FROM grants WHERE generation > 2");
+    let [generation] = generations[..] else { panic!("{generations:?}") };
+    let newest = i64::try_from(tokens.len()).unwrap();
+    assert!((6..newest).contains(&generation), "it is not amid the refreshes: {generation}");
+    assert_eq!(app.refresh(tokens.last().unwrap()).await.status, 400);
+    assert!(sealer.open_access(&last_access).is_err());
+    assert_eq!(house.values("SELECT COUNT(*) FROM grants WHERE revoked_at IS NOT NULL"), [1]);
+    let at_row = &tokens[usize::try_from(generation).unwrap() - 1];
+    assert_eq!(app.refresh(at_row).await.status, 200);
     assert_cannot_sign_in(&app, "kim@example.com").await;
     let (again, _, _) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
     assert_eq!(again, ["sign_in", "consent"]);
@@ -260,4 +285,52 @@ async fn d5_the_epoch_beside_the_key_rises_so_that_no_old_copy_starts_and_a_cut_
     let said = house.refused(&REPLACE).await;
     assert!(said.contains(other.id()) && said.contains("the backup belongs to mk-"), "{said}");
     assert!(before == house.files());
+}
+
+#[tokio::test]
+async fn d5_a_postgres_database_put_back_without_restore_is_refused() {
+    let mut house = Installation::on_postgres().await;
+    let app = house.app(&[]).await;
+    let lived = app.connect("robin@example.com").await;
+    house.json(&["backup", "b1"]).await;
+    house.stop().await;
+    let before = house.store();
+
+    // The database is gone, and an empty one is there in its place.
+    house.make_room();
+    let (key, kept) = (house.path("master.key"), house.path("kept.key"));
+    fs::rename(&key, &kept).unwrap();
+    let other = grantor::master_key::MasterKey::generate(&Random::system());
+    other.write(&key).unwrap();
+    let said = house.refused(&["restore", "b1"]).await;
+    assert!(said.contains(other.id()) && said.contains("the backup belongs to mk-"), "{said}");
+    fs::rename(&kept, &key).unwrap();
+    let said = house.serve_refuses().await;
+    assert!(said.contains("is empty") && said.contains("run `grantor restore`"), "{said}");
+    // That server made the tables, and they are no obstacle.
+    let restored = house.json(&["restore", "b1"]).await;
+    assert_eq!(restored["epoch"], 2, "{restored}");
+    house.serve().await;
+    assert_eq!(app.refresh(lived.text("refresh_token")).await.status, 200);
+    house.stop().await;
+    let said = house.refused(&["restore", "b1"]).await;
+    assert!(said.contains("is not empty") && said.contains("make a new database"), "{said}");
+
+    house.configure(&before);
+    let said = house.serve_refuses().await;
+    assert!(said.contains("put back from an older copy"), "{said}");
+}
+
+#[tokio::test]
+async fn d5_a_copy_of_the_journal_is_told_by_its_time_unless_it_is_named() {
+    let mut house = Installation::new().await;
+    house.json(&["backup", "b1"]).await;
+    house.kill().await;
+    let journal = house.path("endings.journal");
+    let later = std::time::SystemTime::now() + Duration::from_secs(600);
+    fs::File::options().append(true).open(&journal).unwrap().set_modified(later).unwrap();
+    let said = house.refused(&REPLACE).await;
+    assert!(said.contains("written after its last line"), "{said}");
+    let named = [&REPLACE[..], &["--journal", "endings.journal"]].concat();
+    assert_eq!(house.json(&named).await["journal"]["whole"], true);
 }

@@ -193,11 +193,7 @@ impl Restoring<'_> {
                 Some(Change {
                     sql: "UPDATE customers SET password_hash = $1 WHERE password_hash <> $1 \
                           AND environment = $2 AND id = $3",
-                    values: vec![
-                        self.unusable_hash.into(),
-                        environment.as_str().into(),
-                        id.into(),
-                    ],
+                    values: vec![self.unusable_hash.into(), environment.as_str().into(), id.into()],
                     count: Some(|done| &mut done.passwords_voided),
                 })
             }

@@ -28,7 +28,8 @@ use crate::store::{StoreError, migration};
 /// The table that stands in a database while a restore fills it.
 const MARKER: &str = "restore_under_way";
 
-/// A PostgreSQL database without a table of its own.
+/// A PostgreSQL database without a row. A server that was started on it by mistake may have made its
+/// tables.
 pub struct EmptyDatabase {
     client: Client,
     name: String,
@@ -45,14 +46,8 @@ impl EmptyDatabase {
     /// Connects.
     pub(super) async fn open(database: &Database, name: String) -> Result<Self, BackupError> {
         let client = connect(database).await?;
-        let sql = "SELECT CAST(relname AS TEXT) FROM pg_class \
-                   WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) \
-                   AND relkind IN ('r', 'p') AND relname <> $1 ORDER BY relname LIMIT 1";
-        let found = client.query_opt(sql, &[&MARKER]).await;
-        match found.map_err(refused("the tables cannot be listed"))? {
-            Some(row) => Err(BackupError::NotEmpty { database: name, table: row.get(0) }),
-            None => Ok(EmptyDatabase { client, name }),
-        }
+        refuse_rows(&client, &name).await?;
+        Ok(EmptyDatabase { client, name })
     }
 
     /// Fills it. Nothing of it can be seen before [`Loaded::commit`].
@@ -66,8 +61,12 @@ impl EmptyDatabase {
         restoring: &Restoring<'_>,
     ) -> Result<Loaded, BackupError> {
         let EmptyDatabase { client, name } = self;
-        claim(&client, name).await?;
-        match fill(&client, file, header, restoring).await {
+        claim(&client, &name).await?;
+        let filled = async {
+            clear(&client, &name).await?;
+            fill(&client, file, header, restoring).await
+        };
+        match filled.await {
             Ok(done) => Ok(Loaded { client, done }),
             Err(error) => {
                 undo(&client).await;
@@ -101,7 +100,7 @@ impl Loaded {
 }
 
 /// A server that was started meanwhile would make tables of its own; and of two restores one waits.
-async fn claim(client: &Client, name: String) -> Result<(), BackupError> {
+async fn claim(client: &Client, name: &str) -> Result<(), BackupError> {
     let failed = || refused("the restore cannot begin");
     let marker = format!("CREATE TABLE IF NOT EXISTS {MARKER} (since BIGINT)");
     client.batch_execute(&marker).await.map_err(failed())?;
@@ -113,10 +112,55 @@ async fn claim(client: &Client, name: String) -> Result<(), BackupError> {
     client.batch_execute(&begin).await.map_err(|error| match error.code() {
         // The other one committed, which takes the table away, or still is at it.
         Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::UNDEFINED_TABLE) => {
-            BackupError::InUse { database: name }
+            BackupError::InUse { database: name.to_owned() }
         }
         _ => failed()(error),
     })
+}
+
+/// Sees that there is no table but empty ones of ours, and answers which.
+async fn refuse_rows(client: &Client, name: &str) -> Result<Vec<String>, BackupError> {
+    let failed = || refused("the tables cannot be listed");
+    let sql = "SELECT CAST(relname AS TEXT) FROM pg_class \
+               WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) \
+               AND relkind IN ('r', 'p') AND relname <> $1 ORDER BY relname";
+    let rows = client.query(sql, &[&MARKER]).await.map_err(failed())?;
+    let mut tables = Vec::new();
+    for row in rows {
+        let table: String = row.try_get(0).map_err(failed())?;
+        let ours = migration::tables(migration::known()).contains(&table.as_str());
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(&table));
+        let is_empty = match table.as_str() {
+            // What the tables are, and no row of anybody's.
+            "schema_migrations" | "schema_leases" => true,
+            _ if ours => !client
+                .query_one(&sql, &[])
+                .await
+                .and_then(|row| row.try_get::<_, bool>(0))
+                .map_err(failed())?,
+            _ => false,
+        };
+        if !is_empty {
+            return Err(BackupError::NotEmpty { database: name.to_owned(), table });
+        }
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+/// Takes empty tables away, so that those of the backup's version come to their place.
+async fn clear(client: &Client, name: &str) -> Result<(), BackupError> {
+    let tables = refuse_rows(client, name).await?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let failed = || refused("the empty tables cannot be taken away");
+    let list = list(&tables);
+    let lock = format!("LOCK TABLE {list} IN ACCESS EXCLUSIVE MODE");
+    client.batch_execute(&lock).await.map_err(failed())?;
+    // Whoever wrote before the lock was had is seen now.
+    refuse_rows(client, name).await?;
+    client.batch_execute(&format!("DROP TABLE {list}")).await.map_err(failed())
 }
 
 /// Where it fails the connection is gone, and the transaction with it; the table that stays says so.
@@ -169,7 +213,8 @@ async fn copy_in(client: &Client, file: &Path, header: &Header) -> Result<(), Ba
         let rows = copy_table(client, file, &mut body, &table).await?;
         if header.tables.get(*name).copied().and_then(|rows| u64::try_from(rows).ok()) != Some(rows)
         {
-            let what = format!("its table {name} has {rows} rows, and its header says another number");
+            let what =
+                format!("its table {name} has {rows} rows, and its header says another number");
             return Err(damaged(file, what));
         }
         tables.push(name);

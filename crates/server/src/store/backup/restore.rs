@@ -87,8 +87,12 @@ pub fn refuse_in_use(database: &Path) -> Result<(), BackupError> {
         matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     };
     match quiet {
-        Ok(mode) if mode != "delete" => Err(BackupError::InUse { database: database.display().to_string() }),
-        Err(error) if busy(&error) => Err(BackupError::InUse { database: database.display().to_string() }),
+        Ok(mode) if mode != "delete" => {
+            Err(BackupError::InUse { database: database.display().to_string() })
+        }
+        Err(error) if busy(&error) => {
+            Err(BackupError::InUse { database: database.display().to_string() })
+        }
         // A missing or broken database is what a restore is for; of a server that has a broken one
         // open the lock of the journal tells.
         _ => Ok(()),

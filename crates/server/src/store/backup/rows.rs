@@ -31,10 +31,7 @@ pub(super) struct Table {
 }
 
 /// Copies all tables as they stand at one moment, while others read and write them.
-pub(super) async fn copy(
-    database: &Database,
-    to: &Path,
-) -> Result<(Body, Content), BackupError> {
+pub(super) async fn copy(database: &Database, to: &Path) -> Result<(Body, Content), BackupError> {
     let client = connect(database).await?;
     // Everything below sees one moment; it is rolled back with the connection.
     client

@@ -33,6 +33,8 @@ pub struct Config {
     pub master_key_file: PathBuf,
     /// How the log looks.
     pub log_format: Format,
+    /// Where the metrics are served; `None` for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// At least one, in the order of [`Environment::ALL`].
     pub environments: Vec<EnvironmentConfig>,
 }

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod count;
 pub mod demo;
 pub mod http;
 pub mod journal;
@@ -14,10 +15,13 @@ pub mod keys;
 pub mod listener;
 pub mod log;
 pub mod master_key;
+pub mod metrics;
 mod pages;
 pub mod password;
 pub mod random;
 pub mod seal;
+#[cfg(test)]
+mod simulation;
 pub mod site;
 pub mod store;
 pub mod usage;

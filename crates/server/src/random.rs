@@ -6,14 +6,30 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Clock;
 
-/// The operating system's randomness.
+/// Where randomness comes from. Cloned freely.
 #[derive(Clone, Debug, Default)]
-pub struct Random(());
+pub struct Random(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    /// The same again from the same seed, for the simulation.
+    #[cfg(test)]
+    Seeded(std::sync::Arc<std::sync::Mutex<crate::simulation::chance::Chance>>),
+}
 
 impl Random {
     /// The system's.
     pub fn system() -> Random {
-        Random(())
+        Random(Source::System)
+    }
+
+    /// The same again from the same seed.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Random {
+        let chance = crate::simulation::chance::Chance::new(seed);
+        Random(Source::Seeded(std::sync::Arc::new(std::sync::Mutex::new(chance))))
     }
 
     /// `N` random bytes.
@@ -24,6 +40,12 @@ impl Random {
     #[expect(clippy::panic, reason = "a server without randomness must not go on")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
+        #[cfg(test)]
+        if let Source::Seeded(chance) = &self.0 {
+            let mut chance = chance.lock().unwrap();
+            bytes.fill_with(|| u8::try_from(chance.below(256)).unwrap());
+            return bytes;
+        }
         if rand::fill(&mut bytes).is_err() {
             panic!("the operating system gives no randomness");
         }
@@ -45,6 +67,27 @@ impl Random {
 
     /// `2 × N` hexadecimal digits.
     pub fn hex<const N: usize>(&self) -> String {
-        self.bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(2 * N);
+        for byte in self.bytes::<N>() {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_two_a_byte_lower_case_and_all_of_them_come() {
+        let text = Random::system().hex::<512>();
+        assert_eq!(text.len(), 1024);
+        let digits: std::collections::BTreeSet<char> = text.chars().collect();
+        assert_eq!(digits.into_iter().collect::<String>(), "0123456789abcdef");
+        // The leading nought of a small byte is written.
+        assert!(text.as_bytes().chunks(2).any(|byte| byte[0] == b'0'));
     }
 }

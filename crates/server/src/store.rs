@@ -17,22 +17,28 @@ mod engine;
 mod grant;
 mod installation;
 mod journal;
+mod metrics;
 mod migration;
 mod partner;
 mod session;
 
-pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
+pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use engine::{Address, AddressError, Database};
+#[cfg(test)]
+pub(crate) use engine::{Simulated, Weather};
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
+pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use engine::Engine;
+use metrics::Counted;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
@@ -40,7 +46,7 @@ use crate::journal::Journal;
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
+    engine: Counted,
     journal: Option<Journal>,
 }
 
@@ -104,10 +110,19 @@ impl Store {
     /// [`StoreError::Unfinished`] where a restore was cut short.
     pub async fn open(address: &Address, clock: &Clock) -> Result<Store, StoreError> {
         backup::refuse_unfinished_file(address)?;
-        let engine = Engine::open(address).await?;
+        let metrics = Arc::<StoreMetrics>::default();
+        let engine = Engine::open(address, &metrics).await?;
         backup::refuse_unfinished(address, &engine).await?;
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine, journal: None })
+        Ok(Store { engine: Counted::new(engine, metrics), journal: None })
+    }
+
+    /// Opens the database of the simulation.
+    #[cfg(test)]
+    pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
+        let engine = Engine::Simulated(database);
+        migration::migrate(&engine, clock).await?;
+        Ok(Store { engine: Counted::new(engine, Arc::default()), journal: None })
     }
 
     /// Whether the store answers.

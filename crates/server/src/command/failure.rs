@@ -270,6 +270,7 @@ impl From<LogError> for Failure {
             LogError::Filter(_) => Failure::mendable(error.to_string())
                 .hint("for example GRANTOR_LOG=warn, or GRANTOR_LOG=info,grantor::store=debug"),
             LogError::Twice => Failure::unexplained(error.to_string()),
+            LogError::Thread(ref source) => Failure::unexplained(error.to_string()).because(source),
         }
     }
 }

@@ -20,9 +20,10 @@ use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig};
 use crate::journal::{self, Mark};
 use crate::keys::Keys;
-use crate::listener::{self, Bound, Listener};
+use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
 use crate::master_key::MasterKey;
+use crate::metrics::{Exposition, SiteMetrics};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
@@ -56,7 +57,7 @@ struct ReadyEnvironment {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::read(&arguments.config.path)?;
-    log::start(config.log_format)?;
+    let _log = log::start(config.log_format)?;
     // Before anything is opened: a signal from here on ends what was begun, and not the process.
     let asked_to_stop = listener::asked_to_stop()?;
     let clock = Clock::system();
@@ -79,12 +80,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             other_sealer: keys.sealer(environment.environment.other()),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             clock: clock.clone(),
             random: random.clone(),
             dev: None,
         })
     };
-    let bound = bind(&config, make_site)?;
+    let mut sites = Vec::new();
+    let mut bound = bind(&config, |environment| {
+        let site = make_site(environment);
+        sites.push(Arc::clone(&site));
+        site
+    })?;
+    if let Some(address) = config.metrics_listen {
+        let (store, started_at) = (store.clone(), clock.now());
+        let exposition = Exposition { sites, store, passwords, started_at };
+        bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
+    }
+    mark(&store, Mark::Opened).await;
     announce(&config, arguments.output)?;
     let alive = tokio::spawn(say_alive(store.clone()));
     let served = listener::serve(bound, asked_to_stop).await;
@@ -95,7 +108,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// The journal says until when it is whole: a restore shows it.
 async fn say_alive(store: Store) {
-    mark(&store, Mark::Opened).await;
     let mut every = tokio::time::interval(Duration::from_secs(journal::ALIVE_SECONDS));
     loop {
         every.tick().await;
@@ -114,7 +126,7 @@ async fn mark(store: &Store, mark: Mark) {
 /// One listener for each address.
 fn bind(
     config: &Config,
-    make_site: impl Fn(&EnvironmentConfig) -> Arc<Site>,
+    mut make_site: impl FnMut(&EnvironmentConfig) -> Arc<Site>,
 ) -> Result<Vec<Bound>, Failure> {
     let mut listeners: BTreeMap<SocketAddr, Listener> = BTreeMap::new();
     for environment in &config.environments {
@@ -143,6 +155,9 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
             base_url: environment.base_url.clone(),
             listen: environment.listen,
         });
+    }
+    if let Some(address) = config.metrics_listen {
+        tracing::info!(listen = %address, "metrics");
     }
     if output.json { output.data(&ready, |_| String::new()) } else { Ok(()) }
 }

@@ -77,6 +77,8 @@ impl<'a> Check<'a> {
         if let [one, other] = placed.as_slice() {
             self.side_by_side(one, other);
         }
+        let metrics_listen =
+            file.metrics.and_then(|metrics| self.metrics(&metrics.listen, &placed));
         self.faults.sort_by_key(|fault| fault.line);
         match (store, store_password_file, master_key_file) {
             (Some(store), Some(store_password_file), Some(master_key_file))
@@ -89,6 +91,7 @@ impl<'a> Check<'a> {
                     store_password_file,
                     master_key_file,
                     log_format: file.log.format,
+                    metrics_listen,
                     environments: placed.into_iter().map(|placed| placed.config).collect(),
                 })
             }
@@ -236,6 +239,20 @@ impl<'a> Check<'a> {
                 None
             }
         }
+    }
+
+    /// The metrics have no authentication, so they never share an address with what partners reach.
+    fn metrics(&mut self, text: &Spanned<String>, placed: &[Placed]) -> Option<SocketAddr> {
+        let address = self.listen(text)?;
+        if placed.iter().any(|placed| placed.config.listen == address) {
+            self.fault(
+                text.span(),
+                "an environment listens on this address",
+                "give the metrics an address of their own, for example 127.0.0.1:9464",
+            );
+            return None;
+        }
+        Some(address)
     }
 
     fn proxy(&mut self, text: &Spanned<String>) -> Option<IpAddr> {

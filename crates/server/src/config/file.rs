@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) journal_file: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) log: Log,
+    pub(super) metrics: Option<Metrics>,
     #[serde(default)]
     pub(super) environment: Environments,
 }
@@ -24,6 +25,12 @@ pub(super) struct File {
 pub(super) struct Log {
     #[serde(default)]
     pub(super) format: Format,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) listen: Spanned<String>,
 }
 
 #[derive(Default, Deserialize)]

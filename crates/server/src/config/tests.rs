@@ -43,6 +43,7 @@ fn paths_are_relative_to_the_folder_of_the_file_and_defaults_are_filled_in() {
     assert_eq!(config.store.file(), Some(Path::new("/etc/grantor/grantor.db")));
     assert_eq!(config.master_key_file, Path::new("/etc/grantor/master.key"));
     assert_eq!(config.log_format, Format::Text);
+    assert_eq!(config.metrics_listen, None);
     let names: Vec<_> = config.environments.iter().map(|found| found.environment).collect();
     assert_eq!(names, Environment::ALL);
     let staging = config.environment(Environment::Staging).unwrap();
@@ -57,6 +58,7 @@ fn everything_that_can_be_said_is_understood() {
         store = "sqlite:/var/lib/grantor/g.db"
         master_key_file = "/etc/keys/master.key"
         log.format = "json"
+        metrics.listen = "10.0.0.5:9464"
         [environment.production]
         base_url = "HTTPS://Api.Example.com:443/"
         listen = "[::]:443"
@@ -74,6 +76,7 @@ fn everything_that_can_be_said_is_understood() {
     .unwrap();
     assert_eq!(config.store.file(), Some(Path::new("/var/lib/grantor/g.db")));
     assert_eq!(config.log_format, Format::Json);
+    assert_eq!(config.metrics_listen, Some("10.0.0.5:9464".parse().unwrap()));
     let [production] = config.environments.as_slice() else { panic!("{config:?}") };
     assert_eq!(production.base_url, "https://api.example.com");
     assert_eq!(production.listen, "[::]:443".parse().unwrap());
@@ -147,7 +150,7 @@ const WRONG: &[(usize, &str, &str)] = &[
     (
         2,
         r#"master_key = "x""#,
-        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `log`, `environment`",
+        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `log`, `metrics`, `environment`",
     ),
     (4, r#"base_url = "api.example.com""#, "4: base_url is not a URL"),
     (4, r#"base_url = "ftp://api.example.com""#, "4: base_url is not an https URL"),
@@ -231,6 +234,27 @@ const WRONG: &[(usize, &str, &str)] = &[
         "listen = \"127.0.0.1:8301\"\n[log]\nformat = \"yaml\"",
         "10: unknown variant `yaml`, expected `text` or `json`",
     ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"127.0.0.1:8300\"",
+        "10: an environment listens on this address",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"localhost:9464\"",
+        "10: listen is not an address with a port",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"127.0.0.1:0\"",
+        "10: port 0 is another port at each start",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\naddress = \"127.0.0.1:9464\"",
+        "10: unknown key `address`, expected `listen`",
+    ),
+    (8, "listen = \"127.0.0.1:8301\"\n[metrics]", "9: missing key `listen`"),
     (8, "listen = \"127.0.0.1:8301", "8: "),
 ];
 

@@ -249,35 +249,35 @@ impl Store {
         Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
     }
 
-    /// Adds what was counted of a client's calls since the last time: how often it sent parameters
-    /// in the query, and when it last used a secret.
+    /// Adds what was counted of these clients' calls since the last time, in one transaction: how
+    /// often each sent parameters in the query, and when it last used a secret. A secret that was
+    /// replaced since leaves nothing to the one in its place.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn note_client_use(
+    /// [`StoreError`]; then nothing of it was added.
+    pub async fn note_client_uses(
         &self,
-        environment: Environment,
-        id: &str,
-        calls: &ClientUse,
+        uses: &[(Environment, String, ClientUse)],
     ) -> Result<(), StoreError> {
-        let statement = Statement::any(
-            "UPDATE clients SET query_calls = query_calls + $3, \
-             query_called_at = COALESCE($4, query_called_at), \
-             secret_1_used_at = CASE WHEN secret_1_digest IS NULL THEN NULL \
-               ELSE COALESCE($5, secret_1_used_at) END, \
-             secret_2_used_at = CASE WHEN secret_2_digest IS NULL THEN NULL \
-               ELSE COALESCE($6, secret_2_used_at) END \
-             WHERE environment = $1 AND id = $2",
-            vec![
-                environment.as_str().into(),
-                id.into(),
-                calls.query_calls.into(),
-                calls.query_called_at.into(),
-                calls.secret_used_at[0].into(),
-                calls.secret_used_at[1].into(),
-            ],
-        );
-        self.engine.write(vec![statement]).await.map(|_| ())
+        let statement = |(environment, id, calls): &(Environment, String, ClientUse)| {
+            let [one, two] = calls.secrets;
+            let digest = |secret: Option<SecretUse>| secret.map(|used| *used.digest.as_bytes());
+            let used_at = |secret: Option<SecretUse>| secret.map(|used| used.used_at);
+            Statement::any(
+                NOTE_USE,
+                vec![
+                    environment.as_str().into(),
+                    id.as_str().into(),
+                    calls.query_calls.into(),
+                    calls.query_called_at.into(),
+                    digest(one).into(),
+                    used_at(one).into(),
+                    digest(two).into(),
+                    used_at(two).into(),
+                ],
+            )
+        };
+        self.engine.write(uses.iter().map(statement).collect()).await.map(|_| ())
     }
 
     /// Makes the demo client's redirect URIs those of the ports that dev has this time.
@@ -300,14 +300,14 @@ impl Store {
 }
 
 /// What was counted of one client's calls.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct ClientUse {
     /// How many took parameters from the query.
     pub query_calls: i64,
     /// When the last of them came, in Unix seconds.
     pub query_called_at: Option<i64>,
-    /// When each of the two secrets was last used, in Unix seconds.
-    pub secret_used_at: [Option<i64>; 2],
+    /// The last use of what stood in each of the two places for secrets.
+    pub secrets: [Option<SecretUse>; 2],
 }
 
 /// By which a grant names its client: the first 8 bytes of the id's SHA-256. An id has 60 characters
@@ -319,6 +319,20 @@ pub(super) fn key(id: &str) -> i64 {
     i64::from_be_bytes(first)
 }
 
+/// The last use of a secret.
+#[derive(Clone, Copy)]
+pub struct SecretUse {
+    /// Which secret.
+    pub digest: SecretDigest,
+    /// When, in Unix seconds.
+    pub used_at: i64,
+}
+
+const NOTE_USE: &str = "UPDATE clients SET query_calls = query_calls + $3, \
+    query_called_at = COALESCE($4, query_called_at), \
+    secret_1_used_at = CASE WHEN secret_1_digest = $5 THEN $6 ELSE secret_1_used_at END, \
+    secret_2_used_at = CASE WHEN secret_2_digest = $7 THEN $8 ELSE secret_2_used_at END \
+    WHERE environment = $1 AND id = $2";
 const ADD_1: &str = "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, \
     secret_1_created_at = $5, secret_1_used_at = NULL \
     WHERE environment = $1 AND id = $2 AND NOT public AND secret_1_digest IS NULL";

@@ -13,24 +13,32 @@
 mod address;
 mod hot;
 mod postgres;
+#[cfg(test)]
+mod simulated;
 mod sqlite;
 mod value;
 
 pub use address::{Address, AddressError, Database};
 pub(super) use hot::{HotWrite, Parameter};
 pub(super) use postgres::{connect, described, parameters};
+#[cfg(test)]
+pub(crate) use simulated::{Simulated, Weather};
 pub(super) use value::{Columns, Row, Value};
+
+use std::sync::Arc;
 
 use postgres::Postgres;
 use sqlite::Sqlite;
 
-use super::StoreError;
+use super::{StoreError, StoreMetrics};
 
 /// The database. Cloned freely.
 #[derive(Clone)]
 pub(super) enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
+    #[cfg(test)]
+    Simulated(Simulated),
 }
 
 /// One statement of a transaction. Its parameters are written `$1`, `$2`, ….
@@ -69,10 +77,15 @@ pub(super) enum Outcome {
 
 impl Engine {
     /// Opens the database, making a SQLite file where there is none.
-    pub(super) async fn open(address: &Address) -> Result<Engine, StoreError> {
+    pub(super) async fn open(
+        address: &Address,
+        metrics: &Arc<StoreMetrics>,
+    ) -> Result<Engine, StoreError> {
         match address {
-            Address::Sqlite(path) => Sqlite::open(path).map(Engine::Sqlite),
-            Address::Postgres(database) => Postgres::open(database).await.map(Engine::Postgres),
+            Address::Sqlite(path) => Sqlite::open(path, metrics).map(Engine::Sqlite),
+            Address::Postgres(database) => {
+                Postgres::open(database, metrics).await.map(Engine::Postgres)
+            }
         }
     }
 
@@ -82,6 +95,8 @@ impl Engine {
         match self {
             Engine::Sqlite(sqlite) => sqlite.write(transaction).await,
             Engine::Postgres(postgres) => postgres.write(transaction).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => simulated.write(transaction).await,
         }
     }
 
@@ -90,6 +105,8 @@ impl Engine {
         match self {
             Engine::Sqlite(sqlite) => sqlite.read(sql, &values),
             Engine::Postgres(postgres) => postgres.read(sql, &values).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => simulated.read(sql, &values).await,
         }
     }
 
@@ -99,6 +116,10 @@ impl Engine {
         match self {
             Engine::Sqlite(sqlite) => sqlite.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID")),
             Engine::Postgres(postgres) => postgres.migrate(&Engine::for_postgres(statement)).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => {
+                simulated.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID"))
+            }
         }
     }
 

@@ -42,7 +42,8 @@ static ALLOW: HotWrite = HotWrite::new(
        WHERE c.environment = {1} AND c.id = {3} AND NOT c.disabled \
        AND u.environment = {1} AND u.id = {4} AND u.counter = {5} \
        AND k.environment = {1} AND k.customer_id = {4} AND k.client_key = c.key \
-       AND k.counter = COALESCE({12}, k.counter) AND NOT k.revoked"],
+       AND k.counter = COALESCE({12}, k.counter) AND NOT k.revoked \
+       ON CONFLICT (environment, id) DO NOTHING"],
     &[
         Parameter::Text,
         Parameter::Bytes,
@@ -180,13 +181,7 @@ impl Store {
                 grant.consent_counter.into(),
             ],
         ));
-        match self.engine.write(transaction).await {
-            // The id was drawn for this grant alone: if it is there, it was this call.
-            Err(StoreError::Unknown(_)) => {
-                Ok(self.grant(grant.environment, grant.id).await?.is_some())
-            }
-            outcome => Ok(outcome?.is_done()),
-        }
+        self.born(transaction, grant).await
     }
 
     /// Reads a grant, and whether it is in force.

@@ -13,6 +13,8 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod postman;
 #[cfg(test)]
 mod serve;

@@ -12,6 +12,7 @@ use grantor::demo;
 use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
 use grantor::master_key::MasterKey;
+use grantor::metrics::SiteMetrics;
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
@@ -74,6 +75,20 @@ impl Server {
         server
     }
 
+    /// Starts on a PostgreSQL database of its own, reached by the port that `between` gives for the
+    /// database's own.
+    pub async fn start_on_postgres_through(between: impl AsyncFn(u16) -> u16) -> Server {
+        let database = Cluster::shared_database().unwrap();
+        let mut url: url::Url = database.url().parse().unwrap();
+        let port = between(url.port().unwrap()).await;
+        url.set_port(Some(port)).unwrap();
+        let address = |_: &Path| Address::parse(url.as_str(), Path::new("")).unwrap();
+        let base_url = |_, address| format!("http://{address}");
+        let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
+        server.postgres = Some(database);
+        server
+    }
+
     /// Starts with these settings; `dev` shows the demo API and the demo sign-in.
     pub async fn start_with(settings: Settings, dev: bool) -> Server {
         Server::start_as(settings, dev, |_, address| format!("http://{address}")).await
@@ -116,6 +131,7 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
+                metrics: SiteMetrics::default(),
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),

@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::master_key::MasterKey;
+use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings};
@@ -46,6 +47,7 @@ impl House {
             other_sealer: keys.sealer(environment.other()),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             store,
             clock,
             random,

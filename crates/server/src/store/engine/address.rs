@@ -15,13 +15,13 @@ pub enum Address {
     /// an SQLite file
     Sqlite(PathBuf),
     /// a PostgreSQL database
-    Postgres(Database),
+    Postgres(Box<Database>),
 }
 
 /// A PostgreSQL database, and how it is reached.
 #[derive(Clone)]
 pub struct Database {
-    pub(super) config: tokio_postgres::Config,
+    pub(super) config: Box<tokio_postgres::Config>,
     /// Whose certificates are believed beside the system's, as PEM.
     pub(super) authorities: Option<PathBuf>,
 }
@@ -62,7 +62,9 @@ impl Address {
                 Err(AddressError::NoFile)
             }
             "sqlite" => Ok(Address::Sqlite(folder.join(rest))),
-            "postgres" | "postgresql" => Database::parse(text).map(Address::Postgres),
+            "postgres" | "postgresql" => {
+                Database::parse(text).map(|database| Address::Postgres(Box::new(database)))
+            }
             _ => Err(AddressError::Unknown),
         }
     }
@@ -122,7 +124,7 @@ impl Database {
             }
             _ => {}
         }
-        Ok(Database { config, authorities: None })
+        Ok(Database { config: Box::new(config), authorities: None })
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio_postgres::error::SqlState;
 
 use super::address::Database;
-use super::{Expect, Outcome, Row, Statement, StoreError, Value};
+use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
 use link::{Connector, Link, Session};
 pub(in crate::store) use values::parameters;
 
@@ -57,6 +57,12 @@ struct Job {
     answer: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
+/// One of those who take from the queue.
+struct Writer {
+    link: Link,
+    metrics: Arc<StoreMetrics>,
+}
+
 /// What an error says about the statement that met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -72,7 +78,10 @@ enum Fate {
 
 impl Postgres {
     /// Connects, and starts the workers.
-    pub(super) async fn open(database: &Database) -> Result<Postgres, StoreError> {
+    pub(super) async fn open(
+        database: &Database,
+        metrics: &Arc<StoreMetrics>,
+    ) -> Result<Postgres, StoreError> {
         let connector = Arc::new(Connector::new(database)?);
         let link = || Link::new(Arc::clone(&connector));
         let readers: Arc<[Link]> = (0..READERS).map(|_| link()).collect();
@@ -83,7 +92,8 @@ impl Postgres {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..WRITERS {
-            tokio::spawn(work(link(), Arc::clone(&jobs)));
+            let writer = Writer { link: link(), metrics: Arc::clone(metrics) };
+            tokio::spawn(work(writer, Arc::clone(&jobs)));
         }
         Ok(Postgres { queue, readers, next_reader: Arc::default() })
     }
@@ -145,24 +155,27 @@ pub(in crate::store) async fn connect(
     Ok(Connector::new(database)?.connect().await?.into_client())
 }
 
-async fn work(link: Link, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
+async fn work(writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut taken = Vec::new();
         // One worker waits at the queue; the others wait for the place.
         if jobs.lock().await.recv_many(&mut taken, GROUP).await == 0 {
             return;
         }
-        batch::carry_out(&link, taken).await;
+        batch::carry_out(&writer, taken).await;
     }
 }
 
 /// Carries out one transaction alone, again where the database asks for it.
-async fn alone(link: &Link, transaction: &[Statement]) -> Result<Outcome, StoreError> {
+async fn alone(writer: &Writer, transaction: &[Statement]) -> Result<Outcome, StoreError> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        let session = link.session().await?;
+        let session = writer.link.session().await?;
         let failed = match transact(&session, transaction).await {
-            Ok(outcome) => return Ok(outcome),
+            Ok(outcome) => {
+                writer.metrics.commits.add(outcome.is_done().into());
+                return Ok(outcome);
+            }
             Err(failed) => failed,
         };
         match failed.fate() {
@@ -170,13 +183,13 @@ async fn alone(link: &Link, transaction: &[Statement]) -> Result<Outcome, StoreE
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            Fate::Elsewhere => link.forget(&session).await,
+            Fate::Elsewhere => writer.link.forget(&session).await,
             Fate::NotDone => {
-                link.give_up(&session).await;
+                writer.link.give_up(&session).await;
                 return Err(StoreError::Engine(failed.fault.to_string()));
             }
             Fate::Unknown => {
-                link.forget(&session).await;
+                writer.link.forget(&session).await;
                 return Err(StoreError::Unknown(failed.fault.to_string()));
             }
         }

@@ -21,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use super::{Expect, Outcome, Row, Statement, StoreError, Value};
+use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
 
 /// No more transactions wait.
 const QUEUE: usize = 4096;
@@ -51,7 +51,7 @@ struct Readers {
 
 impl Sqlite {
     /// Opens the file, making it where there is none, and starts the writer.
-    pub(super) fn open(path: &Path) -> Result<Sqlite, StoreError> {
+    pub(super) fn open(path: &Path, metrics: &Arc<StoreMetrics>) -> Result<Sqlite, StoreError> {
         if rusqlite::version_number() < OLDEST_SAFE_VERSION {
             return Err(StoreError::Engine(format!(
                 "SQLite {} has a bug that can corrupt the database; 3.51.3 or newer is needed",
@@ -69,9 +69,10 @@ impl Sqlite {
         let writer = connect(path)?;
         use_write_ahead_log(&writer)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let metrics = Arc::clone(metrics);
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_all(writer, jobs))
+            .spawn(move || write_all(writer, jobs, &metrics))
             .map_err(|error| StoreError::Engine(error.to_string()))?;
         let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
         Ok(Sqlite { queue, readers: Arc::new(readers) })
@@ -153,12 +154,12 @@ fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, metrics: &StoreMetrics) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
         let (transactions, answers): (Vec<_>, Vec<_>) =
             group.drain(..).map(|job| (job.transaction, job.answer)).unzip();
-        let outcomes = commit_group(&mut connection, &transactions);
+        let outcomes = commit_group(&mut connection, &transactions, metrics);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The caller may have gone away; what it asked for is done all the same.
             let _ = answer.send(outcome);
@@ -167,9 +168,10 @@ fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
 }
 
 /// One commit for all: where it fails, none of them happened.
-fn commit_group(
+pub(super) fn commit_group(
     connection: &mut Connection,
     transactions: &[Vec<Statement>],
+    metrics: &StoreMetrics,
 ) -> Vec<Result<Outcome, StoreError>> {
     let committed = (|| {
         let group =
@@ -188,6 +190,7 @@ fn commit_group(
             outcomes.push(outcome);
         }
         group.commit().map_err(fault)?;
+        metrics.commits.add(1);
         Ok::<Vec<_>, StoreError>(outcomes)
     })();
     committed.unwrap_or_else(|error| {
@@ -230,7 +233,11 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
     outcome.map_err(fault)
 }
 
-fn select(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+pub(super) fn select(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+) -> Result<Vec<Row>, StoreError> {
     let read = || -> rusqlite::Result<Vec<Row>> {
         let mut statement = connection.prepare_cached(sql)?;
         let width = statement.column_count();
@@ -305,7 +312,7 @@ mod tests {
     fn d2_every_connection_syncs_each_commit_to_a_write_ahead_log() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grantor.db");
-        let _engine = Sqlite::open(&path).unwrap();
+        let _engine = Sqlite::open(&path, &Arc::default()).unwrap();
         let connection = connect(&path).unwrap();
         let pragma = |name: &str| {
             let sql = format!("PRAGMA {name}");

@@ -3,7 +3,8 @@ CREATE TABLE installation (
   master_key_id TEXT NOT NULL,
   key_check {BYTES} NOT NULL,
   epoch BIGINT NOT NULL,
-  created_at BIGINT NOT NULL
+  created_at BIGINT NOT NULL,
+  written_at BIGINT
 );
 
 CREATE TABLE sealing_keys (

@@ -12,9 +12,9 @@ use std::collections::HashSet;
 use tokio_postgres::types::ToSql;
 
 use super::super::{HotWrite, Sql, Statement, Value};
-use super::link::{Link, Session};
+use super::link::Session;
 use super::values::Column;
-use super::{Fate, Fault, Job, Outcome, PAUSE, StoreError, TRIES, alone, answered};
+use super::{Fate, Fault, Job, Outcome, PAUSE, StoreError, TRIES, Writer, alone, answered};
 
 /// Hot writes of one kind, each of another row.
 struct Batch {
@@ -25,10 +25,10 @@ struct Batch {
 }
 
 /// Carries out all of it, and answers each.
-pub(super) async fn carry_out(link: &Link, jobs: Vec<Job>) {
+pub(super) async fn carry_out(writer: &Writer, jobs: Vec<Job>) {
     let (batches, others) = sort(jobs);
     for batch in batches {
-        let outcomes = together(link, batch.write, &batch.members).await;
+        let outcomes = together(writer, batch.write, &batch.members).await;
         for (job, outcome) in batch.members.into_iter().zip(outcomes) {
             answer(job, outcome);
         }
@@ -38,7 +38,7 @@ pub(super) async fn carry_out(link: &Link, jobs: Vec<Job>) {
         }
     }
     for job in others {
-        let outcome = alone(link, &job.transaction).await;
+        let outcome = alone(writer, &job.transaction).await;
         answer(job, outcome);
     }
 }
@@ -87,12 +87,12 @@ fn id(job: &Job) -> &[u8] {
 }
 
 async fn together(
-    link: &Link,
+    writer: &Writer,
     write: &'static HotWrite,
     members: &[Job],
 ) -> Vec<Result<Outcome, StoreError>> {
     if members.len() > 1 {
-        match written(link, write, members).await {
+        match written(writer, write, members).await {
             Ok(Some(ids)) => {
                 let credit =
                     |job| if ids.contains(id(job)) { Outcome::Done } else { Outcome::Refused };
@@ -105,14 +105,14 @@ async fn together(
     }
     let mut outcomes = Vec::with_capacity(members.len());
     for job in members {
-        outcomes.push(alone(link, &job.transaction).await);
+        outcomes.push(alone(writer, &job.transaction).await);
     }
     outcomes
 }
 
 /// The ids of the rows that were written; `None` where the statement did not happen at all.
 async fn written(
-    link: &Link,
+    writer: &Writer,
     write: &'static HotWrite,
     members: &[Job],
 ) -> Result<Option<HashSet<Vec<u8>>>, StoreError> {
@@ -121,9 +121,12 @@ async fn written(
     };
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        let session = link.session().await?;
+        let session = writer.link.session().await?;
         let fault = match answered(select(&session, write.batch(), &columns)).await {
-            Ok(rows) => return Ok(Some(rows.iter().map(|row| row.get(0)).collect())),
+            Ok(rows) => {
+                writer.metrics.commits.add(1);
+                return Ok(Some(rows.iter().map(|row| row.get(0)).collect()));
+            }
             Err(fault) => fault,
         };
         match fault.fate() {
@@ -131,13 +134,13 @@ async fn written(
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            Fate::Elsewhere => link.forget(&session).await,
+            Fate::Elsewhere => writer.link.forget(&session).await,
             Fate::NotDone => {
                 tracing::warn!(error = fault.to_string(), "store.batch: carried out one by one");
                 return Ok(None);
             }
             Fate::Unknown => {
-                link.forget(&session).await;
+                writer.link.forget(&session).await;
                 return Err(lost(&fault));
             }
         }

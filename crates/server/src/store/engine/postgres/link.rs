@@ -68,7 +68,7 @@ impl Connector {
             .map_err(|error| StoreError::Engine(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Connector { config, tls: MakeRustlsConnect::new(tls) })
+        Ok(Connector { config: *config, tls: MakeRustlsConnect::new(tls) })
     }
 
     pub(super) async fn connect(&self) -> Result<Session, StoreError> {

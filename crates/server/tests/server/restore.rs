@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantor::random::Random;
 
+use crate::harness::Answer;
 use crate::installation::{App, Installation, walk};
 use crate::program::new_browser;
 
@@ -21,6 +22,50 @@ async fn assert_cannot_sign_in(app: &App, email: &str) {
     let page = browser.get(&app.authorize_url()).await;
     let fields = [("email", email), ("password", crate::installation::PASSWORD)];
     assert_eq!(browser.submit(&page, &fields).await.status.as_u16(), 401);
+}
+
+/// Takes `b1` in the middle of refreshes. Answers all refresh tokens in order, the last access token,
+/// and what the backup said.
+async fn backup_amid_refreshes(
+    house: &Installation,
+    app: &App,
+    connected: &Answer,
+) -> (Vec<String>, String, serde_json::Value) {
+    let mut tokens = vec![connected.text("refresh_token").to_owned()];
+    let mut last_access = String::new();
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (mut begin, is_taken) = (Some(begin), std::cell::Cell::new(false));
+    let refreshes = async {
+        while !is_taken.get() || tokens.len() < 20 {
+            let answer = app.refresh(tokens.last().unwrap()).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            tokens.push(answer.text("refresh_token").to_owned());
+            last_access = answer.text("access_token").to_owned();
+            if tokens.len() > 5 {
+                begin.take().map(|begin| begin.send(()));
+            }
+        }
+    };
+    let backup = async {
+        begun.await.unwrap();
+        let taken = house.json(&["backup", "b1"]).await;
+        is_taken.set(true);
+        taken
+    };
+    let (taken, ()) = tokio::join!(backup, refreshes);
+    (tokens, last_access, taken)
+}
+
+/// The row of these tokens went back behind them: the newest opens nothing, and ends nothing.
+async fn assert_behind_its_tokens(house: &Installation, app: &App, tokens: &[String]) {
+    let generations = house.values("SELECT generation FROM grants WHERE generation > 2");
+    let [generation] = generations[..] else { panic!("{generations:?}") };
+    let newest = i64::try_from(tokens.len()).unwrap();
+    assert!((6..newest).contains(&generation), "it is not amid the refreshes: {generation}");
+    assert_eq!(app.refresh(tokens.last().unwrap()).await.status, 400);
+    assert_eq!(house.values("SELECT COUNT(*) FROM grants WHERE revoked_at IS NOT NULL"), [1]);
+    let at_row = &tokens[usize::try_from(generation).unwrap() - 1];
+    assert_eq!(app.refresh(at_row).await.status, 200);
 }
 
 installed_on_both_engines! {
@@ -64,29 +109,7 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
 
     let (_, _, spent_code) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
 
-    // The backup is taken in the middle of refreshes.
-    let mut tokens = vec![newer.text("refresh_token").to_owned()];
-    let mut last_access = String::new();
-    let (begin, begun) = tokio::sync::oneshot::channel();
-    let (mut begin, is_taken) = (Some(begin), std::cell::Cell::new(false));
-    let refreshes = async {
-        while !is_taken.get() || tokens.len() < 20 {
-            let answer = app.refresh(tokens.last().unwrap()).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
-            tokens.push(answer.text("refresh_token").to_owned());
-            last_access = answer.text("access_token").to_owned();
-            if tokens.len() > 5 {
-                begin.take().map(|begin| begin.send(()));
-            }
-        }
-    };
-    let backup = async {
-        begun.await.unwrap();
-        let taken = house.json(&["backup", "b1"]).await;
-        is_taken.set(true);
-        taken
-    };
-    let (taken, ()) = tokio::join!(backup, refreshes);
+    let (tokens, last_access, taken) = backup_amid_refreshes(&house, &app, &newer).await;
     assert_eq!(taken["tables"]["grants"], 7, "{taken}");
 
     // What happens after the backup: a code is spent.
@@ -124,16 +147,8 @@ async fn d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing
     app.refresh(first).await.assert_error(400, "invalid_grant", "ended");
     app.refresh(kims.text("refresh_token")).await.assert_error(400, "invalid_grant", "ended");
     assert_eq!(public.refresh(publics.text("refresh_token")).await.status, 400);
-    // Its row went back behind it: it opens nothing, and ends nothing.
-    let generations = house.values("SELECT generation FROM grants WHERE generation > 2");
-    let [generation] = generations[..] else { panic!("{generations:?}") };
-    let newest = i64::try_from(tokens.len()).unwrap();
-    assert!((6..newest).contains(&generation), "it is not amid the refreshes: {generation}");
-    assert_eq!(app.refresh(tokens.last().unwrap()).await.status, 400);
+    assert_behind_its_tokens(&house, &app, &tokens).await;
     assert!(sealer.open_access(&last_access).is_err());
-    assert_eq!(house.values("SELECT COUNT(*) FROM grants WHERE revoked_at IS NOT NULL"), [1]);
-    let at_row = &tokens[usize::try_from(generation).unwrap() - 1];
-    assert_eq!(app.refresh(at_row).await.status, 200);
     assert_cannot_sign_in(&app, "kim@example.com").await;
     let (again, _, _) = walk(&browser, &app.authorize_url(), "robin@example.com").await;
     assert_eq!(again, ["sign_in", "consent"]);
@@ -327,8 +342,9 @@ async fn d5_a_copy_of_the_journal_is_told_by_its_time_unless_it_is_named() {
     house.json(&["backup", "b1"]).await;
     house.kill().await;
     let journal = house.path("endings.journal");
-    let later = std::time::SystemTime::now() + Duration::from_secs(600);
-    fs::File::options().append(true).open(&journal).unwrap().set_modified(later).unwrap();
+    let file = fs::File::options().append(true).open(&journal).unwrap();
+    let last = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(last + Duration::from_secs(600)).unwrap();
     let said = house.refused(&REPLACE).await;
     assert!(said.contains("written after its last line"), "{said}");
     let named = [&REPLACE[..], &["--journal", "endings.journal"]].concat();

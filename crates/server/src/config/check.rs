@@ -15,7 +15,8 @@ use crate::site::Settings;
 use crate::store::{Address, AddressError};
 
 const DAY: i64 = 24 * 3600;
-/// The journal of endings, beside the database, where the file names no other.
+/// The journal of endings, where the file names no other: beside the SQLite file, or else beside the
+/// master key.
 const JOURNAL: &str = "endings.journal";
 
 /// The check of one file, with what was found wrong so far.

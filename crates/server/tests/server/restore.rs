@@ -350,3 +350,22 @@ async fn d5_a_copy_of_the_journal_is_told_by_its_time_unless_it_is_named() {
     let named = [&REPLACE[..], &["--journal", "endings.journal"]].concat();
     assert_eq!(house.json(&named).await["journal"]["whole"], true);
 }
+
+#[tokio::test]
+async fn d5_a_restore_that_fails_in_the_middle_leaves_a_postgres_database_empty() {
+    let mut house = Installation::on_postgres().await;
+    house.json(&["backup", "b1"]).await;
+    house.stop().await;
+    house.make_room();
+    fs::copy(house.path("b1"), house.path("b2")).unwrap();
+    crate::backup::change_header(&house.path("b2"), "\"customers\":1,", "\"customers\":2,");
+    let key = fs::read(house.path("master.key")).unwrap();
+    let said = house.refused(&["restore", "b2"]).await;
+    assert!(said.contains("its table customers has 1 rows"), "{said}");
+    let tables = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(house.values(tables), [0]);
+    assert_eq!(fs::read(house.path("master.key")).unwrap(), key);
+    assert!(!house.path("master.new").exists());
+    house.json(&["restore", "b1"]).await;
+    house.serve().await;
+}

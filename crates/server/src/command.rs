@@ -13,6 +13,7 @@ mod basic;
 mod client;
 mod customer;
 mod failure;
+mod grant;
 mod init;
 mod output;
 mod partner;
@@ -59,6 +60,8 @@ enum Command {
     Client(client::Arguments),
     /// Create and change customers, who sign in and allow
     Customer(customer::Arguments),
+    /// List the connections that customers allowed, and end one
+    Grant(grant::Arguments),
     /// Create partners, the organisations that clients belong to
     Partner(partner::Arguments),
     /// Make an `Authorization: Basic` header, or explain one
@@ -102,6 +105,7 @@ impl Command {
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Client(arguments) => client::run(arguments).await,
             Command::Customer(arguments) => customer::run(arguments).await,
+            Command::Grant(arguments) => grant::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,

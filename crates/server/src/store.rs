@@ -9,10 +9,13 @@
 //! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
 //! 3. `engine/` knows which database there is, and nobody else does.
 
+mod access_token;
 pub mod backup;
 mod client;
+mod connection;
 mod consent;
 mod customer;
+mod ending;
 mod engine;
 mod grant;
 mod installation;
@@ -23,6 +26,7 @@ mod partner;
 mod session;
 
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
+pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use engine::{Address, AddressError, Database};

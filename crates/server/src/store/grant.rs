@@ -11,6 +11,8 @@
 
 mod attempt;
 
+use std::sync::LazyLock;
+
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Active, Grant, GrantStatus};
 use grantor_protocol::pkce::CodeChallenge;
@@ -104,6 +106,22 @@ static REVOKE: HotWrite = HotWrite::new(
     &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
 );
 
+/// What [`read_grant`] reads, and from where.
+pub(super) const COLUMNS: &str = "c.id, g.customer_id, g.scope, g.businesses, \
+     g.redirect_uri_digest, g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
+     g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, g.revoked_at, \
+     (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
+      AND k.counter = g.consent_counter)";
+pub(super) const TABLES: &str = "grants g \
+     JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
+     JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
+     JOIN consents k ON k.environment = g.environment \
+       AND k.customer_id = g.customer_id AND k.client_key = g.client_key";
+
+static GRANT: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {COLUMNS} FROM {TABLES} WHERE g.environment = $1 AND g.id = $2")
+});
+
 /// A grant to be.
 pub struct NewGrant {
     /// Its environment.
@@ -193,19 +211,7 @@ impl Store {
         environment: Environment,
         id: [u8; 16],
     ) -> Result<Option<Grant>, StoreError> {
-        let sql = "SELECT c.id, g.customer_id, g.scope, g.businesses, g.redirect_uri_digest, \
-                   g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
-                   g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, \
-                   g.revoked_at, \
-                   (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
-                    AND k.counter = g.consent_counter) \
-                   FROM grants g \
-                   JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
-                   JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
-                   JOIN consents k ON k.environment = g.environment \
-                     AND k.customer_id = g.customer_id AND k.client_key = c.key \
-                   WHERE g.environment = $1 AND g.id = $2";
-        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        let rows = self.engine.read(&GRANT, vec![environment.as_str().into(), id.into()]).await?;
         rows.into_iter()
             .next()
             .map(|row| {
@@ -306,7 +312,7 @@ impl Turn<'_> {
     }
 }
 
-fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
+pub(super) fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
     Ok(Grant {
         id,
         client_id: row.text("client_id")?,

@@ -7,6 +7,8 @@ mod basic;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod customer;
 #[cfg(test)]
 mod house;

@@ -193,12 +193,16 @@ impl Server {
 
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
-        let sql = format!("SELECT COUNT(*) FROM {table}");
+        self.number(&format!("SELECT COUNT(*) FROM {table}"))
+    }
+
+    /// What a statement answers with one number.
+    pub fn number(&self, sql: &str) -> i64 {
         if let Some(database) = &self.postgres {
-            let rows = database.execute(&sql).unwrap();
+            let rows = database.execute(sql).unwrap();
             return rows[0].as_ref().unwrap().parse().unwrap();
         }
-        self.database().query_row(&sql, [], |row| row.get(0)).unwrap()
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// How many grants, consents and sessions there are: for what must change nothing.

@@ -127,17 +127,28 @@ impl Partner {
             ("code", code),
             ("redirect_uri", &self.redirect_uri),
         ];
-        self.token(&form).await
+        self.post("/oauth/token", &form).await
     }
 
     /// A refresh.
     pub async fn refresh(&self, refresh_token: &str) -> Option<Answer> {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.post("/oauth/token", &form).await
     }
 
-    async fn token(&self, form: &[(&str, &str)]) -> Option<Answer> {
+    /// A revocation.
+    pub async fn revoke(&self, token: &str) -> Option<Answer> {
+        self.post("/oauth/revoke", &[("token", token)]).await
+    }
+
+    /// A question about a token.
+    pub async fn introspect(&self, token: &str) -> Option<Answer> {
+        self.post("/oauth/introspect", &[("token", token)]).await
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Option<Answer> {
         let request = reqwest::Client::new()
-            .post(format!("{}/oauth/token", self.base_url))
+            .post(format!("{}{path}", self.base_url))
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form_body(form));

@@ -156,3 +156,11 @@ CREATE TABLE grants (
   businesses TEXT NOT NULL,
   PRIMARY KEY (environment, id)
 ){CLUSTERED};
+
+CREATE TABLE revoked_tokens (
+  environment TEXT NOT NULL,
+  grant_id {BYTES} NOT NULL,
+  token_id {BYTES} NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (environment, grant_id, token_id)
+){CLUSTERED};

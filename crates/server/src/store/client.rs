@@ -12,6 +12,7 @@ use grantor_protocol::scope::Scope;
 use super::consent;
 use super::engine::{Columns, Row, Statement, Value};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// A client to be.
 pub struct NewClient {
@@ -173,6 +174,9 @@ impl Store {
         id: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        if disabled {
+            self.note(Ending::ClientDisabled { environment, id: id.to_owned() }).await?;
+        }
         let statement = Statement::new(
             "UPDATE clients SET disabled = $3, counter = counter + 1 \
              WHERE environment = $1 AND id = $2 AND disabled <> $3",
@@ -187,6 +191,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn disable_clients_of(&self, partner_id: [u8; 16]) -> Result<(), StoreError> {
+        self.note(Ending::PartnerDisabled { id: partner_id }).await?;
         let statement = Statement::any(
             "UPDATE clients SET disabled = $2, counter = counter + 1 \
              WHERE partner_id = $1 AND NOT disabled",
@@ -207,6 +212,7 @@ impl Store {
         secret: &(SecretDigest, String),
         now: i64,
     ) -> Result<Option<i64>, StoreError> {
+        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
         for (slot, sql) in [(1, ADD_1), (2, ADD_2)] {
             let values = vec![
                 environment.as_str().into(),
@@ -237,6 +243,7 @@ impl Store {
             2 => REMOVE_2,
             _ => return Ok(RemovedSecret::LastOrAbsent),
         };
+        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
         let values = vec![environment.as_str().into(), id.into()];
         let outcome = self.engine.write(vec![Statement::new(sql, values)]).await?;
         Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })

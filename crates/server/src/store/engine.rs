@@ -20,6 +20,7 @@ mod value;
 
 pub use address::{Address, AddressError, Database};
 pub(super) use hot::{HotWrite, Parameter};
+pub(super) use postgres::{connect, described, parameters};
 #[cfg(test)]
 pub(crate) use simulated::{Simulated, Weather};
 pub(super) use value::{Columns, Row, Value};
@@ -112,20 +113,24 @@ impl Engine {
     /// Carries out one statement of a migration, with the words that differ put in: `{BYTES}`, and
     /// `{CLUSTERED}` for a table that is its own index where there is such a thing.
     pub(super) async fn migrate(&self, statement: &str) -> Result<(), StoreError> {
-        let (bytes, clustered) = match self {
-            Engine::Sqlite(_) => ("BLOB", " WITHOUT ROWID"),
-            Engine::Postgres(_) => ("BYTEA", ""),
-            #[cfg(test)]
-            Engine::Simulated(_) => ("BLOB", " WITHOUT ROWID"),
-        };
-        let statement = statement.replace("{BYTES}", bytes).replace("{CLUSTERED}", clustered);
         match self {
-            Engine::Sqlite(sqlite) => sqlite.migrate(&statement),
-            Engine::Postgres(postgres) => postgres.migrate(&statement).await,
+            Engine::Sqlite(sqlite) => sqlite.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID")),
+            Engine::Postgres(postgres) => postgres.migrate(&Engine::for_postgres(statement)).await,
             #[cfg(test)]
-            Engine::Simulated(simulated) => simulated.migrate(&statement),
+            Engine::Simulated(simulated) => {
+                simulated.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID"))
+            }
         }
     }
+
+    /// A statement of a migration in PostgreSQL's words.
+    pub(super) fn for_postgres(statement: &str) -> String {
+        dialect(statement, "BYTEA", "")
+    }
+}
+
+fn dialect(statement: &str, bytes: &str, clustered: &str) -> String {
+    statement.replace("{BYTES}", bytes).replace("{CLUSTERED}", clustered)
 }
 
 impl Statement {

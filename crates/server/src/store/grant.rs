@@ -22,6 +22,7 @@ use grantor_protocol::scope::Scope;
 use super::consent::{self, NewConsent};
 use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// What has to be true of a grant besides its own state, in every write that lets it live on.
 const IN_FORCE: &str = " AND revoked_at IS NULL \
@@ -292,6 +293,7 @@ impl Store {
         id: [u8; 16],
         now: i64,
     ) -> Result<bool, StoreError> {
+        self.note(Ending::Grant { environment, id }).await?;
         let values = vec![environment.as_str().into(), id.into(), now.into()];
         self.ended(Statement::hot(&REVOKE, values)).await
     }

@@ -27,6 +27,7 @@ use tokio_postgres::error::SqlState;
 use super::address::Database;
 use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
 use link::{Connector, Link, Session};
+pub(in crate::store) use values::parameters;
 
 /// No more transactions wait.
 const QUEUE: usize = 4096;
@@ -147,6 +148,13 @@ impl Postgres {
     }
 }
 
+/// Connects for one purpose, such as a backup, with nothing between the caller and the database.
+pub(in crate::store) async fn connect(
+    database: &Database,
+) -> Result<tokio_postgres::Client, StoreError> {
+    Ok(Connector::new(database)?.connect().await?.into_client())
+}
+
 async fn work(writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut taken = Vec::new();
@@ -244,7 +252,7 @@ enum Fault {
 }
 
 /// The driver's own words say where it was; the database's say what is wrong.
-fn described(error: &tokio_postgres::Error) -> String {
+pub(in crate::store) fn described(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(database), _) => format!("{} ({})", database.message(), database.code().code()),
         (None, Some(source)) => format!("{error}: {source}"),

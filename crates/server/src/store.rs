@@ -13,6 +13,8 @@ mod client;
 mod consent;
 mod customer;
 mod engine;
+#[cfg(feature = "floor")]
+mod floor;
 mod grant;
 mod installation;
 mod migration;
@@ -22,6 +24,8 @@ mod session;
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+#[cfg(feature = "floor")]
+pub use floor::Floor;
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
 pub use partner::{NewManager, Partner};

@@ -65,9 +65,11 @@ struct Drawn {
     forge: Rc<Forge>,
     wire: Wire,
     workload: Workload,
-    /// How many there are, which comes next, and how far apart they lie.
+    /// From where on, and how many.
+    first: u64,
     grants: u64,
-    next: u64,
+    /// How many were drawn.
+    drawn: u64,
 }
 
 /// Measures.
@@ -110,13 +112,15 @@ async fn cell(
     workload: Workload,
     grants: u64,
 ) -> Result<Cell, Failure> {
+    // What was refreshed while there were few is not drawn again when there are many.
+    let first = if grants == FEW { 0 } else { FEW };
     let drawn = Drawn {
         forge: Rc::clone(forge),
         wire: stage.wire(),
         workload,
-        grants,
-        // What was refreshed while there were few is not drawn again when there are many.
-        next: if grants == FEW { 0 } else { FEW },
+        first,
+        grants: grants - first,
+        drawn: 0,
     };
     measure(&stage.subject(workload), vec![Box::new(drawn)], WINDOW).await
 }
@@ -226,8 +230,11 @@ impl Requests for Drawn {
     fn next(&mut self, out: &mut Vec<u8>) -> bool {
         // A prime far from any power of two, which shares no factor with the number of grants as
         // they are asked for in practice: every grant is drawn once before any is drawn twice.
-        let grant_id = id(self.next.wrapping_mul(7_368_787) % self.grants);
-        self.next += 1;
+        let grant_id = id(self.first + self.drawn.wrapping_mul(7_368_787) % self.grants);
+        self.drawn += 1;
+        if self.workload == Workload::Refresh && self.drawn > self.grants {
+            return false;
+        }
         if self.workload == Workload::Refresh {
             let token = self.forge.refresh_token(grant_id);
             let form = ["grant_type=refresh_token&refresh_token=", &token];

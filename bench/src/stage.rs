@@ -28,7 +28,7 @@ pub(crate) struct Stage {
     pub(crate) floor_database: Database,
     pub(crate) installation: Installation,
     pub(crate) session: Session,
-    pub(crate) cluster: Option<Cluster>,
+    _cluster: Option<Cluster>,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -56,7 +56,7 @@ impl Stage {
             floor_database,
             installation,
             session,
-            cluster,
+            _cluster: cluster,
             folder,
         })
     }

@@ -82,11 +82,6 @@ impl Workload {
     pub(crate) fn is_floor(self) -> bool {
         self.floor() == self
     }
-
-    /// Whether each request ends in a durable commit.
-    pub(crate) fn writes(self) -> bool {
-        self.floor() == Workload::FloorWrite
-    }
 }
 
 impl Wire {

@@ -55,18 +55,12 @@ pub(crate) struct Target {
 
 /// Says something to whoever watches.
 pub(crate) fn say(words: &str) {
-    #[expect(clippy::print_stderr, reason = "words are this program's job")]
-    {
-        anstream::eprintln!("{words}");
-    }
+    anstream::eprintln!("{words}");
 }
 
 /// Prints what was asked for.
 pub(crate) fn print(text: &str) {
-    #[expect(clippy::print_stdout, reason = "the table is this program's job")]
-    {
-        anstream::println!("{text}");
-    }
+    anstream::println!("{text}");
 }
 
 impl Row {

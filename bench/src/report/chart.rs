@@ -10,7 +10,7 @@ use crate::workload::Workload;
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 190.0;
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 150.0;
 const BAR: f64 = 16.0;
 const GROUP: f64 = 54.0;
 const TOP: f64 = 84.0;
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn a_bar_is_as_long_as_its_number_and_stays_inside() {
         let svg = chart(&report());
-        assert!(svg.contains("width=\"420.0\""), "the longest: {svg}");
-        assert!(svg.contains("width=\"210.0\""), "its floor, half as long: {svg}");
+        assert!(svg.contains("width=\"380.0\""), "the longest: {svg}");
+        assert!(svg.contains("width=\"190.0\""), "its floor, half as long: {svg}");
         assert!(svg.contains("40.0 = 2.00 × floor"), "{svg}");
     }
 }

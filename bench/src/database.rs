@@ -9,8 +9,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use grantor_test_cluster::Cluster;
+
 use crate::failure::Failure;
-use crate::postgres::Cluster;
 use crate::process;
 
 /// Where the commits are counted in the shared index, in bytes from its beginning.
@@ -74,9 +75,9 @@ impl Database {
         let Some(cluster) = cluster else {
             return Ok(Database::Sqlite { path: folder.join(format!("{name}.db")) });
         };
-        let url = cluster.make_database(name).await?;
+        let url = cluster.create_database(name)?;
         let client = crate::postgres::connect(&url).await?;
-        Ok(Database::Postgres { url, process: cluster.process(), client })
+        Ok(Database::Postgres { url, process: cluster.process().unwrap_or_default(), client })
     }
 
     /// As the configuration names it.
@@ -91,7 +92,26 @@ impl Database {
     pub(crate) fn path(&self) -> Result<&Path, Failure> {
         match self {
             Database::Sqlite { path } => Ok(path),
-            Database::Postgres { .. } => Err(Failure::said("this is measured on SQLite alone yet")),
+            Database::Postgres { .. } => Err(Failure::said("this is measured on SQLite alone")),
+        }
+    }
+
+    /// How many bytes it has, indexes included, once it is put in order: the log is written into an
+    /// SQLite file, and PostgreSQL has freed what no row holds any more.
+    pub(crate) async fn bytes(&self) -> Result<f64, Failure> {
+        match self {
+            Database::Sqlite { path } => {
+                let connection = rusqlite::Connection::open(path)?;
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+                let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+                Ok((pages * number("PRAGMA page_size")?) as f64)
+            }
+            Database::Postgres { client, .. } => {
+                client.batch_execute("VACUUM").await?;
+                let sql = "SELECT pg_database_size(current_database())";
+                Ok(client.query_one(sql, &[]).await?.get::<_, i64>(0) as f64)
+            }
         }
     }
 

@@ -20,6 +20,9 @@ pub(crate) enum Failure {
     /// The same, on PostgreSQL.
     #[error("the database: {0}")]
     Postgres(#[from] tokio_postgres::Error),
+    /// The cluster of the run failed.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] grantor_test_cluster::Fault),
     /// The server's own store failed.
     #[error(transparent)]
     Store(#[from] grantor::store::StoreError),

@@ -11,7 +11,7 @@
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -23,7 +23,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum_server::accept::NoDelayAcceptor;
-use grantor::store::{Floor, StoreError};
+use grantor::store::{Address, Floor, StoreError};
 use grantor_protocol::parameters::Parameters;
 
 use crate::database::Database;
@@ -106,10 +106,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The engine that the server itself would take.
 async fn open(store: &str, rows: u32) -> Result<Floor, Failure> {
-    match store.strip_prefix("sqlite:") {
-        Some(path) => Ok(Floor::open(&PathBuf::from(path), rows).await?),
-        None => Err(Failure::said("this version of grantor has no PostgreSQL yet")),
-    }
+    let address = Address::parse(store, Path::new("")).map_err(|error| {
+        Failure::said(format!("{store} is no database: {error}"))
+    })?;
+    Ok(Floor::open(&address, rows).await?)
 }
 
 async fn answer() -> &'static str {

@@ -18,7 +18,7 @@ use grantor::keys::Keys;
 use grantor::master_key::MasterKey;
 use grantor::random::Random;
 use grantor::seal::{AccessSeal, RefreshSeal, Sealer};
-use grantor::store::Store;
+use grantor::store::{Address, Store};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 use rusqlite::types::Value;
@@ -194,7 +194,7 @@ impl Generator {
         let (clock, random) = (Clock::system(), Random::system());
         let master_key =
             MasterKey::read(&installation.master_key()).map_err(|error| said(&error))?;
-        let store = Store::open(&self.path, &clock).await?;
+        let store = Store::open(&Address::Sqlite(self.path.clone()), &clock).await?;
         let keys = Keys::open(&store, &master_key, &clock, &random).await;
         let keys = keys.map_err(|error| said(&error))?;
         let sql = "SELECT generation, turned_at, idle_expires_at FROM grants \

@@ -1,7 +1,7 @@
 //! What a grant costs: bytes of database, indexes included, from birth to its twentieth refresh.
 //!
-//! The grants go through the server. After each step of their lives the log is written into the
-//! database, and the pages of the file are counted.
+//! The grants go through the server. After each step of their lives the database is put in order and
+//! measured whole.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// How many grants
     #[arg(long, default_value_t = 5000)]
     grants: usize,
+    /// Which database
+    #[arg(long, value_enum, default_value = "sqlite")]
+    engine: Engine,
     /// On whose disk the data lies [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -29,42 +32,34 @@ pub(crate) struct Arguments {
 
 /// Measures.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Vec<Target>, Failure> {
-    let stage = Stage::set(Engine::Sqlite, arguments.folder.as_deref()).await?;
-    let path = stage.database.path()?;
-    let before = bytes(path)?;
+    let stage = Stage::set(arguments.engine, arguments.folder.as_deref()).await?;
+    let before = stage.database.bytes().await?;
     let mut targets = Vec::new();
-    let mut note = |name: &str| {
-        let each = (bytes(path)? - before) / arguments.grants as f64;
-        say(&format!("{name}: {each:.0} bytes a grant"));
-        targets.push(Target::at_most(format!("bytes a grant, {name}"), MOST_BYTES, each));
+    let mut note = async |name: &str| {
+        let each = (stage.database.bytes().await? - before) / arguments.grants as f64;
+        let engine = arguments.engine.name();
+        say(&format!("{engine}: {name}: {each:.0} bytes a grant"));
+        let name = format!("bytes a grant on {engine}, {name}");
+        targets.push(Target::at_most(name, MOST_BYTES, each));
         Ok::<(), Failure>(())
     };
 
     let codes = stage.codes(arguments.grants).await?;
-    note("pending")?;
+    note("pending").await?;
     let wire = stage.wire();
     let chunk = codes.len().div_ceil(MOST_CONNECTIONS).max(1);
     let tokens = Tokens::default();
     let ask = |codes| wire.exchange(codes, Some(&tokens));
     stage.exhaust(codes.chunks(chunk).map(ask).collect()).await?;
-    note("exchanged")?;
+    note("exchanged").await?;
     let rings = rings(&tokens.take(), chunk);
     let refresh = |times: usize| {
         let ring = |ring: &Ring| wire.refresh(ring, ring.borrow().len() * times);
         rings.iter().map(ring).collect()
     };
     stage.exhaust(refresh(1)).await?;
-    note("refreshed once")?;
+    note("refreshed once").await?;
     stage.exhaust(refresh(REFRESHES - 1)).await?;
-    note("refreshed 20 times")?;
+    note("refreshed 20 times").await?;
     Ok(targets)
-}
-
-/// The size of the database once its log is written into it.
-fn bytes(path: &std::path::Path) -> Result<f64, Failure> {
-    let connection = rusqlite::Connection::open(path)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
-    let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
-    Ok((pages * number("PRAGMA page_size")?) as f64)
 }

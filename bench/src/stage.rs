@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use grantor_test_cluster::Cluster;
+
 use crate::browser::{self, Session};
 use crate::database::{Database, Engine};
 use crate::failure::Failure;
 use crate::floor::FloorServer;
 use crate::load::{Line, Requests, drive};
 use crate::measure::Subject;
-use crate::postgres::Cluster;
+use crate::postgres;
 use crate::server::{self, Installation, Server};
 use crate::workload::{Codes, RING, Ring, Tokens, Wire, Workload};
 
@@ -41,7 +43,7 @@ impl Stage {
         let folder = folder.map_err(Failure::io("no folder for the data"))?;
         let cluster = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres => Some(Cluster::start().await?),
+            Engine::Postgres => Some(postgres::start()?),
         };
         let database = Database::make(folder.path(), cluster.as_ref(), "grantor").await?;
         let floor_database = Database::make(folder.path(), cluster.as_ref(), "floor").await?;

@@ -13,6 +13,7 @@
 use crate::client::Client;
 use crate::environment::Environment;
 use crate::pkce::{CodeChallenge, CodeVerifier};
+use crate::redirect_uri::RedirectUriDigest;
 use crate::scope::Scope;
 
 /// A double submit of a code with PKCE within this time harms nobody, in seconds.
@@ -36,7 +37,7 @@ pub struct Grant {
     /// For which businesses.
     pub businesses: Vec<i64>,
     /// Where the code went.
-    pub redirect_uri: String,
+    pub redirect_uri: RedirectUriDigest,
     /// What the code's verifier has to answer.
     pub code_challenge: Option<CodeChallenge>,
     /// When its code stops being one, in Unix seconds.
@@ -159,7 +160,7 @@ pub fn check_exchange(
         return Err(refused(CodeFault::OtherClient));
     }
     // RFC 6749 4.1.3
-    if grant.redirect_uri != exchange.redirect_uri {
+    if grant.redirect_uri != RedirectUriDigest::of(exchange.redirect_uri) {
         return Err(refused(CodeFault::RedirectUriDiffers));
     }
     check_verifier(grant, exchange).map_err(refused)?;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
@@ -68,6 +69,31 @@ pub enum Difference {
     Path,
     /// nothing registered for that host, or it is not a URI
     Unknown,
+}
+
+/// A redirect URI as a grant remembers it: the first half of its SHA-256. The code went there; the
+/// exchange has to name it again, and nothing else is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedirectUriDigest([u8; 16]);
+
+impl RedirectUriDigest {
+    /// Of this URI.
+    pub fn of(redirect_uri: &str) -> RedirectUriDigest {
+        let whole = digest(&SHA256, redirect_uri.as_bytes());
+        let mut half = [0; 16];
+        half.copy_from_slice(&whole.as_ref()[..16]);
+        RedirectUriDigest(half)
+    }
+
+    /// As it is stored.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// From what was stored.
+    pub fn from_bytes(bytes: [u8; 16]) -> RedirectUriDigest {
+        RedirectUriDigest(bytes)
+    }
 }
 
 impl RedirectUri {

@@ -13,20 +13,26 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use grantor_protocol::environment::Environment;
+use zeroize::Zeroizing;
 
 use crate::listener::TlsFiles;
 use crate::log::Format;
 use crate::site::Settings;
+use crate::store::Address;
 
 /// A configuration that was read and checked. Its paths can be used as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The SQLite file.
-    pub database: PathBuf,
+    /// The database, as the file names it; [`Config::database`] knows its password too.
+    pub store: Address,
+    /// The file that holds the database's password, where it does not stand in the address.
+    pub store_password_file: Option<PathBuf>,
     /// The file of the master key.
     pub master_key_file: PathBuf,
     /// How the log looks.
     pub log_format: Format,
+    /// Where the metrics are served; `None` for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// At least one, in the order of [`Environment::ALL`].
     pub environments: Vec<EnvironmentConfig>,
 }
@@ -96,6 +102,24 @@ impl Config {
     /// [`ConfigError`]
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         check::Check::new(text, path).run()
+    }
+
+    /// The database, with the password of its file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where that file cannot be read.
+    pub fn database(&self) -> Result<Address, ConfigError> {
+        let Some(path) = &self.store_password_file else {
+            return Ok(self.store.clone());
+        };
+        match std::fs::read_to_string(path).map(Zeroizing::new) {
+            Ok(password) => Ok(self.store.clone().with_password(password.trim_end())),
+            Err(error) => {
+                let words = format!("the database's password cannot be read: {error}");
+                let fault = ConfigFault { file: path.clone(), line: None, words, hint: None };
+                Err(ConfigError { faults: vec![fault] })
+            }
+        }
     }
 
     /// One of its environments.

@@ -32,11 +32,20 @@ use crate::site::Site;
 /// No body is larger, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// No pause within a body is longer: who stops in the middle keeps no connection.
-const BODY_PAUSE: Duration = Duration::from_secs(10);
+/// How long a caller may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// No pause within a body is longer: who stops in the middle keeps no connection.
+    pub body_pause: Duration,
+    /// No request takes longer, however slowly its body drips.
+    pub request: Duration,
+}
 
-/// No request takes longer, however slowly its body drips.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { body_pause: Duration::from_secs(10), request: Duration::from_secs(30) }
+    }
+}
 
 /// Who sent the request: the peer, or, behind a listed proxy, whom that proxy names. Whoever takes
 /// the connection puts it beside each request.
@@ -45,6 +54,11 @@ pub struct ClientAddress(pub IpAddr);
 
 /// All routes of one environment.
 pub fn router(site: Arc<Site>) -> Router {
+    router_with(site, Patience::default())
+}
+
+/// All routes of one environment, for callers who have that long.
+pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
     let mut routes = Router::new()
         .route("/", get(home::home))
         .route(
@@ -66,8 +80,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .fallback(home::not_found)
         .method_not_allowed_fallback(home::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
+        .layer(RequestBodyTimeoutLayer::new(patience.body_pause))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience.request))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), request::log))
         .with_state(site)
 }

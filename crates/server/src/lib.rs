@@ -7,12 +7,14 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod count;
 pub mod demo;
 pub mod http;
 pub mod keys;
 pub mod listener;
 pub mod log;
 pub mod master_key;
+pub mod metrics;
 mod pages;
 pub mod password;
 pub mod random;

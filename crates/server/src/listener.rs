@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
@@ -78,7 +79,14 @@ pub struct Bound {
     socket: Socket,
     certificate: Option<Arc<Certificate>>,
     trusted_proxies: Vec<IpAddr>,
-    sites: Vec<Arc<Site>>,
+    behind: Behind,
+}
+
+/// What a listener serves.
+enum Behind {
+    Sites(Vec<Arc<Site>>),
+    /// A page that is no site, with nothing before it.
+    Page(Router),
 }
 
 /// Why a listener cannot listen.
@@ -153,11 +161,26 @@ impl Listener {
             Some(files) => Some(Arc::new(Certificate::load(files)?)),
             None => None,
         };
-        Ok(Bound { socket, certificate, trusted_proxies: self.trusted_proxies, sites: self.sites })
+        let behind = Behind::Sites(self.sites);
+        Ok(Bound { socket, certificate, trusted_proxies: self.trusted_proxies, behind })
     }
 }
 
 impl Bound {
+    /// A page that is no site, in plain http: no host name, no proxy and no log line stands before
+    /// it. It ends with the others.
+    pub fn page(socket: Socket, page: Router) -> Bound {
+        let behind = Behind::Page(page);
+        Bound { socket, certificate: None, trusted_proxies: Vec::new(), behind }
+    }
+
+    fn sites(&self) -> &[Arc<Site>] {
+        match &self.behind {
+            Behind::Sites(sites) => sites,
+            Behind::Page(_) => &[],
+        }
+    }
+
     /// The address, with the port that it got.
     pub fn address(&self) -> SocketAddr {
         self.socket.address
@@ -173,7 +196,7 @@ pub async fn serve(
     listeners: Vec<Bound>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ListenError> {
-    let sites: Vec<Arc<Site>> = listeners.iter().flat_map(|bound| bound.sites.clone()).collect();
+    let sites: Vec<Arc<Site>> = listeners.iter().flat_map(|bound| bound.sites().to_vec()).collect();
     let mut beside = JoinSet::new();
     beside.spawn(flush_every_second(sites.clone()));
     for certificate in listeners.iter().filter_map(|bound| bound.certificate.clone()) {
@@ -227,13 +250,17 @@ fn stopped(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result
 async fn serve_one(bound: Bound, handle: Handle<SocketAddr>) -> std::io::Result<()> {
     let header_timeout =
         if bound.trusted_proxies.is_empty() { HEADER_TIMEOUT } else { PROXY_IDLE_TIMEOUT };
-    let front = Front {
-        plain: bound.certificate.is_none(),
-        loopback: bound.socket.address.ip().is_loopback(),
-        trusted_proxies: bound.trusted_proxies,
-        sites: bound.sites,
+    let router = match bound.behind {
+        Behind::Sites(sites) => Front {
+            plain: bound.certificate.is_none(),
+            loopback: bound.socket.address.ip().is_loopback(),
+            trusted_proxies: bound.trusted_proxies,
+            sites,
+        }
+        .router(),
+        Behind::Page(page) => page,
     };
-    let service = front.router().into_make_service_with_connect_info::<SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let mut server = axum_server::from_tcp(bound.socket.socket)?
         .handle(handle)
         .first_request_timeout(HEADER_TIMEOUT)

@@ -13,6 +13,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::count::Count;
 use crate::random::Random;
 
 /// No password is longer, in bytes; at sign-in too.
@@ -52,6 +53,18 @@ pub enum PasswordError {
 pub struct Passwords {
     queue: SyncSender<Job>,
     random: Random,
+    metrics: Arc<PasswordMetrics>,
+}
+
+/// What is counted of passwords, from the start of this process.
+#[derive(Debug, Default)]
+pub struct PasswordMetrics {
+    /// Hashes that were made, to check a password or to set it.
+    pub hashed: Count,
+    /// Passwords that were turned away because too many waited.
+    pub busy: Count,
+    /// Passwords that wait now.
+    pub waiting: Count,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -80,7 +93,7 @@ impl Passwords {
             let jobs = Arc::clone(&jobs);
             std::thread::Builder::new().name("password".into()).spawn(move || work(&jobs))?;
         }
-        Ok(Passwords { queue, random })
+        Ok(Passwords { queue, random, metrics: Arc::default() })
     }
 
     /// Hashes a new password.
@@ -124,17 +137,32 @@ impl Passwords {
         .await?
     }
 
+    /// What was counted.
+    pub fn metrics(&self) -> &PasswordMetrics {
+        &self.metrics
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
         let (answer, answered) = oneshot::channel();
+        let metrics = Arc::clone(&self.metrics);
         let job = Box::new(move || {
-            let _ = answer.send(work());
+            metrics.waiting.subtract(1);
+            let done = work();
+            metrics.hashed.add(1);
+            let _ = answer.send(done);
         });
+        // Before it is in the queue, where it may be taken at once.
+        self.metrics.waiting.add(1);
         match self.queue.try_send(job) {
             Ok(()) => answered.await.map_err(|_| PasswordError::Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(PasswordError::Busy),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.metrics.waiting.subtract(1);
+                self.metrics.busy.add(1);
+                Err(PasswordError::Busy)
+            }
         }
     }
 }

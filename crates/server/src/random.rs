@@ -45,6 +45,27 @@ impl Random {
 
     /// `2 × N` hexadecimal digits.
     pub fn hex<const N: usize>(&self) -> String {
-        self.bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(2 * N);
+        for byte in self.bytes::<N>() {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_two_a_byte_lower_case_and_all_of_them_come() {
+        let text = Random::system().hex::<512>();
+        assert_eq!(text.len(), 1024);
+        let digits: std::collections::BTreeSet<char> = text.chars().collect();
+        assert_eq!(digits.into_iter().collect::<String>(), "0123456789abcdef");
+        // The leading nought of a small byte is written.
+        assert!(text.as_bytes().chunks(2).any(|byte| byte[0] == b'0'));
     }
 }

@@ -6,6 +6,7 @@ use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 
 use crate::clock::Clock;
+use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::seal::Sealer;
@@ -30,6 +31,8 @@ pub struct Site {
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
     pub usage: Usage,
+    /// What is counted of its requests, for whoever watches over it.
+    pub metrics: SiteMetrics,
     /// The time.
     pub clock: Clock,
     /// The randomness.

@@ -17,34 +17,38 @@ mod engine;
 mod floor;
 mod grant;
 mod installation;
+mod metrics;
 mod migration;
 mod partner;
 mod session;
 
-pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord};
+pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use engine::{Address, AddressError, Database};
 #[cfg(feature = "floor")]
 pub use floor::Floor;
 pub use grant::{NewGrant, Turn};
 pub use installation::{Installation, StoredSealingKey};
+pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
 
-use std::path::Path;
+use std::sync::Arc;
 
 use engine::Engine;
+use metrics::Counted;
 
 use crate::clock::Clock;
 
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
+    engine: Counted,
 }
 
 /// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too much waits already. Nothing was done.
     #[error("the store has too much waiting")]
@@ -52,6 +56,12 @@ pub enum StoreError {
     /// The engine failed. Nothing was done.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// The database cannot be reached. Nothing was done.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection was lost while the engine committed. Perhaps it was done.
+    #[error("whether the store did it is not known: {0}")]
+    Unknown(String),
     /// A row holds what this program did not write.
     #[error("the row {row} of table {table} holds a {column} that cannot be read")]
     Corrupt {
@@ -72,19 +82,25 @@ pub enum StoreError {
         /// the newest that this program knows
         known: i64,
     },
+    /// The tables are those of a version that was never released.
+    #[error(
+        "the database was made by a version of grantor before its first release, which this one cannot read; begin with a new one"
+    )]
+    Unreleased,
 }
 
 impl Store {
-    /// Opens the SQLite database at `path`, making it where there is none, and brings its schema up
-    /// to date.
+    /// Opens the database, making an SQLite file where there is none, and brings its schema up to
+    /// date. Many processes may do this at once.
     ///
     /// # Errors
-    /// [`StoreError::Engine`] where the file cannot be used, [`StoreError::Newer`] where a newer
-    /// program wrote it.
-    pub async fn open(path: &Path, clock: &Clock) -> Result<Store, StoreError> {
-        let engine = Engine::open(path)?;
-        migration::migrate(&engine, clock.now()).await?;
-        Ok(Store { engine })
+    /// [`StoreError::Engine`] where the database cannot be used, [`StoreError::Unreachable`] where
+    /// it is not there, [`StoreError::Newer`] where a newer program wrote it.
+    pub async fn open(address: &Address, clock: &Clock) -> Result<Store, StoreError> {
+        let metrics = Arc::<StoreMetrics>::default();
+        let engine = Engine::open(address, &metrics).await?;
+        migration::migrate(&engine, clock).await?;
+        Ok(Store { engine: Counted::new(engine, metrics) })
     }
 
     /// Whether the store answers.

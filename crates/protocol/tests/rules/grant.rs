@@ -4,6 +4,7 @@ use grantor_protocol::grant::{
     RefreshFault, check_exchange, check_refresh, refresh_window_seconds,
 };
 use grantor_protocol::pkce::{CodeChallenge, CodeVerifier};
+use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 
 use crate::fixtures::{REDIRECT_URI, client, public_client};
@@ -29,7 +30,7 @@ fn pending() -> Grant {
         customer_id: [2; 16],
         scope: Scope::parse("financial-api").unwrap(),
         businesses: vec![1],
-        redirect_uri: REDIRECT_URI.into(),
+        redirect_uri: RedirectUriDigest::of(REDIRECT_URI),
         code_challenge: None,
         code_expires_at: NOW + 60,
         ends_at: None,
@@ -150,7 +151,8 @@ fn u7_a_public_client_is_told_the_cause_only_after_its_verifier_matched() {
     let public = public_client();
     let bound = with_challenge(pending());
     let (right, wrong) = (verifier(), other_verifier());
-    let elsewhere = Grant { redirect_uri: "https://a.example/".into(), ..bound.clone() };
+    let elsewhere =
+        Grant { redirect_uri: RedirectUriDigest::of("https://a.example/"), ..bound.clone() };
     let foreign = Grant { client_id: "another".into(), ..bound.clone() };
     let expired = CodeFault::Expired { seconds_ago: 0 };
     for (grant, code_verifier, now, fault, proved) in [

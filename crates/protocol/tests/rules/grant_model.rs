@@ -7,6 +7,7 @@ use grantor_protocol::grant::{
     check_refresh, refresh_window_seconds,
 };
 use grantor_protocol::pkce::{CodeChallenge, CodeVerifier};
+use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 use proptest::prelude::*;
 
@@ -60,7 +61,7 @@ impl Life {
             customer_id: [2; 16],
             scope: Scope::default(),
             businesses: vec![],
-            redirect_uri: REDIRECT_URI.into(),
+            redirect_uri: RedirectUriDigest::of(REDIRECT_URI),
             code_challenge: CodeChallenge::parse(Some(of_appendix_b), Some("S256")).unwrap(),
             code_expires_at: START + 60,
             ends_at,

@@ -19,15 +19,17 @@ use grantor_protocol::environment::Environment;
 use serde_json::json;
 
 use super::Failure;
+use super::output::print;
 use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
 use crate::master_key::MasterKey;
+use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings, Site};
-use crate::store::Store;
+use crate::store::{Address, Store};
 use crate::usage::Usage;
 use crate::{demo, log};
 
@@ -64,7 +66,7 @@ pub struct Arguments {
 /// [`Failure`]: an address that is not loopback, a port that is taken, a data folder that cannot be
 /// used.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    log::start(log::Format::Text)?;
+    let _log = log::start(log::Format::Text)?;
     // The two literals that a redirect URI may name (RFC 8252 7.3).
     if ![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
         .contains(&arguments.address)
@@ -162,7 +164,7 @@ impl Opened {
             MasterKey::generate(&random).write(&key)?;
         }
         let master_key = MasterKey::read(&key).map_err(start_over)?;
-        let store = Store::open(&database, &clock).await?;
+        let store = Store::open(&Address::Sqlite(database), &clock).await?;
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
@@ -178,6 +180,7 @@ impl Opened {
             other_sealer: self.keys.sealer(environment.other()),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             dev: Some(Dev { redirect_uri }),
@@ -213,28 +216,20 @@ fn start_over(error: impl Into<Failure>) -> Failure {
 }
 
 /// Data goes to standard output and words to standard error; without `--json` the words are what
-/// was asked for.
+/// was asked for. Whoever reads no further, as `head` does, ends no server.
 fn announce(sites: &[Arc<Site>], arguments: &Arguments) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
     if arguments.json {
         let environments: Vec<_> = sites.iter().map(|site| environment_json(site)).collect();
         let ready = json!({ "environments": environments, "portal_url": null });
-        writeln!(out, "{ready}")?;
-        return Ok(out.flush()?);
+        return print(&ready.to_string());
     }
-    writeln!(
-        out,
-        "Grantor is ready. Both environments are for development on this machine alone."
-    )?;
-    for site in sites {
-        write_environment(&mut out, site)?;
-    }
-    writeln!(
-        out,
-        "\nThe data is in {}. Ctrl-C stops; --reset starts over.",
+    let environments: Vec<_> = sites.iter().map(|site| environment_words(site)).collect();
+    print(&format!(
+        "Grantor is ready. Both environments are for development on this machine alone.\n{}\n\
+         The data is in {}. Ctrl-C stops; --reset starts over.",
+        environments.concat(),
         arguments.data.display()
-    )?;
-    Ok(out.flush()?)
+    ))
 }
 
 fn environment_json(site: &Site) -> serde_json::Value {
@@ -249,24 +244,30 @@ fn environment_json(site: &Site) -> serde_json::Value {
     })
 }
 
-fn write_environment(out: &mut impl std::io::Write, site: &Site) -> std::io::Result<()> {
+fn environment_words(site: &Site) -> String {
     let redirect_uri = site.dev.as_ref().map(|dev| dev.redirect_uri.as_str());
-    writeln!(out, "\n{}  {}", site.environment, site.base_url)?;
-    writeln!(out, "  client id      {}", demo::client_id(site.environment))?;
-    writeln!(out, "  client secret  {}", demo::client_secret(site.environment))?;
-    writeln!(out, "  redirect URI   {}", redirect_uri.unwrap_or_default())?;
-    writeln!(out, "  customer       {}  {}", demo::CUSTOMER_EMAIL, demo::PASSWORD)?;
-    writeln!(out, "\n  1. Open this, sign in and allow:\n")?;
-    writeln!(out, "  {}\n", demo::authorize_url(site).unwrap_or_default())?;
-    writeln!(out, "  2. The page that follows shows the code and this command, filled in:\n")?;
     let command = demo::token_command(site, "CODE").unwrap_or_default();
-    for line in command.lines() {
-        writeln!(out, "  {line}")?;
-    }
-    writeln!(out, "\n  3. Call the API with the access token that it answers:\n")?;
-    writeln!(
-        out,
-        "  curl -sS -H 'Authorization: Bearer ACCESS_TOKEN' '{}/f/data/businesses'",
-        site.base_url
+    let command: Vec<String> = command.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "\n{environment}  {base_url}\n\
+        \x20 client id      {client_id}\n\
+        \x20 client secret  {client_secret}\n\
+        \x20 redirect URI   {redirect_uri}\n\
+        \x20 customer       {email}  {password}\n\n\
+        \x20 1. Open this, sign in and allow:\n\n\
+        \x20 {authorize_url}\n\n\
+        \x20 2. The page that follows shows the code and this command, filled in:\n\n\
+        {command}\n\
+        \x20 3. Call the API with the access token that it answers:\n\n\
+        \x20 curl -sS -H 'Authorization: Bearer ACCESS_TOKEN' '{base_url}/f/data/businesses'\n",
+        environment = site.environment,
+        base_url = site.base_url,
+        client_id = demo::client_id(site.environment),
+        client_secret = demo::client_secret(site.environment),
+        redirect_uri = redirect_uri.unwrap_or_default(),
+        email = demo::CUSTOMER_EMAIL,
+        password = demo::PASSWORD,
+        authorize_url = demo::authorize_url(site).unwrap_or_default(),
+        command = command.concat(),
     )
 }

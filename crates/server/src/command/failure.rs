@@ -110,6 +110,14 @@ impl From<StoreError> for Failure {
             StoreError::Busy => Failure::mendable(words).hint("try again in a moment"),
             StoreError::Newer { .. } => Failure::mendable(words)
                 .hint("run the newer version of grantor, or put back a copy"),
+            StoreError::Unreachable(_) => Failure::mendable(words)
+                .hint("look at `store` in the configuration, and whether the database runs"),
+            StoreError::Unknown(_) => {
+                Failure::mendable(words).hint("look whether it was done before you do it again")
+            }
+            StoreError::Unreleased => {
+                Failure::mendable(words).hint("`grantor dev --reset` begins a new one for dev")
+            }
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
         }
     }
@@ -190,6 +198,7 @@ impl From<LogError> for Failure {
             LogError::Filter(_) => Failure::mendable(error.to_string())
                 .hint("for example GRANTOR_LOG=warn, or GRANTOR_LOG=info,grantor::store=debug"),
             LogError::Twice => Failure::unexplained(error.to_string()),
+            LogError::Thread(ref source) => Failure::unexplained(error.to_string()).because(source),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::random::Random;
-use crate::store::Store;
+use crate::store::{Address, Store};
 
 /// The database of a folder of `grantor dev`.
 const DEV_DATABASE: &str = "grantor.db";
@@ -64,9 +64,9 @@ impl Place {
                     return Err(Failure::mendable(format!("there is no {}", database.display()))
                         .hint("`grantor dev --data DIR` makes it; for a configured server use --config"));
                 }
-                database
+                Address::Sqlite(database)
             }
-            None => Config::read(&self.config.path)?.database,
+            None => Config::read(&self.config.path)?.database()?,
         };
         let clock = Clock::system();
         let store = open_store(&database, &clock).await?;
@@ -74,9 +74,16 @@ impl Place {
     }
 }
 
-/// Opens a database, and makes a new one so that only its owner can read it: it holds addresses
+/// Opens a database, and makes a new file so that only its owner can read it: it holds addresses
 /// and password hashes. SQLite gives the files beside it the same mode.
-pub(super) async fn open_store(database: &Path, clock: &Clock) -> Result<Store, Failure> {
+pub(super) async fn open_store(address: &Address, clock: &Clock) -> Result<Store, Failure> {
+    if let Some(file) = address.file() {
+        make(file)?;
+    }
+    Ok(Store::open(address, clock).await?)
+}
+
+fn make(database: &Path) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(database);
     match made {
         Ok(_) => {}
@@ -89,7 +96,7 @@ pub(super) async fn open_store(database: &Path, clock: &Clock) -> Result<Store, 
             .because(&error));
         }
     }
-    Ok(Store::open(database, clock).await?)
+    Ok(())
 }
 
 /// Takes the name of an environment.

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -18,13 +17,14 @@ use super::place::{self, ConfigFile};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig};
 use crate::keys::Keys;
-use crate::listener::{self, Bound, Listener};
+use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
 use crate::master_key::MasterKey;
+use crate::metrics::{Exposition, SiteMetrics};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
-use crate::store::Store;
+use crate::store::{Address, Store};
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -54,15 +54,16 @@ struct ReadyEnvironment {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::read(&arguments.config.path)?;
-    log::start(config.log_format)?;
+    let _log = log::start(config.log_format)?;
     // Before anything is opened: a signal from here on ends what was begun, and not the process.
     let asked_to_stop = listener::asked_to_stop()?;
     let clock = Clock::system();
     let random = Random::system();
-    let master_key = master_key(&config, &clock).await?;
-    let store = place::open_store(&config.database, &clock).await?;
+    let database = config.database()?;
+    let master_key = master_key(&config, &database, &clock).await?;
+    let store = place::open_store(&database, &clock).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
-    refuse_demo(&store, &config.database).await?;
+    refuse_demo(&store, &database).await?;
 
     let passwords = Passwords::start(password_threads(), random.clone())?;
     let make_site = |environment: &EnvironmentConfig| {
@@ -75,12 +76,22 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             other_sealer: keys.sealer(environment.environment.other()),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             clock: clock.clone(),
             random: random.clone(),
             dev: None,
         })
     };
-    let bound = bind(&config, make_site)?;
+    let mut sites = Vec::new();
+    let mut bound = bind(&config, |environment| {
+        let site = make_site(environment);
+        sites.push(Arc::clone(&site));
+        site
+    })?;
+    if let Some(address) = config.metrics_listen {
+        let exposition = Exposition { sites, store, passwords, started_at: clock.now() };
+        bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
+    }
     announce(&config, arguments.output)?;
     listener::serve(bound, asked_to_stop).await?;
     Ok(())
@@ -89,7 +100,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// One listener for each address.
 fn bind(
     config: &Config,
-    make_site: impl Fn(&EnvironmentConfig) -> Arc<Site>,
+    mut make_site: impl FnMut(&EnvironmentConfig) -> Arc<Site>,
 ) -> Result<Vec<Bound>, Failure> {
     let mut listeners: BTreeMap<SocketAddr, Listener> = BTreeMap::new();
     for environment in &config.environments {
@@ -119,39 +130,45 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
             listen: environment.listen,
         });
     }
+    if let Some(address) = config.metrics_listen {
+        tracing::info!(listen = %address, "metrics");
+    }
     if output.json { output.data(&ready, |_| String::new()) } else { Ok(()) }
 }
 
 /// Reads the master key. Where it cannot be used, the database that exists says which it has to be.
-async fn master_key(config: &Config, clock: &Clock) -> Result<MasterKey, Failure> {
+async fn master_key(
+    config: &Config,
+    database: &Address,
+    clock: &Clock,
+) -> Result<MasterKey, Failure> {
     let error = match MasterKey::read(&config.master_key_file) {
         Ok(key) => return Ok(key),
         Err(error) => error,
     };
     let failure = Failure::from(error);
-    if !config.database.exists() {
+    if database.file().is_some_and(|file| !file.exists()) {
         return Err(failure);
     }
-    let store = place::open_store(&config.database, clock).await?;
+    let store = place::open_store(database, clock).await?;
     Err(match store.installation().await? {
         Some(installation) => failure.hint(format!(
             "the database {} belongs to the master key {}",
-            config.database.display(),
-            installation.master_key_id
+            database, installation.master_key_id
         )),
         None => failure,
     })
 }
 
 /// S26: the demo's words are known to everybody.
-async fn refuse_demo(store: &Store, database: &Path) -> Result<(), Failure> {
+async fn refuse_demo(store: &Store, database: &Address) -> Result<(), Failure> {
     let found = store.demo_records().await?;
     if found.is_empty() {
         return Ok(());
     }
     Err(Failure::mendable(format!(
         "the database {} holds demo data, whose secrets everybody knows: {}",
-        database.display(),
+        database,
         found.join(", ")
     ))
     .hint("`grantor dev` serves this database; for real use begin with `grantor init` in a new folder"))

@@ -12,6 +12,7 @@ use super::file::{File, Section};
 use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
 use crate::listener::TlsFiles;
 use crate::site::Settings;
+use crate::store::{Address, AddressError};
 
 const DAY: i64 = 24 * 3600;
 
@@ -47,7 +48,11 @@ impl<'a> Check<'a> {
                 return Err(ConfigError { faults: self.faults });
             }
         };
-        let database = self.database(&file.store);
+        let store = self.store(&file);
+        let store_password_file = match &file.store_password_file {
+            Some(named) => self.file(named).map(Some),
+            None => Some(None),
+        };
         let master_key_file = self.file(&file.master_key_file);
         let sections = [
             (Environment::Staging, file.environment.staging),
@@ -69,14 +74,22 @@ impl<'a> Check<'a> {
         if let [one, other] = placed.as_slice() {
             self.side_by_side(one, other);
         }
+        let metrics_listen =
+            file.metrics.and_then(|metrics| self.metrics(&metrics.listen, &placed));
         self.faults.sort_by_key(|fault| fault.line);
-        match (database, master_key_file) {
-            (Some(database), Some(master_key_file)) if self.faults.is_empty() => Ok(Config {
-                database,
-                master_key_file,
-                log_format: file.log.format,
-                environments: placed.into_iter().map(|placed| placed.config).collect(),
-            }),
+        match (store, store_password_file, master_key_file) {
+            (Some(store), Some(store_password_file), Some(master_key_file))
+                if self.faults.is_empty() =>
+            {
+                Ok(Config {
+                    store,
+                    store_password_file,
+                    master_key_file,
+                    log_format: file.log.format,
+                    metrics_listen,
+                    environments: placed.into_iter().map(|placed| placed.config).collect(),
+                })
+            }
             _ => Err(ConfigError { faults: self.faults }),
         }
     }
@@ -223,6 +236,20 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// The metrics have no authentication, so they never share an address with what partners reach.
+    fn metrics(&mut self, text: &Spanned<String>, placed: &[Placed]) -> Option<SocketAddr> {
+        let address = self.listen(text)?;
+        if placed.iter().any(|placed| placed.config.listen == address) {
+            self.fault(
+                text.span(),
+                "an environment listens on this address",
+                "give the metrics an address of their own, for example 127.0.0.1:9464",
+            );
+            return None;
+        }
+        Some(address)
+    }
+
     fn proxy(&mut self, text: &Spanned<String>) -> Option<IpAddr> {
         match text.get_ref().parse::<IpAddr>() {
             Ok(address) => Some(address.to_canonical()),
@@ -237,37 +264,44 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn database(&mut self, text: &Spanned<String>) -> Option<PathBuf> {
-        let (scheme, rest) = text.get_ref().split_once(':').unwrap_or(("", ""));
-        match scheme {
-            "sqlite"
-                if rest.is_empty() || rest.starts_with([':', '?']) || rest.starts_with("//") =>
-            {
-                self.fault(
-                    text.span(),
-                    "store names no file",
-                    "for example sqlite:grantor.db, or sqlite:/var/lib/grantor/grantor.db",
-                );
-                None
+    fn store(&mut self, file: &File) -> Option<Address> {
+        let text = &file.store;
+        let address = match Address::parse(text.get_ref(), &self.folder) {
+            Ok(address) => address,
+            Err(error) => {
+                let (words, hint) = match &error {
+                    AddressError::Unknown => (
+                        "store does not say which database".to_owned(),
+                        "for example sqlite:grantor.db, relative to the folder of this file, or \
+                         postgres://grantor@db.example/grantor",
+                    ),
+                    AddressError::NoFile => (
+                        "store names no file".to_owned(),
+                        "for example sqlite:grantor.db, or sqlite:/var/lib/grantor/grantor.db",
+                    ),
+                    AddressError::Malformed(why) => (
+                        format!("store is no PostgreSQL address: {why}"),
+                        "for example postgres://grantor@db.example/grantor",
+                    ),
+                    AddressError::Plain { host } => (
+                        format!("store reaches {host} over the network without TLS"),
+                        "leave sslmode=disable out",
+                    ),
+                };
+                self.fault(text.span(), words, hint);
+                return None;
             }
-            "sqlite" => Some(self.folder.join(rest)),
-            "postgres" | "postgresql" => {
-                self.fault(
-                    text.span(),
-                    "this version of grantor has no PostgreSQL yet",
-                    "use a file: sqlite:grantor.db",
-                );
-                None
-            }
-            _ => {
-                self.fault(
-                    text.span(),
-                    "store does not say which database",
-                    "for example sqlite:grantor.db, relative to the folder of this file",
-                );
-                None
-            }
+        };
+        if let (Some(_), Some(only)) =
+            (address.file(), file.store_password_file.as_ref().or(file.store_ca_file.as_ref()))
+        {
+            self.fault(only.span(), "this is for PostgreSQL, and store is a file", None);
         }
+        let authorities = match &file.store_ca_file {
+            Some(named) => Some(self.file(named)?),
+            None => None,
+        };
+        Some(address.with_authorities(authorities))
     }
 
     fn file(&mut self, text: &Spanned<String>) -> Option<PathBuf> {

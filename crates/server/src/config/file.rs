@@ -9,9 +9,12 @@ use crate::log::Format;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) store: Spanned<String>,
+    pub(super) store_password_file: Option<Spanned<String>>,
+    pub(super) store_ca_file: Option<Spanned<String>>,
     pub(super) master_key_file: Spanned<String>,
     #[serde(default)]
     pub(super) log: Log,
+    pub(super) metrics: Option<Metrics>,
     #[serde(default)]
     pub(super) environment: Environments,
 }
@@ -21,6 +24,12 @@ pub(super) struct File {
 pub(super) struct Log {
     #[serde(default)]
     pub(super) format: Format,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) listen: Spanned<String>,
 }
 
 #[derive(Default, Deserialize)]

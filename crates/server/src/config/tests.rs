@@ -40,9 +40,10 @@ fn with_line(line: usize, text: &str) -> String {
 #[test]
 fn paths_are_relative_to_the_folder_of_the_file_and_defaults_are_filled_in() {
     let config = parse(RIGHT).unwrap();
-    assert_eq!(config.database, Path::new("/etc/grantor/grantor.db"));
+    assert_eq!(config.store.file(), Some(Path::new("/etc/grantor/grantor.db")));
     assert_eq!(config.master_key_file, Path::new("/etc/grantor/master.key"));
     assert_eq!(config.log_format, Format::Text);
+    assert_eq!(config.metrics_listen, None);
     let names: Vec<_> = config.environments.iter().map(|found| found.environment).collect();
     assert_eq!(names, Environment::ALL);
     let staging = config.environment(Environment::Staging).unwrap();
@@ -57,6 +58,7 @@ fn everything_that_can_be_said_is_understood() {
         store = "sqlite:/var/lib/grantor/g.db"
         master_key_file = "/etc/keys/master.key"
         log.format = "json"
+        metrics.listen = "10.0.0.5:9464"
         [environment.production]
         base_url = "HTTPS://Api.Example.com:443/"
         listen = "[::]:443"
@@ -72,8 +74,9 @@ fn everything_that_can_be_said_is_understood() {
         "#,
     )
     .unwrap();
-    assert_eq!(config.database, Path::new("/var/lib/grantor/g.db"));
+    assert_eq!(config.store.file(), Some(Path::new("/var/lib/grantor/g.db")));
     assert_eq!(config.log_format, Format::Json);
+    assert_eq!(config.metrics_listen, Some("10.0.0.5:9464".parse().unwrap()));
     let [production] = config.environments.as_slice() else { panic!("{config:?}") };
     assert_eq!(production.base_url, "https://api.example.com");
     assert_eq!(production.listen, "[::]:443".parse().unwrap());
@@ -132,17 +135,22 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
 const WRONG: &[(usize, &str, &str)] = &[
     (
         1,
-        r#"store = "postgres://localhost/grantor""#,
-        "1: this version of grantor has no PostgreSQL yet",
+        r#"store = "postgres://grantor@db.example/grantor?sslmode=disable""#,
+        "1: store reaches db.example over the network without TLS",
     ),
     (1, r#"store = "grantor.db""#, "1: store does not say which database"),
+    (
+        1,
+        r#"store = "postgres://db.example""#,
+        "1: store is no PostgreSQL address: it names no database",
+    ),
     (1, r#"store = "sqlite:""#, "1: store names no file"),
     (1, r#"store = "sqlite::memory:""#, "1: store names no file"),
     (2, r#"master_key_file = """#, "2: this names no file"),
     (
         2,
         r#"master_key = "x""#,
-        "2: unknown key `master_key`, expected one of `store`, `master_key_file`, `log`, `environment`",
+        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `log`, `metrics`, `environment`",
     ),
     (4, r#"base_url = "api.example.com""#, "4: base_url is not a URL"),
     (4, r#"base_url = "ftp://api.example.com""#, "4: base_url is not an https URL"),
@@ -226,6 +234,27 @@ const WRONG: &[(usize, &str, &str)] = &[
         "listen = \"127.0.0.1:8301\"\n[log]\nformat = \"yaml\"",
         "10: unknown variant `yaml`, expected `text` or `json`",
     ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"127.0.0.1:8300\"",
+        "10: an environment listens on this address",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"localhost:9464\"",
+        "10: listen is not an address with a port",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\nlisten = \"127.0.0.1:0\"",
+        "10: port 0 is another port at each start",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[metrics]\naddress = \"127.0.0.1:9464\"",
+        "10: unknown key `address`, expected `listen`",
+    ),
+    (8, "listen = \"127.0.0.1:8301\"\n[metrics]", "9: missing key `listen`"),
     (8, "listen = \"127.0.0.1:8301", "8: "),
 ];
 

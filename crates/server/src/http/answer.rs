@@ -10,7 +10,7 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::redirect_uri::ProvedRedirectUri;
 
-use super::request::RequestId;
+use super::request::{RequestId, Unshown};
 use crate::pages::{Frame, MessagePage, stylesheet_url};
 use crate::site::Site;
 
@@ -39,8 +39,10 @@ pub(super) fn page(
     let html = match page.render() {
         Ok(html) => html,
         Err(error) => {
-            tracing::error!(%error, "page.render");
-            return plain(site, StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown.");
+            let words = "This page could not be shown.";
+            let mut response = plain(site, StatusCode::INTERNAL_SERVER_ERROR, words);
+            response.extensions_mut().insert(Unshown(error.to_string()));
+            return response;
         }
     };
     let form_action = match leads_to {

@@ -4,11 +4,12 @@
 //! ours, because people paste secrets into all of them. A target is logged as its route and the
 //! names of its parameters, and of the names only those that are known.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::HeaderName;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use grantor_protocol::parameters::Parameters;
@@ -19,6 +20,11 @@ use crate::site::Site;
 /// The id of one request: in its answer, in its line of the log, and on its page.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
+
+/// Why a page could not be shown; whoever answers has no id to log it with, so it travels in the
+/// answer to where there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Unshown(pub(super) String);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -47,7 +53,14 @@ const KNOWN: [&str; 21] = [
     "state",
 ];
 
-/// Gives the request its id, and logs it when it is answered.
+/// What only the line of the log needs.
+struct Line {
+    method: Method,
+    parameters: String,
+    client: Option<IpAddr>,
+}
+
+/// Gives the request its id, and counts and logs it when it is answered.
 pub(super) async fn log(
     State(site): State<Arc<Site>>,
     mut request: Request,
@@ -55,30 +68,38 @@ pub(super) async fn log(
 ) -> Response {
     let id = RequestId(site.random.hex::<8>());
     let stopwatch = site.clock.stopwatch();
-    let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "(no route)".to_owned(), |path| path.as_str().to_owned());
-    let parameters = names(request.uri().query().unwrap_or_default());
-    let client = request.extensions().get::<ClientAddress>().map(|address| address.0);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // What goes into the line alone, where there is to be one.
+    let line = tracing::enabled!(tracing::Level::INFO).then(|| Line {
+        method: request.method().clone(),
+        parameters: request.uri().query().map(names).unwrap_or_default(),
+        client: request.extensions().get::<ClientAddress>().map(|address| address.0),
+    });
     request.extensions_mut().insert(id.clone());
 
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    tracing::info!(
-        environment = site.environment.as_str(),
-        request.id = id.0,
-        request.method = loggable_method(&method),
-        request.route = route,
-        request.parameters = parameters,
-        client.address = client.map(tracing::field::display),
-        response.status = response.status().as_u16(),
-        response.microseconds = stopwatch.elapsed().as_micros(),
-        "request"
-    );
+    if let Some(Unshown(error)) = response.extensions().get() {
+        tracing::error!(request.id = id.0, error, "page.render");
+    }
+    let route = route.as_ref().map_or("(no route)", MatchedPath::as_str);
+    let (status, took) = (response.status().as_u16(), stopwatch.elapsed());
+    site.metrics.requests.count(route, status, took);
+    if let Some(line) = line {
+        tracing::info!(
+            environment = site.environment.as_str(),
+            request.id = id.0,
+            request.method = loggable_method(&line.method),
+            request.route = route,
+            request.parameters = line.parameters,
+            client.address = line.client.map(tracing::field::display),
+            response.status = status,
+            response.microseconds = took.as_micros(),
+            "request"
+        );
+    }
     response
 }
 
@@ -94,7 +115,7 @@ fn names(query: &str) -> String {
     }
 }
 
-fn loggable_method(method: &axum::http::Method) -> &str {
+fn loggable_method(method: &Method) -> &str {
     match method.as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE"
         | "CONNECT") => known,

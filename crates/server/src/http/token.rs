@@ -30,6 +30,7 @@ use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::request::RequestId;
 use crate::http::ClientAddress;
+use crate::metrics::GrantType;
 use crate::site::Site;
 use crate::store::StoreError;
 
@@ -48,9 +49,16 @@ pub(super) async fn token(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match answer(&site, &request_id, address, request).await {
-        Ok(response) => response,
-        Err(error) => refuse(&site, &request_id, &error),
+    let mut grant_type = GrantType::None;
+    match answer(&site, &request_id, address, request, &mut grant_type).await {
+        Ok(response) => {
+            site.metrics.tokens.issued(grant_type);
+            response
+        }
+        Err(error) => {
+            site.metrics.tokens.refused(grant_type, error.wire().code);
+            refuse(&site, &request_id, &error)
+        }
     }
 }
 
@@ -59,11 +67,12 @@ async fn answer(
     request_id: &RequestId,
     address: IpAddr,
     request: Request,
+    grant_type: &mut GrantType,
 ) -> Result<Response<Body>, TokenError> {
     // 1. Parse.
     let request = parse(request).await?;
     // 2. Authenticate.
-    let client = authenticated(site, &request.client).await?;
+    let client = authenticated(site, request_id, &request.client).await?;
     if request.from_query {
         // Both the environment and the client may forbid what the guide does.
         if !site.settings.parameters_in_query || !client.settings.parameters_in_query {
@@ -71,6 +80,10 @@ async fn answer(
         }
         site.usage.count_query_call(site.environment, &client.id, site.clock.now());
     }
+    *grant_type = match &request.grant {
+        TokenGrant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
+        TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
+    };
     // 3. Decide and commit.
     let caller = Caller { site, request_id, client: &client, address };
     let issued = match &request.grant {
@@ -113,8 +126,12 @@ fn body_fault(error: axum::Error) -> RequestFault {
     }
 }
 
-async fn authenticated(site: &Site, presented: &PresentedClient) -> Result<Client, TokenError> {
-    let record = site.store.client(presented.client_id()).await.map_err(unavailable)?;
+async fn authenticated(
+    site: &Site,
+    request_id: &RequestId,
+    presented: &PresentedClient,
+) -> Result<Client, TokenError> {
+    let record = site.store.client(presented.client_id()).await.map_err(unavailable(request_id))?;
     let record = record.filter(|record| site.admits(&record.client));
     let client = record.as_ref().map(|record| &record.client);
     authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
@@ -139,15 +156,17 @@ fn note_secret(
     let place = secrets.iter().position(|held| held.matches(&used));
     if let Some(secret) = place.and_then(|place| record.secrets.get(place)) {
         let now = site.clock.now();
-        site.usage.note_secret(site.environment, &record.client.id, secret.slot, now);
+        site.usage.note_secret(site.environment, &record.client.id, (secret.slot, used), now);
     }
 }
 
 /// A fault of the store is never taken for an answer: nothing was spent, and the caller may come
 /// again.
-fn unavailable(error: StoreError) -> TokenError {
-    tracing::error!(%error, "token.store");
-    TokenError::Unavailable
+fn unavailable(request_id: &RequestId) -> impl FnOnce(StoreError) -> TokenError {
+    move |error| {
+        tracing::error!(request.id = request_id.0, %error, "token.store");
+        TokenError::Unavailable
+    }
 }
 
 /// RFC 6749 5.2.

@@ -1,9 +1,11 @@
 //! What each request meets first.
 //!
 //! 1. [`admit`] says whose address it is, and turns away what came around the proxy;
-//! 2. `/healthz` and `/readyz` answer for the whole process, under any name;
+//! 2. `/healthz` and `/readyz` answer for the whole process, under any name; ready means that the
+//!    stores answer and take writes;
 //! 3. [`dispatch`] gives the rest to the site that `Host` names.
 
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +20,19 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use tokio::sync::Mutex;
 use tower::ServiceExt as _;
 
 use crate::http::ClientAddress;
 use crate::site::Site;
+use crate::store::StoreError;
 
 /// A store that answers later than this is not ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
+/// How long a write that was taken proves that the next one would be, in seconds.
+const PROVED_SECONDS: i64 = 5;
+/// How long a write that was refused does, in seconds: who is well again is wanted back soon.
+const REFUSED_SECONDS: i64 = 1;
 
 /// What stands before the sites of one listener.
 pub(super) struct Front {
@@ -40,13 +48,32 @@ struct Doors {
     front: Front,
     /// In the order of the sites.
     routers: Vec<Router>,
+    /// In the order of the sites.
+    names: Vec<Name>,
+    /// What the last look at the stores found.
+    proof: Mutex<Option<Proof>>,
 }
 
-/// A host name and a port, as they are compared.
+/// Whether the stores took a write, and when that was tried, in Unix seconds.
+#[derive(Clone, Copy)]
+struct Proof {
+    tried_at: i64,
+    ready: bool,
+}
+
+/// A host name and a port, as a request names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct HostAndPort {
     host: String,
     port: Option<u16>,
+}
+
+/// The host and the port of a base URL, and the port that its scheme leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    host: String,
+    port: u16,
+    scheme_port: u16,
 }
 
 impl Front {
@@ -56,7 +83,8 @@ impl Front {
     }
 
     fn before(self, routers: Vec<Router>) -> Router {
-        let doors = Arc::new(Doors { front: self, routers });
+        let names = self.sites.iter().map(|site| Name::of(&site.base_url)).collect();
+        let doors = Arc::new(Doors { front: self, routers, names, proof: Mutex::default() });
         Router::new()
             .route("/healthz", get(healthy))
             .route("/readyz", get(ready))
@@ -94,20 +122,63 @@ impl Front {
         }
         nearest
     }
+}
 
+impl Doors {
     /// Which site a request is for.
     fn site_for(&self, uri: &Uri, headers: &HeaderMap) -> Option<usize> {
-        let named = named_host(uri, headers);
-        if let [site] = self.sites.as_slice() {
+        if let [site] = self.front.sites.as_slice() {
             // In dev a page of the open web may have its own name resolve to this machine (DNS
             // rebinding): it would be of this origin and could read the answers.
             let local = |named: HostAndPort| {
                 matches!(named.host.as_str(), "127.0.0.1" | "localhost" | "[::1]")
             };
-            return (site.dev.is_none() || named.is_some_and(local)).then_some(0);
+            let admitted = site.dev.is_none() || named_host(uri, headers).is_some_and(local);
+            return admitted.then_some(0);
         }
-        let named = named?;
-        self.sites.iter().position(|site| is_named(&site.base_url, &named))
+        let named = named_host(uri, headers)?;
+        self.names.iter().position(|name| name.is(&named))
+    }
+
+    /// Whether every store takes a write. It is tried once in a while, however many ask; who asks
+    /// while it is tried waits for the answer.
+    async fn take_writes(&self) -> bool {
+        let mut proof = self.proof.lock().await;
+        let Some(now) = self.front.sites.first().map(|site| site.clock.now()) else {
+            return true;
+        };
+        if let Some(proof) = proof.filter(|proof| proof.stands(now)) {
+            return proof.ready;
+        }
+        let mut ready = true;
+        for site in &self.front.sites {
+            ready = ready && answers(site, site.store.prove_write(now)).await;
+        }
+        *proof = Some(Proof { tried_at: now, ready });
+        ready
+    }
+}
+
+impl Proof {
+    /// A clock that went back makes none stand for long.
+    fn stands(&self, now: i64) -> bool {
+        let seconds = if self.ready { PROVED_SECONDS } else { REFUSED_SECONDS };
+        (0..seconds).contains(&(now - self.tried_at))
+    }
+}
+
+impl Name {
+    fn of(base_url: &str) -> Name {
+        let scheme_port = if base_url.starts_with("http:") { 80 } else { 443 };
+        let url = url::Url::parse(base_url).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned();
+        let port = url.and_then(|url| url.port()).unwrap_or(scheme_port);
+        Name { host, port, scheme_port }
+    }
+
+    /// A port that is left out is the one of the scheme.
+    fn is(&self, named: &HostAndPort) -> bool {
+        self.host == named.host && self.port == named.port.unwrap_or(self.scheme_port)
     }
 }
 
@@ -136,29 +207,31 @@ async fn healthy() -> Response {
     sentence(StatusCode::OK, "ok\n")
 }
 
-/// Ready means that every store answers.
+/// Ready means that every store answers, and took a write a moment ago.
 async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+    let mut ready = true;
     for site in &doors.front.sites {
-        match tokio::time::timeout(READY_WITHIN, site.store.ping()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(environment = site.environment.as_str(), %error, "not ready");
-                return sentence(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
-            }
-            Err(_) => {
-                tracing::warn!(
-                    environment = site.environment.as_str(),
-                    "not ready: the store is slow"
-                );
-                return sentence(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
-            }
-        }
+        ready = ready && answers(site, site.store.ping()).await;
     }
-    sentence(StatusCode::OK, "ready\n")
+    match ready && doors.take_writes().await {
+        true => sentence(StatusCode::OK, "ready\n"),
+        false => sentence(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+    }
+}
+
+/// Whether a store answers in time. Where it does not, the log says why.
+async fn answers(site: &Site, asked: impl Future<Output = Result<(), StoreError>>) -> bool {
+    let environment = site.environment.as_str();
+    match tokio::time::timeout(READY_WITHIN, asked).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::warn!(environment, %error, "not ready"),
+        Err(_) => tracing::warn!(environment, "not ready: the store is slow"),
+    }
+    false
 }
 
 async fn dispatch(State(doors): State<Arc<Doors>>, request: Request) -> Response {
-    let site = doors.front.site_for(request.uri(), request.headers());
+    let site = doors.site_for(request.uri(), request.headers());
     match site.and_then(|at| doors.routers.get(at)) {
         Some(router) => router.clone().oneshot(request).await.into_response(),
         None => {
@@ -219,19 +292,6 @@ fn named_host(uri: &Uri, headers: &HeaderMap) -> Option<HostAndPort> {
         _ => Some(authority.port_u16()?),
     };
     Some(HostAndPort { host: authority.host().to_ascii_lowercase(), port })
-}
-
-/// Whether a base URL has that host and port. A port that is left out is the one of its scheme.
-fn is_named(base_url: &str, named: &HostAndPort) -> bool {
-    let Ok(url) = url::Url::parse(base_url) else {
-        return false;
-    };
-    let own_port = url.port_or_known_default();
-    let scheme_port = match url.scheme() {
-        "http" => Some(80),
-        _ => Some(443),
-    };
-    url.host_str() == Some(named.host.as_str()) && own_port == named.port.or(scheme_port)
 }
 
 #[cfg(test)]

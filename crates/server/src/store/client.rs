@@ -1,6 +1,7 @@
 //! API clients, with their one or two secrets. Both secrets stand in the client's own row, so that
 //! "never a third" and "never without" are conditions of one write.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use grantor_protocol::client::{
     Client, ClientAuthentication, ClientSettings, Partner, SecretDigest,
 };
@@ -99,11 +100,11 @@ impl Store {
         };
         let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let statement = Statement::new(
-            "INSERT INTO clients (environment, id, partner_id, name, website, redirect_uris, \
+            "INSERT INTO clients (environment, id, key, partner_id, name, website, redirect_uris, \
              scopes, optional_scopes, public, approved, disabled, demo, counter, refresh_tokens, \
              parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
              secret_1_hint, secret_1_created_at, query_calls, created_at) \
-             SELECT $1, $2, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
+             SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
              $18, $19, 0, $20 FROM partners WHERE id = $3 \
              AND NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2) \
              ON CONFLICT DO NOTHING",
@@ -129,6 +130,7 @@ impl Store {
                 digest.map(|_| now).into(),
                 now.into(),
                 client.environment.other().as_str().into(),
+                key(&client.id).into(),
             ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
@@ -240,35 +242,35 @@ impl Store {
         Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
     }
 
-    /// Adds what was counted of a client's calls since the last time: how often it sent parameters
-    /// in the query, and when it last used a secret.
+    /// Adds what was counted of these clients' calls since the last time, in one transaction: how
+    /// often each sent parameters in the query, and when it last used a secret. A secret that was
+    /// replaced since leaves nothing to the one in its place.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn note_client_use(
+    /// [`StoreError`]; then nothing of it was added.
+    pub async fn note_client_uses(
         &self,
-        environment: Environment,
-        id: &str,
-        calls: &ClientUse,
+        uses: &[(Environment, String, ClientUse)],
     ) -> Result<(), StoreError> {
-        let statement = Statement::any(
-            "UPDATE clients SET query_calls = query_calls + $3, \
-             query_called_at = COALESCE($4, query_called_at), \
-             secret_1_used_at = CASE WHEN secret_1_digest IS NULL THEN NULL \
-               ELSE COALESCE($5, secret_1_used_at) END, \
-             secret_2_used_at = CASE WHEN secret_2_digest IS NULL THEN NULL \
-               ELSE COALESCE($6, secret_2_used_at) END \
-             WHERE environment = $1 AND id = $2",
-            vec![
-                environment.as_str().into(),
-                id.into(),
-                calls.query_calls.into(),
-                calls.query_called_at.into(),
-                calls.secret_used_at[0].into(),
-                calls.secret_used_at[1].into(),
-            ],
-        );
-        self.engine.write(vec![statement]).await.map(|_| ())
+        let statement = |(environment, id, calls): &(Environment, String, ClientUse)| {
+            let [one, two] = calls.secrets;
+            let digest = |secret: Option<SecretUse>| secret.map(|used| *used.digest.as_bytes());
+            let used_at = |secret: Option<SecretUse>| secret.map(|used| used.used_at);
+            Statement::any(
+                NOTE_USE,
+                vec![
+                    environment.as_str().into(),
+                    id.as_str().into(),
+                    calls.query_calls.into(),
+                    calls.query_called_at.into(),
+                    digest(one).into(),
+                    used_at(one).into(),
+                    digest(two).into(),
+                    used_at(two).into(),
+                ],
+            )
+        };
+        self.engine.write(uses.iter().map(statement).collect()).await.map(|_| ())
     }
 
     /// Makes the demo client's redirect URIs those of the ports that dev has this time.
@@ -291,16 +293,39 @@ impl Store {
 }
 
 /// What was counted of one client's calls.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct ClientUse {
     /// How many took parameters from the query.
     pub query_calls: i64,
     /// When the last of them came, in Unix seconds.
     pub query_called_at: Option<i64>,
-    /// When each of the two secrets was last used, in Unix seconds.
-    pub secret_used_at: [Option<i64>; 2],
+    /// The last use of what stood in each of the two places for secrets.
+    pub secrets: [Option<SecretUse>; 2],
 }
 
+/// By which a grant names its client: the first 8 bytes of the id's SHA-256. An id has 60 characters
+/// and would be the longest column of each grant.
+pub(super) fn key(id: &str) -> i64 {
+    let whole = digest(&SHA256, id.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&whole.as_ref()[..8]);
+    i64::from_be_bytes(first)
+}
+
+/// The last use of a secret.
+#[derive(Clone, Copy)]
+pub struct SecretUse {
+    /// Which secret.
+    pub digest: SecretDigest,
+    /// When, in Unix seconds.
+    pub used_at: i64,
+}
+
+const NOTE_USE: &str = "UPDATE clients SET query_calls = query_calls + $3, \
+    query_called_at = COALESCE($4, query_called_at), \
+    secret_1_used_at = CASE WHEN secret_1_digest = $5 THEN $6 ELSE secret_1_used_at END, \
+    secret_2_used_at = CASE WHEN secret_2_digest = $7 THEN $8 ELSE secret_2_used_at END \
+    WHERE environment = $1 AND id = $2";
 const ADD_1: &str = "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, \
     secret_1_created_at = $5, secret_1_used_at = NULL \
     WHERE environment = $1 AND id = $2 AND NOT public AND secret_1_digest IS NULL";

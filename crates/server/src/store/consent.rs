@@ -4,6 +4,7 @@ use grantor_protocol::authorization_step::Consent;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
+use super::client;
 use super::engine::{Columns, Statement};
 use super::{Store, StoreError};
 
@@ -28,12 +29,12 @@ impl Store {
         epoch: i64,
     ) -> Result<Option<Consent>, StoreError> {
         let sql = "SELECT scope, asked_scope, businesses, redirect_uri, counter FROM consents \
-                   WHERE environment = $1 AND customer_id = $2 AND client_id = $3 AND epoch = $4 \
+                   WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND epoch = $4 \
                    AND revoked = $5";
         let values = vec![
             environment.as_str().into(),
             customer_id.into(),
-            client_id.into(),
+            client::key(client_id).into(),
             epoch.into(),
             false.into(),
         ];
@@ -64,17 +65,17 @@ pub(super) fn give(
     now: i64,
 ) -> Statement {
     Statement::new(
-        "INSERT INTO consents (environment, customer_id, client_id, scope, asked_scope, businesses, \
+        "INSERT INTO consents (environment, customer_id, client_key, scope, asked_scope, businesses, \
          redirect_uri, revoked, counter, epoch, given_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10) \
-         ON CONFLICT (environment, customer_id, client_id) DO UPDATE SET \
+         ON CONFLICT (environment, customer_id, client_key) DO UPDATE SET \
          scope = excluded.scope, asked_scope = excluded.asked_scope, \
          businesses = excluded.businesses, redirect_uri = excluded.redirect_uri, \
          revoked = excluded.revoked, epoch = excluded.epoch, given_at = excluded.given_at",
         vec![
             grant.environment.as_str().into(),
             grant.customer_id.into(),
-            grant.client_id.as_str().into(),
+            client::key(&grant.client_id).into(),
             consent.scope.to_string().into(),
             consent.asked_scope.to_string().into(),
             join(&grant.businesses).into(),

@@ -9,46 +9,98 @@
 //! demands that they still stand. So a whole past ends by raising one counter, and no clock decides
 //! what came first.
 
-use std::sync::LazyLock;
+mod attempt;
 
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Active, Grant, GrantStatus};
 use grantor_protocol::pkce::CodeChallenge;
+use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 
 use super::consent::{self, NewConsent};
-use super::engine::{Columns, Statement};
+use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
 use super::{Store, StoreError};
 
-const PENDING: i64 = 0;
-const ACTIVE: i64 = 1;
-const REVOKED: i64 = 2;
-
 /// What has to be true of a grant besides its own state, in every write that lets it live on.
-const IN_FORCE: &str = "client_counter = (SELECT counter FROM clients WHERE environment = $1 \
-       AND id = grants.client_id AND NOT disabled) \
-     AND customer_counter = (SELECT counter FROM customers WHERE environment = $1 \
+const IN_FORCE: &str = " AND revoked_at IS NULL \
+     AND client_counter = (SELECT counter FROM clients WHERE environment = {1} \
+       AND key = grants.client_key AND NOT disabled) \
+     AND customer_counter = (SELECT counter FROM customers WHERE environment = {1} \
        AND id = grants.customer_id) \
-     AND consent_counter = (SELECT counter FROM consents WHERE environment = $1 \
-       AND customer_id = grants.customer_id AND client_id = grants.client_id)";
+     AND consent_counter = (SELECT counter FROM consents WHERE environment = {1} \
+       AND customer_id = grants.customer_id AND client_key = grants.client_key)";
 
-static REDEEM: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "UPDATE grants SET status = 1, generation = 1, attempt = $3, redeemed_at = $4, \
-         turned_at = $4, idle_expires_at = $5, turned_from = $6 \
-         WHERE environment = $1 AND id = $2 AND status = 0 AND code_expires_at > $4 AND {IN_FORCE}"
-    )
-});
+/// A consent that was read must not have been taken back since: its counter would differ.
+static ALLOW: HotWrite = HotWrite::new(
+    &["INSERT INTO grants (environment, id, client_key, customer_id, client_counter, \
+       customer_counter, consent_counter, scope, businesses, redirect_uri_digest, \
+       code_challenge, code_expires_at, ends_at, generation, repeated, repeats_running) \
+       SELECT {1}, {2}, c.key, u.id, c.counter, u.counter, k.counter, {6}, {7}, {8}, {9}, {10}, \
+       {11}, 0, FALSE, 0 \
+       {MEMBERS}clients c, customers u, consents k \
+       WHERE c.environment = {1} AND c.id = {3} AND NOT c.disabled \
+       AND u.environment = {1} AND u.id = {4} AND u.counter = {5} \
+       AND k.environment = {1} AND k.customer_id = {4} AND k.client_key = c.key \
+       AND k.counter = COALESCE({12}, k.counter) AND NOT k.revoked"],
+    &[
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Integer,
+        Parameter::Text,
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Bytes,
+        Parameter::Integer,
+        Parameter::Integer,
+        Parameter::Integer,
+    ],
+);
 
-static TURN: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "UPDATE grants SET generation = generation + 1, attempt = $3, turned_at = $4, \
-         idle_expires_at = $5, turned_from = $6, repeated = $8, \
+static REDEEM: HotWrite = HotWrite::new(
+    &[
+        "UPDATE grants SET generation = 1, attempt = {3}, redeemed_at = {4}, turned_at = {4}, \
+         idle_expires_at = {5}, turned_from = {6} \
+         {MEMBERS}WHERE environment = {1} AND id = {2} AND generation = 0 \
+         AND code_expires_at > {4}",
+        IN_FORCE,
+    ],
+    &[
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Bytes,
+        Parameter::Integer,
+        Parameter::Integer,
+        Parameter::Text,
+    ],
+);
+
+static TURN: HotWrite = HotWrite::new(
+    &[
+        "UPDATE grants SET generation = generation + 1, attempt = {3}, turned_at = {4}, \
+         idle_expires_at = {5}, turned_from = {6}, repeated = FALSE, \
          repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END \
-         WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $7 \
-         AND idle_expires_at > $4 AND (ends_at IS NULL OR ends_at > $4) AND {IN_FORCE}"
-    )
-});
+         {MEMBERS}WHERE environment = {1} AND id = {2} AND generation = {7} \
+         AND idle_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})",
+        IN_FORCE,
+    ],
+    &[
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Bytes,
+        Parameter::Integer,
+        Parameter::Integer,
+        Parameter::Text,
+        Parameter::Integer,
+    ],
+);
+
+static REVOKE: HotWrite = HotWrite::new(
+    &["UPDATE grants SET revoked_at = {3} \
+       {MEMBERS}WHERE environment = {1} AND id = {2} AND revoked_at IS NULL"],
+    &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
+);
 
 /// A grant to be.
 pub struct NewGrant {
@@ -110,18 +162,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut transaction = Vec::with_capacity(2);
         transaction.extend(given.map(|consent| consent::give(grant, consent, epoch, now)));
-        // A consent that was read must not have been taken back since: its counter would differ.
-        transaction.push(Statement::new(
-            "INSERT INTO grants (environment, id, client_id, customer_id, client_counter, \
-             customer_counter, consent_counter, scope, businesses, redirect_uri, code_challenge, \
-             code_expires_at, ends_at, status, generation, repeated, repeats_running) \
-             SELECT $1, $2, c.id, u.id, c.counter, u.counter, k.counter, $6, $7, $8, $9, $10, $11, \
-             0, 0, $12, 0 \
-             FROM clients c, customers u, consents k \
-             WHERE c.environment = $1 AND c.id = $3 AND NOT c.disabled \
-             AND u.environment = $1 AND u.id = $4 AND u.counter = $5 \
-             AND k.environment = $1 AND k.customer_id = $4 AND k.client_id = $3 \
-             AND k.counter = COALESCE($13, k.counter) AND NOT k.revoked",
+        transaction.push(Statement::hot(
+            &ALLOW,
             vec![
                 grant.environment.as_str().into(),
                 grant.id.into(),
@@ -130,15 +172,20 @@ impl Store {
                 grant.customer_counter.into(),
                 grant.scope.to_string().into(),
                 consent::join(&grant.businesses).into(),
-                grant.redirect_uri.as_str().into(),
+                (*RedirectUriDigest::of(&grant.redirect_uri).as_bytes()).into(),
                 grant.code_challenge.map(|challenge| *challenge.as_bytes()).into(),
                 grant.code_expires_at.into(),
                 grant.ends_at.into(),
-                false.into(),
                 grant.consent_counter.into(),
             ],
         ));
-        Ok(self.engine.write(transaction).await?.is_done())
+        match self.engine.write(transaction).await {
+            // The id was drawn for this grant alone: if it is there, it was this call.
+            Err(StoreError::Unknown(_)) => {
+                Ok(self.grant(grant.environment, grant.id).await?.is_some())
+            }
+            outcome => Ok(outcome?.is_done()),
+        }
     }
 
     /// Reads a grant, and whether it is in force.
@@ -150,17 +197,17 @@ impl Store {
         environment: Environment,
         id: [u8; 16],
     ) -> Result<Option<Grant>, StoreError> {
-        let sql = "SELECT g.client_id, g.customer_id, g.scope, g.businesses, g.redirect_uri, \
-                   g.code_challenge, g.code_expires_at, g.ends_at, g.status, g.generation, \
+        let sql = "SELECT c.id, g.customer_id, g.scope, g.businesses, g.redirect_uri_digest, \
+                   g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
                    g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, \
                    g.revoked_at, \
                    (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
                     AND k.counter = g.consent_counter) \
                    FROM grants g \
-                   JOIN clients c ON c.environment = g.environment AND c.id = g.client_id \
+                   JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
                    JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
                    JOIN consents k ON k.environment = g.environment \
-                     AND k.customer_id = g.customer_id AND k.client_id = g.client_id \
+                     AND k.customer_id = g.customer_id AND k.client_key = c.key \
                    WHERE g.environment = $1 AND g.id = $2";
         let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
         rows.into_iter()
@@ -178,18 +225,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            &REDEEM,
-            vec![
-                turn.environment.as_str().into(),
-                turn.id.into(),
-                turn.attempt.into(),
-                turn.now.into(),
-                turn.idle_expires_at.into(),
-                turn.from.into(),
-            ],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        let statement = Statement::hot(&REDEEM, turn.values());
+        self.settle(statement, turn, 0).await
     }
 
     /// `generation` becomes the next. Answers whether it did: of many that try with one refresh
@@ -202,20 +239,9 @@ impl Store {
         turn: &Turn<'_>,
         generation: i64,
     ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            &TURN,
-            vec![
-                turn.environment.as_str().into(),
-                turn.id.into(),
-                turn.attempt.into(),
-                turn.now.into(),
-                turn.idle_expires_at.into(),
-                turn.from.into(),
-                generation.into(),
-                false.into(),
-            ],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        let mut values = turn.values();
+        values.push(generation.into());
+        self.settle(Statement::hot(&TURN, values), turn, generation).await
     }
 
     /// Notes that the turn to `generation` was asked for again. Answers whether this was the first
@@ -230,9 +256,10 @@ impl Store {
         generation: i64,
     ) -> Result<bool, StoreError> {
         let statement = Statement::new(
-            "UPDATE grants SET repeated = $4, repeats_running = repeats_running + 1 \
-             WHERE environment = $1 AND id = $2 AND status = 1 AND generation = $3 AND NOT repeated",
-            vec![environment.as_str().into(), id.into(), generation.into(), true.into()],
+            "UPDATE grants SET repeated = TRUE, repeats_running = repeats_running + 1 \
+             WHERE environment = $1 AND id = $2 AND generation = $3 AND revoked_at IS NULL \
+             AND NOT repeated",
+            vec![environment.as_str().into(), id.into(), generation.into()],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
@@ -264,12 +291,21 @@ impl Store {
         id: [u8; 16],
         now: i64,
     ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "UPDATE grants SET status = 2, revoked_at = $3 \
-             WHERE environment = $1 AND id = $2 AND status <> 2",
-            vec![environment.as_str().into(), id.into(), now.into()],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        let values = vec![environment.as_str().into(), id.into(), now.into()];
+        self.ended(Statement::hot(&REVOKE, values)).await
+    }
+}
+
+impl Turn<'_> {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.environment.as_str().into(),
+            self.id.into(),
+            self.attempt.into(),
+            self.now.into(),
+            self.idle_expires_at.into(),
+            self.from.into(),
+        ]
     }
 }
 
@@ -280,7 +316,7 @@ fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
         customer_id: row.array("customer_id")?,
         scope: consent::scope(&mut row, "scope")?,
         businesses: consent::businesses(&mut row)?,
-        redirect_uri: row.text("redirect_uri")?,
+        redirect_uri: RedirectUriDigest::from_bytes(row.array("redirect_uri_digest")?),
         code_challenge: row.optional_array("code_challenge")?.map(CodeChallenge::from_bytes),
         code_expires_at: row.integer("code_expires_at")?,
         ends_at: row.optional_integer("ends_at")?,
@@ -289,8 +325,8 @@ fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
     })
 }
 
+/// A revoked grant is revoked whatever else it is; one that is not is pending until its first turn.
 fn read_status(row: &mut Columns) -> Result<GrantStatus, StoreError> {
-    let status = row.integer("status")?;
     let generation = row.integer("generation")?;
     let redeemed_at = row.optional_integer("redeemed_at")?;
     let turned_at = row.optional_integer("turned_at")?;
@@ -298,9 +334,10 @@ fn read_status(row: &mut Columns) -> Result<GrantStatus, StoreError> {
     let repeated = row.boolean("repeated")?;
     let repeats_running = row.integer("repeats_running")?;
     let revoked_at = row.optional_integer("revoked_at")?;
-    match status {
-        PENDING => Ok(GrantStatus::Pending),
-        ACTIVE => Ok(GrantStatus::Active(Active {
+    match (revoked_at, generation) {
+        (Some(at), _) => Ok(GrantStatus::Revoked { at }),
+        (None, 0) => Ok(GrantStatus::Pending),
+        (None, 1..) => Ok(GrantStatus::Active(Active {
             generation,
             redeemed_at: redeemed_at.ok_or_else(|| row.corrupt("redeemed_at"))?,
             turned_at: turned_at.ok_or_else(|| row.corrupt("turned_at"))?,
@@ -308,9 +345,6 @@ fn read_status(row: &mut Columns) -> Result<GrantStatus, StoreError> {
             repeated,
             repeats_running,
         })),
-        REVOKED => {
-            Ok(GrantStatus::Revoked { at: revoked_at.ok_or_else(|| row.corrupt("revoked_at"))? })
-        }
-        _ => Err(row.corrupt("status")),
+        (None, _) => Err(row.corrupt("generation")),
     }
 }

@@ -84,6 +84,23 @@ impl Store {
         Ok(self.engine.write(transaction).await?.is_done())
     }
 
+    /// Proves that something can be written: not only that the file or the server answers, but that
+    /// its disk takes more, and that whoever writes is alive. Any number of processes may do it at
+    /// once; nobody reads what it writes.
+    ///
+    /// # Errors
+    /// [`StoreError`] where nothing can be written.
+    pub async fn prove_write(&self, now: i64) -> Result<(), StoreError> {
+        let statement = Statement::new(
+            "UPDATE installation SET written_at = $1 WHERE id = 1",
+            vec![now.into()],
+        );
+        match self.engine.write(vec![statement]).await?.is_done() {
+            true => Ok(()),
+            false => Err(StoreError::Engine("the row of the installation is gone".into())),
+        }
+    }
+
     /// The sealing keys of an environment.
     ///
     /// # Errors

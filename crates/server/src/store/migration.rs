@@ -1,38 +1,100 @@
-//! Brings the schema up to date, one migration a transaction. A migration only adds: the version
-//! before must be able to run on the schema after.
+//! Brings the schema up to date. A migration only adds: the version before must be able to run on
+//! the schema after.
+//!
+//! 1. Of many processes that start at once, one has the lease, a row; the others wait until the
+//!    schema is the one that they know, or the lease is free;
+//! 2. each statement is a transaction of its own and does nothing where its work is done, so that a
+//!    migration which broke off goes on where it was;
+//! 3. the version is written last.
+
+use std::time::Duration;
 
 use super::StoreError;
-use super::engine::Engine;
+use super::engine::{Engine, Statement};
+use crate::clock::Clock;
 
 /// All, in order; the place in the list is the version.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("0001_foundation", include_str!("migrations/0001_foundation.sql"))];
+const MIGRATIONS: [(&str, &str); 1] = [("0001_store", include_str!("migrations/0001_store.sql"))];
 
-pub(super) async fn migrate(engine: &Engine, now: i64) -> Result<(), StoreError> {
-    engine.migrate(
-        "CREATE TABLE IF NOT EXISTS schema_migrations \
-         (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);",
-    )?;
-    let found = newest(engine).await?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
+    (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+const LEASES: &str = "CREATE TABLE IF NOT EXISTS schema_leases \
+    (id BIGINT PRIMARY KEY, ends_at BIGINT NOT NULL)";
+
+/// How long a process that died in a migration keeps the others waiting, in seconds.
+const LEASE_SECONDS: i64 = 30;
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often a table is tried that others make at the same moment.
+const TRIES: u32 = 20;
+
+pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreError> {
+    for table in [VERSIONS, LEASES] {
+        make(engine, table).await?;
     }
-    for (version, (name, script)) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        let script = Engine::dialect(script);
-        let applied = engine.migrate(&format!(
-            "INSERT INTO schema_migrations (version, name, applied_at) \
-             VALUES ({version}, '{name}', {now});\n{script}"
-        ));
-        // Two processes that open a file at the same time both find the step missing. The key of
-        // the first statement lets one of them through; for the other the work is done.
-        if let Err(error) = applied
-            && newest(engine).await? < version
-        {
-            return Err(error);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    loop {
+        let found = newest(engine).await?;
+        if found > known {
+            return Err(StoreError::Newer { found, known });
         }
+        if found > 0 && first(engine).await? != MIGRATIONS[0].0 {
+            return Err(StoreError::Unreleased);
+        }
+        if found == known {
+            return Ok(());
+        }
+        let ends_at = clock.now() + LEASE_SECONDS;
+        if lease(engine, clock.now(), ends_at).await? {
+            let applied = apply(engine, clock).await;
+            release(engine, ends_at).await?;
+            return applied;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// PostgreSQL's `IF NOT EXISTS` does not see what another connection is about to commit, and then
+/// fails where it should have done nothing.
+async fn make(engine: &Engine, table: &str) -> Result<(), StoreError> {
+    for _ in 1..TRIES {
+        if engine.migrate(table).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    engine.migrate(table).await
+}
+
+async fn apply(engine: &Engine, clock: &Clock) -> Result<(), StoreError> {
+    let found = newest(engine).await?;
+    for (version, (name, script)) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        for statement in script.split(';').map(str::trim).filter(|text| !text.is_empty()) {
+            let statement = statement
+                .replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ")
+                .replace("CREATE INDEX ", "CREATE INDEX IF NOT EXISTS ");
+            engine.migrate(&statement).await?;
+        }
+        let sql = "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3) \
+                   ON CONFLICT DO NOTHING";
+        let values = vec![version.into(), name.into(), clock.now().into()];
+        engine.write(vec![Statement::any(sql, values)]).await?;
     }
     Ok(())
+}
+
+/// Takes the lease, if it is free or its holder is taken for dead.
+async fn lease(engine: &Engine, now: i64, ends_at: i64) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO schema_leases (id, ends_at) VALUES (1, $1) \
+               ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at \
+               WHERE schema_leases.ends_at <= $2";
+    let taken = engine.write(vec![Statement::new(sql, vec![ends_at.into(), now.into()])]).await?;
+    Ok(taken.is_done())
+}
+
+async fn release(engine: &Engine, ends_at: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM schema_leases WHERE id = 1 AND ends_at = $1";
+    engine.write(vec![Statement::any(sql, vec![ends_at.into()])]).await.map(|_| ())
 }
 
 async fn newest(engine: &Engine) -> Result<i64, StoreError> {
@@ -42,4 +104,13 @@ async fn newest(engine: &Engine) -> Result<i64, StoreError> {
         .into_iter()
         .next()
         .map_or(Ok(0), |row| row.columns("schema_migrations", "newest").integer("version"))
+}
+
+async fn first(engine: &Engine) -> Result<String, StoreError> {
+    engine
+        .read("SELECT name FROM schema_migrations WHERE version = 1", vec![])
+        .await?
+        .into_iter()
+        .next()
+        .map_or(Ok(String::new()), |row| row.columns("schema_migrations", "1").text("name"))
 }

@@ -257,6 +257,12 @@ async fn s28_no_planted_secret_stands_in_any_log_line_or_in_the_database() {
     ] {
         assert!(text.contains(line), "nothing was captured of {line}: {text}");
     }
+    // What failed can be found by the id that its caller was told.
+    let faults: Vec<&str> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    assert!(faults.iter().any(|line| line.contains("token.store")), "{faults:?}");
+    for fault in faults {
+        assert!(fault.contains("request.id="), "{fault}");
+    }
     canaries.assert_nowhere_in("the log", text.as_bytes());
     canaries.assert_nowhere_in("the database", &database_bytes(server.folder.path()));
 }

@@ -25,13 +25,18 @@ struct Server {
 impl Server {
     /// Starts one with staging alone at a free address, and whatever `more` adds.
     fn start(house: &House, more: &str) -> Server {
+        Server::start_with(house, more, &[])
+    }
+
+    /// Starts one with these variables too.
+    fn start_with(house: &House, more: &str, variables: &[(&str, &str)]) -> Server {
         let address = free_address();
         let scheme = if more.contains("tls = ") { "https" } else { "http" };
         house.write(
             "grantor.toml",
             &config(&format!("{scheme}://localhost:{}", address.port()), address, more),
         );
-        let mut child = house.start(&["serve", "--json"]);
+        let mut child = house.start_with(&["serve", "--json"], variables);
         let mut ready = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
         if ready.is_empty() {
@@ -284,6 +289,77 @@ fn the_log_can_be_json_and_says_which_environments_are_ready() {
     assert_eq!(ready["environment"], "staging");
     assert!(text(ready, "base_url").starts_with("http://localhost:"));
     assert!(!ended.stderr.contains("canary-of-a-code"));
+}
+
+#[test]
+fn d7_the_metrics_have_an_address_of_their_own_and_end_with_the_rest() {
+    let house = House::new();
+    let metrics = free_address();
+    let server = Server::start(&house, &format!("[metrics]\nlisten = \"{metrics}\"\n"));
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(metrics).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        read(&mut stream)
+    };
+    server.get("/nosuch");
+    let answer = ask("/metrics");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let series =
+        "grantor_requests_total{environment=\"staging\",route=\"(no route)\",status=\"404\"} 1";
+    assert!(answer.contains(series), "{answer}");
+    assert!(ask("/oauth/token").starts_with("HTTP/1.1 404 "));
+    assert!(server.get("/metrics").starts_with("HTTP/1.1 404 "));
+
+    let asked = Clock::system().stopwatch();
+    server.signal("-TERM");
+    server.ended().done();
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(TcpStream::connect(metrics).is_err());
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let more = format!("[metrics]\nlisten = \"{address}\"\n");
+    house.write("grantor.toml", &config("https://a.example", free_address(), &more));
+    house.run(&["serve"]).refused(&format!("cannot listen on {address}"));
+}
+
+#[test]
+fn a_log_of_warnings_alone_has_no_line_for_requests_and_answers_as_ever() {
+    let house = House::new();
+    let server = Server::start_with(&house, "", &[("GRANTOR_LOG", "warn")]);
+    let answer = server.get("/nosuch?code=x");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("x-request-id: "), "{answer}");
+    server.signal("-TERM");
+    assert_eq!(server.ended().done().stderr, "");
+}
+
+#[test]
+fn whoever_reads_no_further_ends_no_dev_and_hears_of_no_fault() {
+    let house = House::empty();
+    let port = (0..50)
+        .map(|_| free_address().port())
+        .find(|port| {
+            (0..3).all(|next| std::net::TcpListener::bind(("127.0.0.1", port + next)).is_ok())
+        })
+        .unwrap();
+    let mut dev = house.start(&["dev", "--port", &port.to_string(), "--data", "data"]);
+    // As `grantor dev | head -0` does.
+    drop(dev.stdout.take());
+    let begun = Clock::system().stopwatch();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let answer = read(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let id = dev.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let ended = dev.wait_with_output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("error:"), "{stderr}");
 }
 
 #[test]

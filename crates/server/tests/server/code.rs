@@ -35,9 +35,7 @@ async fn as_public(server: &Server, client: &TestClient, form: &[(&str, &str)]) 
     Call::to(&server.staging).form(&form).send().await
 }
 
-#[tokio::test]
-async fn s10_a_code_lives_sixty_seconds_and_not_one_more() {
-    let server = Server::start().await;
+async fn s10_a_code_lives_sixty_seconds_and_not_one_more(server: Server) {
     let client = server.client().await;
     let (in_time, late) =
         (issue(&server.staging, &client).await, issue(&server.staging, &client).await);
@@ -82,9 +80,9 @@ async fn s10_the_database_holds_nothing_that_makes_a_code_or_a_token() {
     assert!(!holds(&bytes, client.secret.as_bytes()));
 }
 
-#[tokio::test]
-async fn s11_a_replay_that_proves_everything_in_the_codes_life_ends_what_came_from_it() {
-    let server = Server::start().await;
+async fn s11_a_replay_that_proves_everything_in_the_codes_life_ends_what_came_from_it(
+    server: Server,
+) {
     let client = server.client().await;
     for (verifier, after) in [(None, 0), (None, 59), (Some(VERIFIER), 11)] {
         let issued = issue_with(&server.staging, &client, |grant| {
@@ -109,9 +107,7 @@ async fn s11_a_replay_that_proves_everything_in_the_codes_life_ends_what_came_fr
     }
 }
 
-#[tokio::test]
-async fn s11_a_replay_that_proves_less_is_denied_and_changes_nothing() {
-    let server = Server::start().await;
+async fn s11_a_replay_that_proves_less_is_denied_and_changes_nothing(server: Server) {
     let (client, other) = (server.client().await, server.client().await);
     let issued = issue_with_challenge(&server, &client).await;
     let first = with_verifier(&server, &client, &issued, VERIFIER).await;
@@ -139,9 +135,7 @@ async fn s11_a_replay_that_proves_less_is_denied_and_changes_nothing() {
     assert_eq!(server.refresh(&elsewhere, first.text("refresh_token")).await.status, 200);
 }
 
-#[tokio::test]
-async fn s11_a_replay_after_the_codes_own_expiry_is_denied_and_changes_nothing() {
-    let server = Server::start().await;
+async fn s11_a_replay_after_the_codes_own_expiry_is_denied_and_changes_nothing(server: Server) {
     let client = server.client().await;
     let issued = issue(&server.staging, &client).await;
     let first = server.exchange(&client, &issued.code).await;
@@ -152,9 +146,7 @@ async fn s11_a_replay_after_the_codes_own_expiry_is_denied_and_changes_nothing()
     assert_eq!(server.refresh(&client, first.text("refresh_token")).await.status, 200);
 }
 
-#[tokio::test]
-async fn s11_d11_a_double_submit_with_pkce_within_ten_seconds_ends_nothing() {
-    let server = Server::start().await;
+async fn s11_d11_a_double_submit_with_pkce_within_ten_seconds_ends_nothing(server: Server) {
     let (client, public) = (server.client().await, public_client(&server).await);
     for (client, has_secret) in [(&client, true), (&public, false)] {
         let issued = issue_with_challenge(&server, client).await;
@@ -174,9 +166,7 @@ async fn s11_d11_a_double_submit_with_pkce_within_ten_seconds_ends_nothing() {
     }
 }
 
-#[tokio::test]
-async fn s12_s13_a_check_that_fails_burns_nothing_and_u7_says_which_it_was() {
-    let server = Server::start().await;
+async fn s12_s13_a_check_that_fails_burns_nothing_and_u7_says_which_it_was(server: Server) {
     let (client, other) = (server.client().await, server.client().await);
     let plain = issue(&server.staging, &client).await;
     let proved = issue_with_challenge(&server, &client).await;
@@ -216,9 +206,7 @@ async fn s12_s13_a_check_that_fails_burns_nothing_and_u7_says_which_it_was() {
     assert_eq!(with_verifier(&server, &client, &proved, VERIFIER).await.status, 200);
 }
 
-#[tokio::test]
-async fn u7_a_public_client_is_told_the_cause_only_once_its_verifier_matched() {
-    let server = Server::start().await;
+async fn u7_a_public_client_is_told_the_cause_only_once_its_verifier_matched(server: Server) {
     let (public, other) = (public_client(&server).await, public_client(&server).await);
     let issued = issue_with_challenge(&server, &public).await;
     let mut form = exchange_form(&public, &issued);
@@ -239,9 +227,7 @@ async fn u7_a_public_client_is_told_the_cause_only_once_its_verifier_matched() {
     as_public(&server, &public, &nonsense).await.assert_error(400, "invalid_grant", generic);
 }
 
-#[tokio::test]
-async fn u7_what_is_no_code_is_named_to_a_client_that_proved_itself() {
-    let server = Server::start().await;
+async fn u7_what_is_no_code_is_named_to_a_client_that_proved_itself(server: Server) {
     let client = server.client().await;
     let living = tokens(&server, &client).await;
     let issued = issue(&server.staging, &client).await;
@@ -255,15 +241,13 @@ async fn u7_what_is_no_code_is_named_to_a_client_that_proved_itself() {
     ] {
         server.exchange(&client, code).await.assert_error(400, "invalid_grant", words);
     }
-    server.execute("DELETE FROM grants WHERE status = 0");
+    server.execute("DELETE FROM grants WHERE generation = 0");
     let answer = server.exchange(&client, &issued.code).await;
     answer.assert_error(400, "invalid_grant", "This code is no longer known");
     assert_opens(&server, living.text("access_token"), true).await;
 }
 
-#[tokio::test]
-async fn u4_a_code_and_a_refresh_token_of_the_other_environment_are_named() {
-    let server = Server::start().await;
+async fn u4_a_code_and_a_refresh_token_of_the_other_environment_are_named(server: Server) {
     let staging = server.client().await;
     let production = server.client_with(Environment::Production, |_| ()).await;
     let issued = issue(&server.staging, &staging).await;
@@ -280,9 +264,7 @@ async fn u4_a_code_and_a_refresh_token_of_the_other_environment_are_named() {
     assert_eq!(server.refresh(&staging, refresh_token).await.status, 200);
 }
 
-#[tokio::test]
-async fn s12_a_public_client_cannot_redeem_a_code_that_has_no_challenge() {
-    let server = Server::start().await;
+async fn s12_a_public_client_cannot_redeem_a_code_that_has_no_challenge(server: Server) {
     let public = public_client(&server).await;
     let issued = issue(&server.staging, &public).await;
     let answer = as_public(&server, &public, &exchange_form(&public, &issued)).await;
@@ -290,9 +272,7 @@ async fn s12_a_public_client_cannot_redeem_a_code_that_has_no_challenge() {
     assert_eq!(row(&server, issued.grant_id).await.status, GrantStatus::Pending);
 }
 
-#[tokio::test]
-async fn d10_a_clock_that_goes_back_ends_nothing_and_makes_no_code_live_for_ever() {
-    let server = Server::start().await;
+async fn d10_a_clock_that_goes_back_ends_nothing_and_makes_no_code_live_for_ever(server: Server) {
     let client = server.client().await;
     let proved = issue_with_challenge(&server, &client).await;
     let first = with_verifier(&server, &client, &proved, VERIFIER).await;
@@ -309,9 +289,8 @@ async fn d10_a_clock_that_goes_back_ends_nothing_and_makes_no_code_live_for_ever
     answer.assert_error(400, "invalid_grant", "The code expired 0 seconds ago");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s10_of_thirty_two_parallel_exchanges_of_one_code_exactly_one_succeeds() {
-    let server = Arc::new(Server::start().await);
+async fn s10_of_thirty_two_parallel_exchanges_of_one_code_exactly_one_succeeds(server: Server) {
+    let server = Arc::new(server);
     let client = server.client().await;
     for with_challenge in [false, true] {
         let issued = issue_with(&server.staging, &client, |grant| {
@@ -342,4 +321,19 @@ async fn s10_of_thirty_two_parallel_exchanges_of_one_code_exactly_one_succeeds()
         let refresh = server.refresh(&client, won[0].text("refresh_token")).await;
         assert_eq!(refresh.status, if with_challenge { 200 } else { 400 }, "{refresh:?}");
     }
+}
+
+on_both_engines! {
+    s10_a_code_lives_sixty_seconds_and_not_one_more,
+    s11_a_replay_that_proves_everything_in_the_codes_life_ends_what_came_from_it,
+    s11_a_replay_that_proves_less_is_denied_and_changes_nothing,
+    s11_a_replay_after_the_codes_own_expiry_is_denied_and_changes_nothing,
+    s11_d11_a_double_submit_with_pkce_within_ten_seconds_ends_nothing,
+    s12_s13_a_check_that_fails_burns_nothing_and_u7_says_which_it_was,
+    u7_a_public_client_is_told_the_cause_only_once_its_verifier_matched,
+    u7_what_is_no_code_is_named_to_a_client_that_proved_itself,
+    u4_a_code_and_a_refresh_token_of_the_other_environment_are_named,
+    s12_a_public_client_cannot_redeem_a_code_that_has_no_challenge,
+    d10_a_clock_that_goes_back_ends_nothing_and_makes_no_code_live_for_ever,
+    s10_of_thirty_two_parallel_exchanges_of_one_code_exactly_one_succeeds,
 }

@@ -1,9 +1,10 @@
-//! A server of its own for each test: real HTTP on loopback, a real SQLite file, and a clock that
-//! the test moves.
+//! A server of its own for each test: real HTTP on loopback, a real SQLite file or a real PostgreSQL
+//! database, and a clock that the test moves.
 
 #![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use grantor::clock::Clock;
@@ -11,16 +12,18 @@ use grantor::demo;
 use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
 use grantor::master_key::MasterKey;
+use grantor::metrics::SiteMetrics;
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
-use grantor::store::{Business, NewClient, NewCustomer, Store};
+use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
+use grantor_test_cluster::{Cluster, Database};
 use reqwest::{Response, StatusCode, redirect};
 use serde_json::Value;
 
@@ -37,6 +40,8 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
+    /// Where the data is not a file.
+    postgres: Option<Database>,
     /// Where each environment really listens.
     addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -60,6 +65,16 @@ impl Server {
         Server::start_with(Settings::default(), true).await
     }
 
+    /// Starts on a PostgreSQL database of its own.
+    pub async fn start_on_postgres() -> Server {
+        let database = Cluster::shared_database().unwrap();
+        let address = |_: &Path| Address::parse(&database.url(), Path::new("")).unwrap();
+        let base_url = |_, address| format!("http://{address}");
+        let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
+        server.postgres = Some(database);
+        server
+    }
+
     /// Starts with these settings; `dev` shows the demo API and the demo sign-in.
     pub async fn start_with(settings: Settings, dev: bool) -> Server {
         Server::start_as(settings, dev, |_, address| format!("http://{address}")).await
@@ -71,10 +86,20 @@ impl Server {
         dev: bool,
         base_url: impl Fn(Environment, SocketAddr) -> String,
     ) -> Server {
+        let address = |folder: &Path| Address::Sqlite(folder.join("grantor.db"));
+        Server::start_at(address, settings, dev, base_url).await
+    }
+
+    async fn start_at(
+        address: impl Fn(&Path) -> Address,
+        settings: Settings,
+        dev: bool,
+        base_url: impl Fn(Environment, SocketAddr) -> String,
+    ) -> Server {
         let clock = Clock::manual(START);
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("grantor.db"), &clock).await.unwrap();
+        let store = Store::open(&address(folder.path()), &clock).await.unwrap();
         let keys =
             Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
@@ -92,6 +117,7 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
+                metrics: SiteMetrics::default(),
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
@@ -113,7 +139,8 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        Server { staging, production, clock, folder, addresses, stop: Some(stop) }
+        let postgres = None;
+        Server { staging, production, clock, folder, postgres, addresses, stop: Some(stop) }
     }
 
     /// Where an environment can be reached, whatever its base URL says.
@@ -153,6 +180,10 @@ impl Server {
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
+        if let Some(database) = &self.postgres {
+            let rows = database.execute(&sql).unwrap();
+            return rows[0].as_ref().unwrap().parse().unwrap();
+        }
         self.database().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
@@ -163,7 +194,10 @@ impl Server {
 
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
-        self.database().execute(sql, []).unwrap()
+        match &self.postgres {
+            Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
+            None => self.database().execute(sql, []).unwrap(),
+        }
     }
 
     /// The site of an environment.

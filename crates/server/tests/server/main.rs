@@ -3,6 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
 #![expect(clippy::expect_used, reason = "clippy takes only what stands in #[test] for a test")]
 
+/// The same tests on each engine, each with a server of its own.
+macro_rules! on_both_engines {
+    ($($name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::harness::Server::start().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::harness::Server::start_on_postgres().await).await;
+            })*
+        }
+    };
+}
+
 mod authorize;
 mod calls;
 mod client_authentication;
@@ -13,11 +31,15 @@ mod docs;
 mod guide;
 mod harness;
 mod lasting;
+mod metrics;
 mod pages;
 mod program;
 mod query;
+mod readiness;
 mod refresh;
 mod sign_in;
+mod slow_bodies;
 mod store;
 mod store_faults;
 mod token;
+mod usage;

@@ -57,9 +57,8 @@ async fn refresh_public(server: &Server, client: &TestClient, refresh_token: &st
     Call::to(&server.staging).form(&form).send().await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s15_d11_thirty_two_parallel_refreshes_get_one_successor_and_end_nothing() {
-    let server = Arc::new(Server::start().await);
+async fn s15_d11_thirty_two_parallel_refreshes_get_one_successor_and_end_nothing(server: Server) {
+    let server = Arc::new(server);
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", first.text("refresh_token"))];
@@ -81,9 +80,7 @@ async fn s15_d11_thirty_two_parallel_refreshes_get_one_successor_and_end_nothing
     assert_opens(&server, first.text("access_token"), true).await;
 }
 
-#[tokio::test]
-async fn s15_d11_a_lost_response_is_had_again_inside_the_window_which_never_slides() {
-    let server = Server::start().await;
+async fn s15_d11_a_lost_response_is_had_again_inside_the_window_which_never_slides(server: Server) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let lost = server.refresh(&client, first.text("refresh_token")).await;
@@ -106,9 +103,7 @@ async fn s15_d11_a_lost_response_is_had_again_inside_the_window_which_never_slid
     answer.assert_error(400, "invalid_grant", "The connection was ended");
 }
 
-#[tokio::test]
-async fn s15_reuse_of_a_token_whose_successor_was_used_ends_the_family_at_once() {
-    let server = Server::start().await;
+async fn s15_reuse_of_a_token_whose_successor_was_used_ends_the_family_at_once(server: Server) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let second = server.refresh(&client, first.text("refresh_token")).await;
@@ -120,9 +115,7 @@ async fn s15_reuse_of_a_token_whose_successor_was_used_ends_the_family_at_once()
     assert_opens(&server, third.text("access_token"), false).await;
 }
 
-#[tokio::test]
-async fn s15_reuse_by_somebody_who_does_not_prove_the_client_changes_nothing() {
-    let server = Server::start().await;
+async fn s15_reuse_by_somebody_who_does_not_prove_the_client_changes_nothing(server: Server) {
     let (client, other) = (server.client().await, server.client().await);
     let (first, id) = connect(&server, &client).await;
     let second = server.refresh(&client, first.text("refresh_token")).await;
@@ -141,9 +134,9 @@ async fn s15_reuse_by_somebody_who_does_not_prove_the_client_changes_nothing() {
     assert_eq!(server.refresh(&client, third.text("refresh_token")).await.status, 200);
 }
 
-#[tokio::test]
-async fn s15_the_window_is_a_setting_of_the_client_and_ten_seconds_for_a_public_one() {
-    let server = Server::start().await;
+async fn s15_the_window_is_a_setting_of_the_client_and_ten_seconds_for_a_public_one(
+    server: Server,
+) {
     let change = |new: &mut grantor::store::NewClient| {
         new.settings.refresh_window_seconds = Some(3);
     };
@@ -172,9 +165,9 @@ async fn s15_the_window_is_a_setting_of_the_client_and_ten_seconds_for_a_public_
     }
 }
 
-#[tokio::test]
-async fn s15_a_public_client_that_repeats_in_three_generations_running_has_a_double() {
-    let server = Server::start().await;
+async fn s15_a_public_client_that_repeats_in_three_generations_running_has_a_double(
+    server: Server,
+) {
     let public = server.client_with(Environment::Staging, |new| new.secret = None).await;
     // A generation without a repeat in between begins the count anew.
     for (pauses, ends) in [([false, false], true), ([false, true], false)] {
@@ -205,9 +198,9 @@ async fn s15_a_public_client_that_repeats_in_three_generations_running_has_a_dou
     assert_opens(&server, newest.text("access_token"), true).await;
 }
 
-#[tokio::test]
-async fn s15_a_narrower_scope_is_this_access_tokens_alone_and_the_refresh_token_stays_whole() {
-    let server = Server::start().await;
+async fn s15_a_narrower_scope_is_this_access_tokens_alone_and_the_refresh_token_stays_whole(
+    server: Server,
+) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let narrow = narrowed(&server, &client, first.text("refresh_token"), "orders-api").await;
@@ -226,9 +219,7 @@ async fn s15_a_narrower_scope_is_this_access_tokens_alone_and_the_refresh_token_
     assert_eq!(generation(&row(&server, id).await), 3);
 }
 
-#[tokio::test]
-async fn s15_a_scope_never_grows_and_asking_for_more_spends_nothing() {
-    let server = Server::start().await;
+async fn s15_a_scope_never_grows_and_asking_for_more_spends_nothing(server: Server) {
     let client = server.client().await;
     let issued = issue_with(&server.staging, &client, |grant| {
         grant.scope = grantor_protocol::scope::Scope::parse("financial-api").unwrap();
@@ -275,9 +266,9 @@ async fn s15_the_absolute_lifetime_holds_however_often_it_is_refreshed() {
     answer.assert_error(400, "invalid_grant", "The refresh token expired 0 seconds ago");
 }
 
-#[tokio::test]
-async fn s15_a_refresh_token_ends_after_fourteen_days_unused_and_each_use_begins_them_anew() {
-    let server = Server::start().await;
+async fn s15_a_refresh_token_ends_after_fourteen_days_unused_and_each_use_begins_them_anew(
+    server: Server,
+) {
     let client = server.client().await;
     let (mut newest, _) = connect(&server, &client).await;
     for _ in 0..3 {
@@ -293,9 +284,7 @@ async fn s15_a_refresh_token_ends_after_fourteen_days_unused_and_each_use_begins
     answer.assert_error(400, "invalid_grant", "expired 5 seconds ago, because it was not used");
 }
 
-#[tokio::test]
-async fn s15_no_refresh_token_comes_where_the_clients_setting_says_no() {
-    let server = Server::start().await;
+async fn s15_no_refresh_token_comes_where_the_clients_setting_says_no(server: Server) {
     let change = |new: &mut grantor::store::NewClient| new.settings.refresh_tokens = false;
     let client = server.client_with(Environment::Staging, change).await;
     let (answer, _) = connect(&server, &client).await;
@@ -307,9 +296,7 @@ async fn s15_no_refresh_token_comes_where_the_clients_setting_says_no() {
     assert_opens(&server, answer.text("access_token"), false).await;
 }
 
-#[tokio::test]
-async fn u7_what_is_no_refresh_token_is_named_to_a_client_that_proved_itself() {
-    let server = Server::start().await;
+async fn u7_what_is_no_refresh_token_is_named_to_a_client_that_proved_itself(server: Server) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let code = issue(&server.staging, &client).await.code;
@@ -324,14 +311,14 @@ async fn u7_what_is_no_refresh_token_is_named_to_a_client_that_proved_itself() {
         server.refresh(&client, token).await.assert_error(400, "invalid_grant", words);
     }
     assert_eq!(generation(&row(&server, id).await), 1);
-    server.execute("DELETE FROM grants WHERE status = 1");
+    server.execute("DELETE FROM grants WHERE generation > 0");
     let answer = server.refresh(&client, first.text("refresh_token")).await;
     answer.assert_error(400, "invalid_grant", "This connection is no longer known.");
 }
 
-#[tokio::test]
-async fn d10_a_clock_that_goes_back_ends_no_family_and_lets_no_access_token_live_on() {
-    let server = Server::start().await;
+async fn d10_a_clock_that_goes_back_ends_no_family_and_lets_no_access_token_live_on(
+    server: Server,
+) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let second = server.refresh(&client, first.text("refresh_token")).await;
@@ -353,9 +340,7 @@ async fn d10_a_clock_that_goes_back_ends_no_family_and_lets_no_access_token_live
     assert_opens(&server, second.text("access_token"), false).await;
 }
 
-#[tokio::test]
-async fn s15_a_genuine_token_ahead_of_its_row_is_refused_and_ends_nothing() {
-    let server = Server::start().await;
+async fn s15_a_genuine_token_ahead_of_its_row_is_refused_and_ends_nothing(server: Server) {
     let client = server.client().await;
     let (first, id) = connect(&server, &client).await;
     let second = server.refresh(&client, first.text("refresh_token")).await;
@@ -368,9 +353,9 @@ async fn s15_a_genuine_token_ahead_of_its_row_is_refused_and_ends_nothing() {
     assert_eq!(generation(&row(&server, id).await), 1);
 }
 
-#[tokio::test]
-async fn d11_tokens_of_one_connection_outlive_another_connection_of_the_same_client() {
-    let server = Server::start().await;
+async fn d11_tokens_of_one_connection_outlive_another_connection_of_the_same_client(
+    server: Server,
+) {
     let client = server.client().await;
     let (one, id) = connect(&server, &client).await;
     let other = tokens(&server, &client).await;
@@ -380,4 +365,21 @@ async fn d11_tokens_of_one_connection_outlive_another_connection_of_the_same_cli
     answer.assert_error(400, "invalid_grant", "The connection was ended");
     assert_opens(&server, other.text("access_token"), true).await;
     assert_eq!(server.refresh(&client, other.text("refresh_token")).await.status, 200);
+}
+
+on_both_engines! {
+    s15_d11_thirty_two_parallel_refreshes_get_one_successor_and_end_nothing,
+    s15_d11_a_lost_response_is_had_again_inside_the_window_which_never_slides,
+    s15_reuse_of_a_token_whose_successor_was_used_ends_the_family_at_once,
+    s15_reuse_by_somebody_who_does_not_prove_the_client_changes_nothing,
+    s15_the_window_is_a_setting_of_the_client_and_ten_seconds_for_a_public_one,
+    s15_a_public_client_that_repeats_in_three_generations_running_has_a_double,
+    s15_a_narrower_scope_is_this_access_tokens_alone_and_the_refresh_token_stays_whole,
+    s15_a_scope_never_grows_and_asking_for_more_spends_nothing,
+    s15_a_refresh_token_ends_after_fourteen_days_unused_and_each_use_begins_them_anew,
+    s15_no_refresh_token_comes_where_the_clients_setting_says_no,
+    u7_what_is_no_refresh_token_is_named_to_a_client_that_proved_itself,
+    d10_a_clock_that_goes_back_ends_no_family_and_lets_no_access_token_live_on,
+    s15_a_genuine_token_ahead_of_its_row_is_refused_and_ends_nothing,
+    d11_tokens_of_one_connection_outlive_another_connection_of_the_same_client,
 }

@@ -56,9 +56,7 @@ fn secret(text: &str) -> (grantor_protocol::client::SecretDigest, String) {
     (ClientSecret::new(text.to_owned()).digest(), "hint".to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s10_of_many_that_redeem_one_code_one_wins() {
-    let server = Server::start().await;
+async fn s10_of_many_that_redeem_one_code_one_wins(server: Server) {
     let client = server.client().await;
     for _ in 0..10 {
         let id = issue(&server.staging, &client).await.grant_id;
@@ -71,9 +69,7 @@ async fn s10_of_many_that_redeem_one_code_one_wins() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s15_of_many_that_turn_one_generation_one_wins() {
-    let server = Server::start().await;
+async fn s15_of_many_that_turn_one_generation_one_wins(server: Server) {
     let client = server.client().await;
     let id = connected(&server, &client).await;
     for generation in 1..=10 {
@@ -88,9 +84,7 @@ async fn s15_of_many_that_turn_one_generation_one_wins() {
     assert_eq!(active.generation, 11);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back() {
-    let server = Server::start().await;
+async fn d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back(server: Server) {
     let client = server.client().await;
     for _ in 0..10 {
         let id = connected(&server, &client).await;
@@ -115,9 +109,7 @@ async fn d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third() {
-    let server = Server::start().await;
+async fn u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third(server: Server) {
     let client = server.client().await;
     let outcomes = race(RACERS, |at| {
         let (store, id) = (server.staging.store.clone(), client.id.clone());
@@ -137,9 +129,7 @@ async fn u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third() {
     assert!(store.client(&public.id).await.unwrap().unwrap().client.is_public());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays() {
-    let server = Server::start().await;
+async fn u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays(server: Server) {
     for _ in 0..5 {
         let client = server.client().await;
         let store = &server.staging.store;
@@ -171,9 +161,9 @@ fn session(id: u8, customer_id: [u8; 16], customer_counter: i64) -> NewSession {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_checked_under() {
-    let server = Server::start().await;
+async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_checked_under(
+    server: Server,
+) {
     let store = &server.staging.store;
     let customer = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
     let (id, counter) = (customer.customer_id, customer.counter);
@@ -220,9 +210,9 @@ async fn left_behind(server: &Server, grant: &NewGrant) -> (bool, bool) {
     (row.is_some(), consent.is_some())
 }
 
-#[tokio::test]
-async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_between() {
-    let server = Server::start().await;
+async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_between(
+    server: Server,
+) {
     let store = &server.staging.store;
     let client = server.client().await;
     let grant = new_grant(&server.staging, &client).await;
@@ -245,7 +235,7 @@ async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_b
     let consent = store.consent(HERE, first.customer_id, &client.id, 1).await.unwrap().unwrap();
     let mut silent = new_grant(&server.staging, &client).await;
     silent.consent_counter = Some(consent.counter);
-    server.execute("UPDATE consents SET revoked = 1, counter = counter + 1");
+    server.execute("UPDATE consents SET revoked = TRUE, counter = counter + 1");
     assert!(!store.allow(&silent, None, 1, START).await.unwrap());
     assert_eq!(left_behind(&server, &silent).await, (false, false), "the consent was taken back");
     assert!(!row(&server, first.id).await.in_force);
@@ -257,9 +247,8 @@ async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_b
     assert!(!row(&server, first.id).await.in_force);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force() {
-    let server = Arc::new(Server::start().await);
+async fn s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force(server: Server) {
+    let server = Arc::new(server);
     let client = Arc::new(server.client().await);
     let pending = issue(&server.staging, &client).await.grant_id;
     let active = connected(&server, &client).await;
@@ -291,9 +280,9 @@ async fn s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force() {
     assert!(store.redeem_code(&turn(again, 1, START)).await.unwrap());
 }
 
-#[tokio::test]
-async fn s17_a_customers_new_password_or_switching_off_ends_every_connection_for_good() {
-    let server = Server::start().await;
+async fn s17_a_customers_new_password_or_switching_off_ends_every_connection_for_good(
+    server: Server,
+) {
     let client = server.client().await;
     let (store, email) = (&server.staging.store, demo::CUSTOMER_EMAIL);
     for switched_off in [false, true] {
@@ -318,9 +307,7 @@ async fn s17_a_customers_new_password_or_switching_off_ends_every_connection_for
     assert_eq!(other.counter, 0);
 }
 
-#[tokio::test]
-async fn a_write_that_comes_too_late_or_for_another_state_changes_nothing() {
-    let server = Server::start().await;
+async fn a_write_that_comes_too_late_or_for_another_state_changes_nothing(server: Server) {
     let store = &server.staging.store;
     let client = server.client().await;
     let id = issue(&server.staging, &client).await.grant_id;
@@ -342,9 +329,7 @@ async fn a_write_that_comes_too_late_or_for_another_state_changes_nothing() {
     assert!(!store.note_repeat(HERE, id, 1).await.unwrap(), "counted once in a generation");
 }
 
-#[tokio::test]
-async fn s24_an_id_is_given_once_in_both_environments_together() {
-    let server = Server::start().await;
+async fn s24_an_id_is_given_once_in_both_environments_together(server: Server) {
     let client = server.client().await;
     let store: &Store = &server.staging.store;
     let mut taken = None;
@@ -370,4 +355,18 @@ async fn s24_an_id_is_given_once_in_both_environments_together() {
     }
     let record = store.client(&client.id).await.unwrap().unwrap();
     assert_eq!((record.client.environment, record.client.name.as_str()), (HERE, "Test App"));
+}
+
+on_both_engines! {
+    s10_of_many_that_redeem_one_code_one_wins,
+    s15_of_many_that_turn_one_generation_one_wins,
+    d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back,
+    u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third,
+    u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays,
+    s18_a_session_begins_only_under_the_counter_that_its_password_was_checked_under,
+    allowing_is_refused_whole_where_client_customer_or_consent_changed_in_between,
+    s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force,
+    s17_a_customers_new_password_or_switching_off_ends_every_connection_for_good,
+    a_write_that_comes_too_late_or_for_another_state_changes_nothing,
+    s24_an_id_is_given_once_in_both_environments_together,
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use grantor::clock::Clock;
-use grantor::store::{Store, StoreError, Turn};
+use grantor::store::{Address, Store, StoreError, Turn};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 
@@ -164,11 +164,11 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
         ("grants", "scope", "'a,b'", "1 = 1"),
         ("grants", "businesses", "'1 x'", "1 = 1"),
         ("grants", "businesses", "'99999999999999999999'", "1 = 1"),
-        ("grants", "redirect_uri", "x'ff'", "1 = 1"),
+        ("grants", "redirect_uri_digest", "x'ff'", "1 = 1"),
         ("grants", "code_challenge", "x'00'", "1 = 1"),
         ("grants", "code_expires_at", "'soon'", "1 = 1"),
-        ("grants", "status", "7", "1 = 1"),
-        ("grants", "status", "2.5", "1 = 1"),
+        ("grants", "generation", "-1", "1 = 1"),
+        ("grants", "generation", "2.5", "1 = 1"),
         ("grants", "repeated", "2", "1 = 1"),
         ("grants", "generation", "'x'", "1 = 1"),
         ("clients", "redirect_uris", "'nonsense'", id.as_str()),
@@ -226,7 +226,7 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
 async fn a_file_of_a_newer_program_is_refused_with_both_versions_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("grantor.db");
-    drop(Store::open(&path, &Clock::manual(START)).await.unwrap());
+    drop(Store::open(&Address::Sqlite(path.clone()), &Clock::manual(START)).await.unwrap());
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
         .execute(
@@ -234,7 +234,7 @@ async fn a_file_of_a_newer_program_is_refused_with_both_versions_and_left_alone(
             [],
         )
         .unwrap();
-    match Store::open(&path, &Clock::manual(START)).await.err() {
+    match Store::open(&Address::Sqlite(path.clone()), &Clock::manual(START)).await.err() {
         Some(StoreError::Newer { found: 99, known }) => assert!(known < 99),
         other => panic!("{other:?}"),
     }
@@ -267,12 +267,12 @@ async fn what_is_no_database_is_refused_and_left_as_it_is() {
         "this is a letter, and no database at all; it is long enough to have a header".repeat(20);
     std::fs::write(&path, &text).unwrap();
     assert!(matches!(
-        Store::open(&path, &Clock::manual(START)).await.err(),
+        Store::open(&Address::Sqlite(path.clone()), &Clock::manual(START)).await.err(),
         Some(StoreError::Engine(_))
     ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     let nowhere = folder.path().join("no/such/folder/grantor.db");
-    assert!(Store::open(&nowhere, &Clock::manual(START)).await.is_err());
+    assert!(Store::open(&Address::Sqlite(nowhere.clone()), &Clock::manual(START)).await.is_err());
 }
 
 #[test]
@@ -284,9 +284,16 @@ fn d6_many_processes_may_open_a_new_file_at_once() {
             let threads: Vec<_> = (0..6)
                 .map(|_| {
                     scope.spawn(|| {
-                        let runtime =
-                            tokio::runtime::Builder::new_current_thread().build().unwrap();
-                        runtime.block_on(Store::open(&path, &Clock::manual(START))).map(|_| ())
+                        let runtime = tokio::runtime::Builder::new_current_thread()
+                            .enable_all()
+                            .build()
+                            .unwrap();
+                        runtime
+                            .block_on(Store::open(
+                                &Address::Sqlite(path.clone()),
+                                &Clock::manual(START),
+                            ))
+                            .map(|_| ())
                     })
                 })
                 .collect();

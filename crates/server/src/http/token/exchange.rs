@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::issue::{Generation, idle_expires_at, issue};
 use super::{Caller, unavailable};
+use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
 use crate::store::Turn;
 
@@ -24,7 +25,11 @@ pub(super) async fn exchange(
     let seal = open(caller, code)?;
     let attempt = site.random.bytes();
     for _ in 0..3 {
-        let grant = site.store.grant(site.environment, seal.grant_id).await.map_err(unavailable)?;
+        let grant = site
+            .store
+            .grant(site.environment, seal.grant_id)
+            .await
+            .map_err(unavailable(caller.request_id))?;
         let exchange = Exchange { client: caller.client, redirect_uri, code_verifier };
         let now = site.clock.now();
         if let Err(refused) = check_exchange(grant.as_ref(), &exchange, now) {
@@ -32,7 +37,8 @@ pub(super) async fn exchange(
                 site.store
                     .revoke_grant(site.environment, seal.grant_id, now)
                     .await
-                    .map_err(unavailable)?;
+                    .map_err(unavailable(caller.request_id))?;
+                site.metrics.tokens.note(TokenEvent::CodeReplayed);
                 tracing::warn!(
                     request.id = caller.request_id.0,
                     client.id = caller.client.id,
@@ -55,7 +61,7 @@ pub(super) async fn exchange(
             from: &from,
             now,
         };
-        if site.store.redeem_code(&turn).await.map_err(unavailable)? {
+        if site.store.redeem_code(&turn).await.map_err(unavailable(caller.request_id))? {
             let first = Generation { grant: &grant, number: 1, turned_at: now, idle_expires_at };
             return Ok(issue(caller, &first, &grant.scope));
         }

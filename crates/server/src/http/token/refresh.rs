@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::issue::{Generation, idle_expires_at, issue};
 use super::{Caller, unavailable};
+use crate::metrics::TokenEvent;
 use crate::seal::{NotThisSeal, RefreshSeal};
 use crate::store::Turn;
 
@@ -23,7 +24,11 @@ pub(super) async fn refresh(
     let window = refresh_window_seconds(caller.client, site.settings.refresh_window_seconds);
     let attempt = site.random.bytes();
     for _ in 0..3 {
-        let grant = site.store.grant(site.environment, seal.grant_id).await.map_err(unavailable)?;
+        let grant = site
+            .store
+            .grant(site.environment, seal.grant_id)
+            .await
+            .map_err(unavailable(caller.request_id))?;
         let now = site.clock.now();
         let decision = check_refresh(grant.as_ref(), caller.client, seal.generation, window, now);
         if let RefreshDecision::Refuse { fault, revoke, alarm } = decision {
@@ -47,7 +52,12 @@ pub(super) async fn refresh(
             from: &from,
             now,
         };
-        if site.store.turn_generation(&turn, seal.generation).await.map_err(unavailable)? {
+        if site
+            .store
+            .turn_generation(&turn, seal.generation)
+            .await
+            .map_err(unavailable(caller.request_id))?
+        {
             let number = seal.generation + 1;
             let next = Generation { grant: &grant, number, turned_at: now, idle_expires_at };
             return Ok(issue(caller, &next, &scope));
@@ -64,8 +74,17 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Val
         return Err(TokenError::Unavailable);
     };
     let store = &site.store;
-    store.note_repeat(site.environment, grant.id, active.generation).await.map_err(unavailable)?;
-    let first = store.turned_from(site.environment, grant.id).await.map_err(unavailable)?;
+    if !active.repeated {
+        store
+            .note_repeat(site.environment, grant.id, active.generation)
+            .await
+            .map_err(unavailable(caller.request_id))?;
+    }
+    let first = store
+        .turned_from(site.environment, grant.id)
+        .await
+        .map_err(unavailable(caller.request_id))?;
+    site.metrics.tokens.note(TokenEvent::RefreshRepeated);
     tracing::warn!(
         request.id = caller.request_id.0,
         client.id = caller.client.id,
@@ -92,6 +111,7 @@ async fn refuse(
 ) -> Result<TokenError, TokenError> {
     let site = caller.site;
     if alarm {
+        site.metrics.tokens.note(TokenEvent::RefreshAheadOfRow);
         tracing::error!(
             request.id = caller.request_id.0,
             client.id = caller.client.id,
@@ -100,7 +120,11 @@ async fn refuse(
     }
     if revoke {
         let now = site.clock.now();
-        site.store.revoke_grant(site.environment, seal.grant_id, now).await.map_err(unavailable)?;
+        site.store
+            .revoke_grant(site.environment, seal.grant_id, now)
+            .await
+            .map_err(unavailable(caller.request_id))?;
+        site.metrics.tokens.note(TokenEvent::RefreshReused);
         tracing::warn!(
             request.id = caller.request_id.0,
             client.id = caller.client.id,

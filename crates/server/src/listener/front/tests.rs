@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::master_key::MasterKey;
+use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings};
@@ -34,7 +35,8 @@ impl House {
     async fn site(&self, environment: Environment, base_url: &str, dev: bool) -> Arc<Site> {
         let (clock, random) = (Clock::manual(1_000_000), Random::system());
         let path = self.folder.path().join(format!("{environment}.db"));
-        let store = Store::open(&path, &clock).await.unwrap();
+        let store =
+            Store::open(&crate::store::Address::Sqlite(path.clone()), &clock).await.unwrap();
         let master_key = MasterKey::generate(&random);
         let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         Arc::new(Site {
@@ -45,6 +47,7 @@ impl House {
             other_sealer: keys.sealer(environment.other()),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            metrics: SiteMetrics::default(),
             store,
             clock,
             random,

@@ -22,7 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use super::{Expect, Outcome, Row, Statement, StoreError, Value};
+use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
 
 /// No more transactions wait.
 const QUEUE: usize = 4096;
@@ -52,7 +52,7 @@ struct Readers {
 
 impl Sqlite {
     /// Opens the file, making it where there is none, and starts the writer.
-    pub(in crate::store) fn open(path: &Path) -> Result<Sqlite, StoreError> {
+    pub(super) fn open(path: &Path, metrics: &Arc<StoreMetrics>) -> Result<Sqlite, StoreError> {
         if rusqlite::version_number() < OLDEST_SAFE_VERSION {
             return Err(StoreError::Engine(format!(
                 "SQLite {} has a bug that can corrupt the database; 3.51.3 or newer is needed",
@@ -70,19 +70,17 @@ impl Sqlite {
         let writer = connect(path)?;
         use_write_ahead_log(&writer)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let metrics = Arc::clone(metrics);
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_all(writer, jobs))
+            .spawn(move || write_all(writer, jobs, &metrics))
             .map_err(|error| StoreError::Engine(error.to_string()))?;
         let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
         Ok(Sqlite { queue, readers: Arc::new(readers) })
     }
 
     /// Carries out a transaction, and answers after its commit.
-    pub(in crate::store) async fn write(
-        &self,
-        transaction: Vec<Statement>,
-    ) -> Result<Outcome, StoreError> {
+    pub(super) async fn write(&self, transaction: Vec<Statement>) -> Result<Outcome, StoreError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || StoreError::Engine("the writer stopped".into());
         self.queue.try_send(Job { transaction, answer }).map_err(|error| match error {
@@ -93,27 +91,16 @@ impl Sqlite {
     }
 
     /// Reads. A lookup by key takes microseconds, so it runs where it is called.
-    pub(in crate::store) async fn read(
-        &self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let connection = self.readers.take()?;
-        let rows = select(&connection, sql, &values);
+        let rows = select(&connection, sql, values);
         self.readers.put(connection);
         rows
     }
 
-    /// Which word of a migration stands for what here.
-    pub(in crate::store) fn dialect(sql: &str) -> String {
-        sql.replace("{BYTES}", "BLOB").replace("{CLUSTERED}", " WITHOUT ROWID")
-    }
-
-    /// Carries out the statements of one migration as one transaction.
-    pub(in crate::store) fn migrate(&self, script: &str) -> Result<(), StoreError> {
-        let connection = connect(&self.readers.path)?;
-        let script = format!("BEGIN IMMEDIATE;\n{script}\nCOMMIT;");
-        connection.execute_batch(&script).map_err(fault)
+    /// Carries out one statement of a migration.
+    pub(super) fn migrate(&self, statement: &str) -> Result<(), StoreError> {
+        connect(&self.readers.path)?.execute_batch(statement).map_err(fault)
     }
 }
 
@@ -171,12 +158,12 @@ fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, metrics: &StoreMetrics) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
         let (transactions, answers): (Vec<_>, Vec<_>) =
             group.drain(..).map(|job| (job.transaction, job.answer)).unzip();
-        let outcomes = commit_group(&mut connection, &transactions);
+        let outcomes = commit_group(&mut connection, &transactions, metrics);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The caller may have gone away; what it asked for is done all the same.
             let _ = answer.send(outcome);
@@ -188,6 +175,7 @@ fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
 fn commit_group(
     connection: &mut Connection,
     transactions: &[Vec<Statement>],
+    metrics: &StoreMetrics,
 ) -> Vec<Result<Outcome, StoreError>> {
     let committed = (|| {
         let group =
@@ -206,6 +194,7 @@ fn commit_group(
             outcomes.push(outcome);
         }
         group.commit().map_err(fault)?;
+        metrics.commits.add(1);
         Ok::<Vec<_>, StoreError>(outcomes)
     })();
     committed.unwrap_or_else(|error| {
@@ -222,8 +211,9 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
     let run = || -> rusqlite::Result<Outcome> {
         connection.prepare_cached("SAVEPOINT one")?.execute([])?;
         for statement in transaction {
-            let changed = bind(&mut connection.prepare_cached(statement.sql)?, &statement.values)?
-                .raw_execute()?;
+            let changed =
+                bind(&mut connection.prepare_cached(statement.text())?, &statement.values)?
+                    .raw_execute()?;
             if statement.expect == Expect::One && changed != 1 {
                 return Ok(Outcome::Refused);
             }
@@ -288,6 +278,7 @@ impl ToSql for Value {
             Value::Null => ValueRef::Null,
             Value::Text(text) => ValueRef::Text(text.as_bytes()),
             Value::Integer(integer) => ValueRef::Integer(*integer),
+            Value::Boolean(boolean) => ValueRef::Integer(i64::from(*boolean)),
             Value::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
     }
@@ -321,7 +312,7 @@ mod tests {
     fn d2_every_connection_syncs_each_commit_to_a_write_ahead_log() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grantor.db");
-        let _engine = Sqlite::open(&path).unwrap();
+        let _engine = Sqlite::open(&path, &Arc::default()).unwrap();
         let connection = connect(&path).unwrap();
         let pragma = |name: &str| {
             let sql = format!("PRAGMA {name}");

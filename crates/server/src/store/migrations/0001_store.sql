@@ -3,7 +3,8 @@ CREATE TABLE installation (
   master_key_id TEXT NOT NULL,
   key_check {BYTES} NOT NULL,
   epoch BIGINT NOT NULL,
-  created_at BIGINT NOT NULL
+  created_at BIGINT NOT NULL,
+  written_at BIGINT
 );
 
 CREATE TABLE sealing_keys (
@@ -34,6 +35,7 @@ CREATE TABLE managers (
 CREATE TABLE clients (
   environment TEXT NOT NULL,
   id TEXT NOT NULL,
+  key BIGINT NOT NULL,
   partner_id {BYTES} NOT NULL,
   name TEXT NOT NULL,
   website TEXT,
@@ -60,7 +62,8 @@ CREATE TABLE clients (
   query_calls BIGINT NOT NULL,
   query_called_at BIGINT,
   created_at BIGINT NOT NULL,
-  PRIMARY KEY (environment, id)
+  PRIMARY KEY (environment, id),
+  UNIQUE (environment, key)
 );
 
 CREATE TABLE customers (
@@ -105,7 +108,7 @@ CREATE TABLE memberships (
 CREATE TABLE consents (
   environment TEXT NOT NULL,
   customer_id {BYTES} NOT NULL,
-  client_id TEXT NOT NULL,
+  client_key BIGINT NOT NULL,
   scope TEXT NOT NULL,
   asked_scope TEXT NOT NULL,
   businesses TEXT NOT NULL,
@@ -114,7 +117,7 @@ CREATE TABLE consents (
   counter BIGINT NOT NULL,
   epoch BIGINT NOT NULL,
   given_at BIGINT NOT NULL,
-  PRIMARY KEY (environment, customer_id, client_id)
+  PRIMARY KEY (environment, customer_id, client_key)
 );
 
 CREATE TABLE sessions (
@@ -131,26 +134,25 @@ CREATE TABLE sessions (
 CREATE TABLE grants (
   environment TEXT NOT NULL,
   id {BYTES} NOT NULL,
-  client_id TEXT NOT NULL,
-  customer_id {BYTES} NOT NULL,
+  client_key BIGINT NOT NULL,
   client_counter BIGINT NOT NULL,
   customer_counter BIGINT NOT NULL,
   consent_counter BIGINT NOT NULL,
-  scope TEXT NOT NULL,
-  businesses TEXT NOT NULL,
-  redirect_uri TEXT NOT NULL,
-  code_challenge {BYTES},
   code_expires_at BIGINT NOT NULL,
-  ends_at BIGINT,
-  status BIGINT NOT NULL,
   generation BIGINT NOT NULL,
-  attempt {BYTES},
   redeemed_at BIGINT,
   turned_at BIGINT,
-  turned_from TEXT,
   idle_expires_at BIGINT,
-  repeated BOOLEAN NOT NULL,
-  repeats_running BIGINT NOT NULL,
+  ends_at BIGINT,
   revoked_at BIGINT,
+  repeats_running BIGINT NOT NULL,
+  repeated BOOLEAN NOT NULL,
+  customer_id {BYTES} NOT NULL,
+  redirect_uri_digest {BYTES} NOT NULL,
+  code_challenge {BYTES},
+  attempt {BYTES},
+  turned_from TEXT,
+  scope TEXT NOT NULL,
+  businesses TEXT NOT NULL,
   PRIMARY KEY (environment, id)
 ){CLUSTERED};

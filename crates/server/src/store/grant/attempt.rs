@@ -1,0 +1,97 @@
+//! A commit whose fate is unknown, settled (D4).
+//!
+//! Where the connection is lost between a write and its answer, the write may have happened. Each
+//! turn carries an attempt, drawn for its request, so the row itself knows:
+//!
+//! 1. it holds our attempt: the write happened, and nobody else did it;
+//! 2. it stands where it stood: the write did not happen, and is made again;
+//! 3. it went on without us, or past us: nobody can tell, and the caller gets 503. To take it for a
+//!    replay would end a connection for a fault of our own.
+
+use std::time::Duration;
+
+use super::Turn;
+use crate::store::engine::Statement;
+use crate::store::{Store, StoreError};
+
+/// How often a write is made whose fate stays unknown.
+const TRIES: u32 = 4;
+/// How often it is looked whether the database is back, and how long to wait before each time: a
+/// database that fails over or starts again is away for a moment.
+const LOOKS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Store {
+    /// Makes a turn from `generation`. Answers whether it was made, by this call.
+    pub(super) async fn settle(
+        &self,
+        statement: Statement,
+        turn: &Turn<'_>,
+        generation: i64,
+    ) -> Result<bool, StoreError> {
+        let mut unknown: Option<StoreError> = None;
+        for _ in 0..TRIES {
+            let refused = match self.engine.write(vec![statement.clone()]).await {
+                Ok(outcome) if outcome.is_done() => return Ok(true),
+                Ok(_) if unknown.is_none() => return Ok(false),
+                // Perhaps by our own earlier write, which came late.
+                Ok(_) => true,
+                Err(error @ StoreError::Unknown(_)) => {
+                    tracing::warn!(%error, "store.commit: looking for what became of it");
+                    unknown = Some(error);
+                    false
+                }
+                Err(error) => return Err(unknown.unwrap_or(error)),
+            };
+            match self.attempt(turn).await? {
+                Some((attempt, _)) if attempt == Some(turn.attempt) => return Ok(true),
+                Some((_, found)) if found == generation && refused => return Ok(false),
+                Some((_, found)) if found == generation => {}
+                Some(_) | None => break,
+            }
+        }
+        Err(unknown.unwrap_or_else(|| StoreError::Unknown("the row went on".into())))
+    }
+
+    /// Ends something: to do it twice is to do it once. Answers whether it was this call that did.
+    pub(in crate::store) async fn ended(&self, statement: Statement) -> Result<bool, StoreError> {
+        let mut unknown = false;
+        for looks in 0..LOOKS {
+            match self.engine.write(vec![statement.clone()]).await {
+                Ok(outcome) => return Ok(outcome.is_done() || unknown),
+                Err(StoreError::Unknown(_)) => unknown = true,
+                Err(StoreError::Unreachable(_)) if unknown => {}
+                Err(error) => return Err(error),
+            }
+            if looks > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Err(StoreError::Unknown("the database does not come back".into()))
+    }
+
+    /// The attempt that made the row what it is, and its generation.
+    async fn attempt(
+        &self,
+        turn: &Turn<'_>,
+    ) -> Result<Option<(Option<[u8; 16]>, i64)>, StoreError> {
+        let sql = "SELECT attempt, generation FROM grants WHERE environment = $1 AND id = $2";
+        let mut looks = 0;
+        let rows = loop {
+            let values = vec![turn.environment.as_str().into(), turn.id.into()];
+            looks += 1;
+            match self.engine.read(sql, values).await {
+                Ok(rows) => break rows,
+                Err(StoreError::Unreachable(_)) if looks < LOOKS => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let Some(row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        let mut row = row.columns("grants", "(turned)");
+        Ok(Some((row.optional_array("attempt")?, row.integer("generation")?)))
+    }
+}

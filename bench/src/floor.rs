@@ -106,9 +106,8 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The engine that the server itself would take.
 async fn open(store: &str, rows: u32) -> Result<Floor, Failure> {
-    let address = Address::parse(store, Path::new("")).map_err(|error| {
-        Failure::said(format!("{store} is no database: {error}"))
-    })?;
+    let address = Address::parse(store, Path::new(""))
+        .map_err(|error| Failure::said(format!("{store} is no database: {error}")))?;
     Ok(Floor::open(&address, rows).await?)
 }
 

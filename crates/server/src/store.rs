@@ -17,6 +17,7 @@ mod engine;
 mod floor;
 mod grant;
 mod installation;
+mod known_clients;
 mod metrics;
 mod migration;
 mod partner;
@@ -28,8 +29,9 @@ pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use engine::{Address, AddressError, Database};
 #[cfg(feature = "floor")]
 pub use floor::Floor;
-pub use grant::{NewGrant, Turn};
+pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::{Installation, StoredSealingKey};
+pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use session::{NewSession, Session};
@@ -37,6 +39,7 @@ pub use session::{NewSession, Session};
 use std::sync::Arc;
 
 use engine::Engine;
+use known_clients::KnownClients;
 use metrics::Counted;
 
 use crate::clock::Clock;
@@ -45,6 +48,7 @@ use crate::clock::Clock;
 #[derive(Clone)]
 pub struct Store {
     engine: Counted,
+    known_clients: KnownClients,
 }
 
 /// Why the store did not do what was asked.
@@ -100,7 +104,8 @@ impl Store {
         let metrics = Arc::<StoreMetrics>::default();
         let engine = Engine::open(address, &metrics).await?;
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine: Counted::new(engine, metrics) })
+        let engine = Counted::new(engine, metrics);
+        Ok(Store { engine, known_clients: KnownClients::default() })
     }
 
     /// Whether the store answers.

@@ -32,7 +32,7 @@ use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
 use crate::site::Site;
-use crate::store::StoreError;
+use crate::store::{ClientRecord, KnownClient, StoreError};
 
 /// A call whose client is proved, and what belongs to it.
 struct Caller<'a> {
@@ -72,7 +72,8 @@ async fn answer(
     // 1. Parse.
     let request = parse(request).await?;
     // 2. Authenticate.
-    let client = authenticated(site, request_id, &request.client).await?;
+    let record = authenticated(site, request_id, &request.client).await?;
+    let client = &record.client;
     if request.from_query {
         // Both the environment and the client may forbid what the guide does.
         if !site.settings.parameters_in_query || !client.settings.parameters_in_query {
@@ -85,7 +86,7 @@ async fn answer(
         TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
     };
     // 3. Decide and commit.
-    let caller = Caller { site, request_id, client: &client, address };
+    let caller = Caller { site, request_id, client, address };
     let issued = match &request.grant {
         TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await?
@@ -126,30 +127,41 @@ fn body_fault(error: axum::Error) -> RequestFault {
     }
 }
 
+/// The client as it was known a moment ago has to prove itself; where it cannot, as it is now.
 async fn authenticated(
     site: &Site,
     request_id: &RequestId,
     presented: &PresentedClient,
-) -> Result<Client, TokenError> {
-    let record = site.store.client(presented.client_id()).await.map_err(unavailable(request_id))?;
-    let record = record.filter(|record| site.admits(&record.client));
-    let client = record.as_ref().map(|record| &record.client);
-    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
-    let Some(record) = record else {
-        return Err(TokenError::Unavailable);
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let (id, clock) = (presented.client_id(), &site.clock);
+    let known = site.store.known_client(id, clock).await.map_err(unavailable(request_id))?;
+    let is_new = known.as_ref().is_none_or(|known| known.is_new);
+    let record = match proved(site, known, presented) {
+        Err(_) if !is_new => {
+            let now = site.store.newly_known_client(id, clock).await;
+            proved(site, now.map_err(unavailable(request_id))?, presented)?
+        }
+        outcome => outcome?,
     };
     if let PresentedClient::Basic(basic) = presented {
         note_secret(site, &record, basic.client_secret.digest());
     }
-    Ok(record.client)
+    Ok(record)
+}
+
+fn proved(
+    site: &Site,
+    known: Option<KnownClient>,
+    presented: &PresentedClient,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let client = record.as_ref().map(|record| &record.client);
+    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
+    record.ok_or(TokenError::Unavailable)
 }
 
 /// Notes which of the two secrets was used, so that its owner knows when the old one may go.
-fn note_secret(
-    site: &Site,
-    record: &crate::store::ClientRecord,
-    used: grantor_protocol::client::SecretDigest,
-) {
+fn note_secret(site: &Site, record: &ClientRecord, used: grantor_protocol::client::SecretDigest) {
     let ClientAuthentication::SecretBasic { secrets } = &record.client.authentication else {
         return;
     };

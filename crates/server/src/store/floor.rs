@@ -36,7 +36,9 @@ impl Floor {
         for some in all.chunks(ROWS_A_COMMIT) {
             let sql = "INSERT INTO floor (environment, id, generation) VALUES ($1, $2, $3) \
                        ON CONFLICT DO NOTHING";
-            let lay = |row: &u32| Statement::any(sql, vec!["floor".into(), id(*row).into(), 0_i64.into()]);
+            let lay = |row: &u32| {
+                Statement::any(sql, vec!["floor".into(), id(*row).into(), 0_i64.into()])
+            };
             engine.write(some.iter().map(lay).collect()).await?;
         }
         Ok(Floor { engine })

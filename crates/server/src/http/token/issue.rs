@@ -6,27 +6,37 @@ use serde_json::{Value, json};
 
 use super::Caller;
 use crate::seal::{AccessSeal, RefreshSeal};
+use crate::store::{Turn, Turned};
 
 /// One generation of a grant: what its tokens are sealed from.
 pub(super) struct Generation<'a> {
-    pub(super) grant: &'a Grant,
+    pub(super) grant_id: [u8; 16],
     pub(super) number: i64,
     /// When it began, in Unix seconds.
     pub(super) turned_at: i64,
-    /// When its refresh token ends unless it is used, in Unix seconds.
-    pub(super) idle_expires_at: i64,
+    /// What it has from its grant.
+    pub(super) turned: &'a Turned,
 }
 
-/// When a generation that begins now ends unless it is refreshed.
-pub(super) fn idle_expires_at(caller: &Caller<'_>, grant: &Grant, now: i64) -> i64 {
+/// When a generation that begins now ends unless it is refreshed, or its grant ends before.
+pub(super) fn at_most_idle_until(caller: &Caller<'_>, now: i64) -> i64 {
     let settings = &caller.site.settings;
     let ttl = match caller.client.settings.refresh_tokens {
         true => settings.refresh_token_idle_seconds,
         // Without a refresh token nobody can come back: the grant ends with its access token.
         false => settings.access_token_ttl_seconds,
     };
-    let idle = now + ttl;
-    grant.ends_at.map_or(idle, |end| end.min(idle))
+    now + ttl
+}
+
+/// What a turn made of a grant that was read.
+pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
+    let idle = turn.idle_expires_at;
+    Turned {
+        scope: grant.scope.clone(),
+        idle_expires_at: grant.ends_at.map_or(idle, |end| end.min(idle)),
+        ends_at: grant.ends_at,
+    }
 }
 
 /// Seals the tokens. The refresh token is the same whenever it is computed for this generation; the
@@ -34,11 +44,11 @@ pub(super) fn idle_expires_at(caller: &Caller<'_>, grant: &Grant, now: i64) -> i
 pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Scope) -> Value {
     let site = caller.site;
     let now = site.clock.now();
-    let Generation { grant, number, turned_at, idle_expires_at } = *generation;
+    let Generation { grant_id, number, turned_at, turned } = *generation;
     let lifetime = now + site.settings.access_token_ttl_seconds;
-    let expires_at = grant.ends_at.map_or(lifetime, |end| end.min(lifetime));
+    let expires_at = turned.ends_at.map_or(lifetime, |end| end.min(lifetime));
     let access_token = site.sealer.access(&AccessSeal {
-        grant_id: grant.id,
+        grant_id,
         generation: number,
         expires_at,
         issued_at: now,
@@ -53,7 +63,7 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
     });
     if caller.client.settings.refresh_tokens {
         let refresh =
-            RefreshSeal { grant_id: grant.id, generation: number, expires_at: idle_expires_at };
+            RefreshSeal { grant_id, generation: number, expires_at: turned.idle_expires_at };
         issued["refresh_token"] = site.sealer.refresh(&refresh, turned_at).into();
     }
     issued

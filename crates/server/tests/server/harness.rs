@@ -143,6 +143,15 @@ impl Server {
         Server { staging, production, clock, folder, postgres, addresses, stop: Some(stop) }
     }
 
+    /// The same database as another process sees it.
+    pub async fn another_store(&self) -> Store {
+        let address = match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        };
+        Store::open(&address, &self.clock).await.unwrap()
+    }
+
     /// Where an environment can be reached, whatever its base URL says.
     pub fn listening(&self, environment: Environment) -> String {
         format!("http://{}", self.addresses[environment as usize])

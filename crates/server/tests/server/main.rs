@@ -21,6 +21,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod at_once;
 mod authorize;
 mod calls;
 mod client_authentication;

@@ -4,9 +4,8 @@ use grantor_protocol::grant::{CodeFault, Exchange, check_exchange};
 use grantor_protocol::pkce::CodeVerifier;
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::token_error::TokenError;
-use serde_json::Value;
 
-use super::issue::{Generation, at_most_idle_until, issue, turned};
+use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
@@ -25,7 +24,7 @@ pub(super) async fn exchange(
     code: &str,
     redirect_uri: &str,
     code_verifier: Option<&CodeVerifier>,
-) -> Result<Value, TokenError> {
+) -> Result<Issued, TokenError> {
     let site = caller.site;
     let seal = open(caller, code)?;
     let attempt = site.random.bytes();

@@ -2,11 +2,23 @@
 
 use grantor_protocol::grant::Grant;
 use grantor_protocol::scope::Scope;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Caller;
 use crate::seal::{AccessSeal, RefreshSeal};
 use crate::store::{Turn, Turned};
+
+/// What is answered (RFC 6749 5.1).
+#[derive(Serialize)]
+pub(super) struct Issued {
+    access_token: String,
+    /// In seconds from now.
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    scope: String,
+    token_type: &'static str,
+}
 
 /// One generation of a grant: what its tokens are sealed from.
 pub(super) struct Generation<'a> {
@@ -41,7 +53,7 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
 
 /// Seals the tokens. The refresh token is the same whenever it is computed for this generation; the
 /// access token is for the scope of this very request.
-pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Scope) -> Value {
+pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Scope) -> Issued {
     let site = caller.site;
     let now = site.clock.now();
     let Generation { grant_id, number, turned_at, turned } = *generation;
@@ -55,16 +67,16 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
         token_id: site.random.bytes(),
         scope: scope.clone(),
     });
-    let mut issued = json!({
-        "access_token": access_token,
-        "token_type": "bearer",
-        "expires_in": expires_at - now,
-        "scope": scope.to_string(),
-    });
-    if caller.client.settings.refresh_tokens {
+    let refresh_token = caller.client.settings.refresh_tokens.then(|| {
         let refresh =
             RefreshSeal { grant_id, generation: number, expires_at: turned.idle_expires_at };
-        issued["refresh_token"] = site.sealer.refresh(&refresh, turned_at).into();
+        site.sealer.refresh(&refresh, turned_at)
+    });
+    Issued {
+        access_token,
+        expires_in: expires_at - now,
+        refresh_token,
+        scope: scope.to_string(),
+        token_type: "bearer",
     }
-    issued
 }

@@ -5,9 +5,8 @@ use grantor_protocol::grant::{
 };
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
-use serde_json::Value;
 
-use super::issue::{Generation, at_most_idle_until, issue, turned};
+use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{NotThisSeal, RefreshSeal};
@@ -21,7 +20,7 @@ pub(super) async fn refresh(
     caller: &Caller<'_>,
     refresh_token: &str,
     scope: Option<&str>,
-) -> Result<Value, TokenError> {
+) -> Result<Issued, TokenError> {
     let site = caller.site;
     let seal = open(caller, refresh_token)?;
     let window = refresh_window_seconds(caller.client, site.settings.refresh_window_seconds);
@@ -82,7 +81,7 @@ pub(super) async fn refresh(
 
 /// The successor was never used: the caller gets it again. That is what parallel workers and lost
 /// answers need; a thief would look the same, so it is counted and reported.
-async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Value, TokenError> {
+async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Issued, TokenError> {
     let site = caller.site;
     let GrantStatus::Active(active) = grant.status else {
         return Err(TokenError::Unavailable);

@@ -18,8 +18,9 @@ use crate::store::consent;
 use crate::store::engine::{HotWrite, Outcome, Parameter, Row, Statement};
 use crate::store::{Store, StoreError};
 
-/// What a turn gives back.
-const BACK: &str = "scope, idle_expires_at, ends_at";
+/// What a turn gives back: what the tokens are sealed from, and what an API will be told of them, so
+/// that no token is given for a row that cannot be read.
+const BACK: &str = "scope, idle_expires_at, ends_at, businesses";
 
 static REDEEM_AT_ONCE: HotWrite = HotWrite::giving_back(
     BACK,
@@ -133,7 +134,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         // It was turned, and what came back of it was lost.
-        let sql = "SELECT scope, idle_expires_at, ends_at FROM grants \
+        let sql = "SELECT scope, idle_expires_at, ends_at, businesses FROM grants \
                    WHERE environment = $1 AND id = $2 AND attempt = $3";
         let values = vec![turn.environment.as_str().into(), turn.id.into(), turn.attempt.into()];
         let rows = self.engine.read(sql, values).await?;
@@ -143,9 +144,11 @@ impl Store {
 
 fn read_turned(row: Row) -> Result<Turned, StoreError> {
     let mut row = row.columns("grants", "(turned)");
-    Ok(Turned {
+    let turned = Turned {
         scope: consent::scope(&mut row, "scope")?,
         idle_expires_at: row.integer("idle_expires_at")?,
         ends_at: row.optional_integer("ends_at")?,
-    })
+    };
+    consent::businesses(&mut row)?;
+    Ok(turned)
 }

@@ -30,7 +30,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mimalloc::MiMalloc;
 use tokio::task::LocalSet;
 
 use crate::database::Engine;
@@ -38,10 +37,6 @@ use crate::failure::Failure;
 use crate::report::{Report, Target, print, say};
 use crate::run::Scope;
 use crate::stage::Stage;
-
-/// The server's own: the bare server is not to be slower by it.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures the release server over loopback, beside a bare server on the same stack.
 #[derive(Parser)]

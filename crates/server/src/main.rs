@@ -3,12 +3,6 @@
 use std::process::ExitCode;
 
 use grantor::command;
-use mimalloc::MiMalloc;
-
-/// A request allocates some hundred times, on whichever thread has time for it: a fifth of the
-/// server's time went into the system's allocator.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     command::main()

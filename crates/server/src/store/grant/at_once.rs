@@ -46,7 +46,13 @@ static REDEEM_AT_ONCE: HotWrite = HotWrite::giving_back(
 
 static TURN_AT_ONCE: HotWrite = HotWrite::giving_back(
     BACK,
-    &[TURN_SET, TURN_WHERE, " AND client_key = {8}", IN_FORCE],
+    &[
+        TURN_SET,
+        TURN_WHERE,
+        // A row without them is none that can be read.
+        " AND client_key = {8} AND redeemed_at IS NOT NULL AND turned_at IS NOT NULL",
+        IN_FORCE,
+    ],
     &[
         Parameter::Text,
         Parameter::Bytes,

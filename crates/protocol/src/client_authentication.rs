@@ -97,6 +97,8 @@ pub enum ClientFault {
     SecretUnexpected,
     /// the secret stood in the body, where Basic is asked for
     SecretInBody,
+    /// the client has no secret, at an endpoint that takes a proof and no less (RFC 7662 2.1)
+    SecretNeededHere,
     /// the client is disabled
     Disabled,
 }

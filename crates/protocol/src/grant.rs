@@ -18,6 +18,9 @@ use crate::scope::Scope;
 
 /// A double submit of a code with PKCE within this time harms nobody, in seconds.
 pub const DOUBLE_SUBMIT_SECONDS: i64 = 10;
+/// How far the clocks of two server processes may be apart, whole seconds included: what one of them
+/// wrote "in the future" of the other by no more than this happened just now, in seconds.
+pub const CLOCKS_APART_SECONDS: i64 = 2;
 /// How long a public client may repeat a refresh, unless its setting says otherwise, in seconds.
 pub const PUBLIC_REFRESH_WINDOW_SECONDS: i64 = 10;
 /// A public client that repeats in so many generations running has a double.
@@ -184,7 +187,7 @@ pub fn check_exchange(
         GrantStatus::Pending => Ok(()),
         GrantStatus::Revoked { .. } => Err(refused(CodeFault::Ended)),
         GrantStatus::Active(active) => {
-            let age = now - active.redeemed_at;
+            let age = age(active.redeemed_at, now);
             // A reloaded old callback must not end a living connection, so the replay counts only
             // in the code's own life; a double click with a matching verifier is no theft.
             let double_submit = grant.code_challenge.is_some() && age <= DOUBLE_SUBMIT_SECONDS;
@@ -313,8 +316,17 @@ pub fn check_refresh(
 
 /// The successor was never used: whoever asks again inside the window gets the same one. The window
 /// runs from the turn and never slides.
+/// How long ago it was, in seconds; negative where the clock went back behind it. Callers of two
+/// processes at the same moment are no clock that went back.
+fn age(at: i64, now: i64) -> i64 {
+    match now - at {
+        age @ ..0 if age >= -CLOCKS_APART_SECONDS => 0,
+        age => age,
+    }
+}
+
 fn repeat(client: &Client, active: &Active, window_seconds: i64, now: i64) -> RefreshDecision {
-    let age = now - active.turned_at;
+    let age = age(active.turned_at, now);
     if age < 0 {
         return RefreshDecision::Refuse {
             fault: RefreshFault::ClockWentBack,

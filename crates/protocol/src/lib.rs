@@ -6,15 +6,19 @@
 //!
 //! 1. [`parameters`] reads a query or a form, [`authorization_request`] makes a request of it;
 //! 2. [`authorization_step`] says what the customer sees next, until a code is issued or refused;
-//! 3. [`token_request`] and [`client_authentication`] read the call to `/oauth/token`;
+//! 3. [`client_call`], [`token_request`] and [`client_authentication`] read a client's call;
 //! 4. [`grant`] decides whether a code may be redeemed and a refresh token turned;
-//! 5. [`authorize_error`] and [`token_error`] put each cause into words, once.
+//! 5. [`access_token`] decides whether an access token lives, [`token_introspection`] what is said
+//!    of a token, [`token_revocation`] what ends when a client gives one back;
+//! 6. [`authorize_error`] and [`token_error`] put each cause into words, once.
 
+pub mod access_token;
 pub mod authorization_request;
 pub mod authorization_step;
 pub mod authorize_error;
 pub mod client;
 pub mod client_authentication;
+pub mod client_call;
 pub mod environment;
 pub mod grant;
 pub mod parameters;
@@ -22,4 +26,6 @@ pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;
 pub mod token_error;
+pub mod token_introspection;
 pub mod token_request;
+pub mod token_revocation;

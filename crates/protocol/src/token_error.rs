@@ -1,4 +1,5 @@
-//! What can be wrong at `/oauth/token`, and the words for it (RFC 6749 5.2).
+//! What can be wrong with a client's call to `/oauth/token`, `/oauth/revoke` or
+//! `/oauth/introspect`, and the words for it (RFC 6749 5.2).
 //!
 //! A cause is precise. What of it goes to the caller depends on what the caller proved: a stranger
 //! who holds somebody's code learns only that it is not valid (U7). [`TokenError::wire`] is the one
@@ -154,7 +155,7 @@ impl RequestFault {
                 400,
                 "json-body",
                 "The body is JSON. Send the same names and values as a form: Content-Type: \
-                 application/x-www-form-urlencoded, grant_type=...&code=..."
+                 application/x-www-form-urlencoded, name=value&..."
                     .into(),
             ),
             RequestFault::ContentType => wire(
@@ -232,7 +233,7 @@ fn client_wire(fault: ClientFault) -> TokenWire {
             here.other()
         ),
         ClientFault::OtherEnvironment { here, belongs_to } => format!(
-            "This client belongs to {belongs_to}, and this is {here}. Call the token endpoint of \
+            "This client belongs to {belongs_to}, and this is {here}. Call the server of \
              {belongs_to}, or use a client of {here}."
         ),
         ClientFault::WrongSecret => "The client secret is wrong. Copy it again without blanks, \
@@ -252,6 +253,11 @@ fn client_wire(fault: ClientFault) -> TokenWire {
                 "The client secret stands in the body. Send it in the header instead: {BASIC_FORM}."
             )
         }
+        ClientFault::SecretNeededHere => {
+            "This client has no secret, and only a client that proves \
+                                          one may ask about tokens here."
+                .into()
+        }
         ClientFault::Disabled => {
             "This client has been switched off. Write to your partner manager.".into()
         }
@@ -264,6 +270,7 @@ fn client_wire(fault: ClientFault) -> TokenWire {
         ClientFault::Unknown { .. } | ClientFault::OtherEnvironment { .. } => "client-environment",
         ClientFault::WrongSecret => "client-secret",
         ClientFault::SecretUnexpected => "public-client",
+        ClientFault::SecretNeededHere => "secret-needed",
         ClientFault::Disabled => "client-disabled",
     };
     TokenWire { status: 401, code: "invalid_client", anchor, description }

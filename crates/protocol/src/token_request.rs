@@ -5,7 +5,8 @@
 //! an empty body. So the query is read too, but only for those: a secret, a refresh token or a
 //! verifier in a URL ends in every log on its way and is refused, with the reason.
 
-use crate::client_authentication::{BasicCredentials, ClientFault, PresentedClient};
+use crate::client_authentication::PresentedClient;
+use crate::client_call::{ClientCall, presented_client, read_form, secret_in};
 use crate::parameters::Parameters;
 use crate::pkce::CodeVerifier;
 use crate::token_error::{RequestFault, TokenError};
@@ -13,28 +14,6 @@ use crate::token_error::{RequestFault, TokenError};
 /// What may stand in the query.
 const QUERY_PARAMETERS: [&str; 5] =
     ["grant_type", "code", "redirect_uri", "client_id", "client-id"];
-/// What may never stand there, with a hyphen for the underscore neither, since the guide writes
-/// `client-id`.
-const NEVER_IN_QUERY: [&str; 6] = [
-    "client_secret",
-    "refresh_token",
-    "code_verifier",
-    "password",
-    "client_assertion",
-    "assertion",
-];
-
-/// The parts of an HTTP request that matter here.
-pub struct TokenCall<'a> {
-    /// The query, without its question mark.
-    pub query: &'a [u8],
-    /// The `Content-Type`.
-    pub content_type: Option<&'a str>,
-    /// The `Authorization` headers.
-    pub authorization: &'a [&'a [u8]],
-    /// The body.
-    pub body: &'a [u8],
-}
 
 /// A token request whose parts are within their rules.
 pub struct TokenRequest {
@@ -71,75 +50,26 @@ impl TokenRequest {
     ///
     /// # Errors
     /// [`TokenError::Request`] for what is malformed, [`TokenError::Client`] for a header that is.
-    pub fn parse(call: &TokenCall<'_>) -> Result<TokenRequest, TokenError> {
+    pub fn parse(call: &ClientCall<'_>) -> Result<TokenRequest, TokenError> {
         let (query, body) = read_both(call).map_err(TokenError::Request)?;
         let both = Both { query: &query, body: &body };
         both.agree().map_err(TokenError::Request)?;
-        let client = presented_client(call, &both)?;
+        let client = presented_client(call, &body, &both.client_ids())?;
         let grant = both.grant().map_err(TokenError::Request)?;
         let from_query = QUERY_PARAMETERS.iter().any(|name| query.contains(name));
         Ok(TokenRequest { client, grant, from_query })
     }
 }
 
-fn read_both(call: &TokenCall<'_>) -> Result<(Parameters, Parameters), RequestFault> {
-    check_content_type(call)?;
+fn read_both(call: &ClientCall<'_>) -> Result<(Parameters, Parameters), RequestFault> {
+    let body = read_form(call)?;
     let query = Parameters::parse(call.query);
-    let in_query = |name: &&str| query.contains(name) || query.contains(&name.replace('_', "-"));
-    if let Some(name) = NEVER_IN_QUERY.into_iter().find(in_query) {
+    if let Some(name) = secret_in(&query) {
         return Err(RequestFault::SecretInUrl { name });
     }
-    let body = Parameters::parse(call.body);
     match query.fault().or(body.fault()) {
         Some(fault) => Err(RequestFault::Parameter(fault.clone())),
         None => Ok((query, body)),
-    }
-}
-
-fn check_content_type(call: &TokenCall<'_>) -> Result<(), RequestFault> {
-    if call.body.is_empty() {
-        return Ok(());
-    }
-    let essence = call
-        .content_type
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase());
-    match essence.as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(()),
-        Some("application/json") => Err(RequestFault::JsonBody),
-        _ if call.body.trim_ascii_start().starts_with(b"{") => Err(RequestFault::JsonBody),
-        _ => Err(RequestFault::ContentType),
-    }
-}
-
-/// RFC 6749 2.3: one way of authentication per request.
-fn presented_client(call: &TokenCall<'_>, both: &Both<'_>) -> Result<PresentedClient, TokenError> {
-    let ids = both.client_ids();
-    if let [one, other, ..] = ids.as_slice()
-        && one != other
-    {
-        return Err(TokenError::Request(RequestFault::Contradiction { name: "client_id" }));
-    }
-    // RFC 6749 3.2: sent without a value is not sent. Some libraries write `client_secret=` for a
-    // client that has none.
-    let in_body =
-        ["client_secret", "client-secret"].into_iter().any(|name| both.body.value(name).is_some());
-    match (call.authorization, ids.first()) {
-        ([_, _, ..], _) => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
-        ([_], _) if in_body => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
-        ([header], id) => {
-            let basic = BasicCredentials::parse(header)
-                .map_err(|fault| TokenError::Client(ClientFault::Basic(fault)))?;
-            match id {
-                Some(id) if *id != basic.client_id => {
-                    Err(TokenError::Request(RequestFault::ContradictsBasic))
-                }
-                _ => Ok(PresentedClient::Basic(basic)),
-            }
-        }
-        ([], _) if in_body => Err(TokenError::Client(ClientFault::SecretInBody)),
-        ([], Some(id)) => Ok(PresentedClient::Public { client_id: (*id).to_owned() }),
-        ([], None) => Err(TokenError::Client(ClientFault::Missing)),
     }
 }
 

@@ -113,7 +113,7 @@ every! {
         RequestFault::Contradiction { .. } => [RequestFault::Contradiction { name: "client_id" }],
         RequestFault::ContradictsBasic => [RequestFault::ContradictsBasic],
         RequestFault::TwoWaysOfAuthentication => [RequestFault::TwoWaysOfAuthentication],
-        RequestFault::SecretInUrl { .. } => ["client_secret", "refresh_token"].map(|name| RequestFault::SecretInUrl { name }),
+        RequestFault::SecretInUrl { .. } => ["client_secret", "refresh_token", "token"].map(|name| RequestFault::SecretInUrl { name }),
         RequestFault::QueryNotAllowed => [RequestFault::QueryNotAllowed],
         RequestFault::GrantTypeUnsupported => [RequestFault::GrantTypeUnsupported],
         RequestFault::Pkce(_) => pkce_faults(text).into_iter().map(RequestFault::Pkce),
@@ -147,6 +147,7 @@ every! {
         ClientFault::SecretMissing => [ClientFault::SecretMissing],
         ClientFault::SecretUnexpected => [ClientFault::SecretUnexpected],
         ClientFault::SecretInBody => [ClientFault::SecretInBody],
+        ClientFault::SecretNeededHere => [ClientFault::SecretNeededHere],
         ClientFault::Disabled => [ClientFault::Disabled],
     }
 
@@ -234,7 +235,7 @@ fn u7_u8_every_error() {
         let wire = fault.wire();
         row(&mut table, &fault, &format!("{} #{}", wire.code, wire.anchor), &[&wire.description]);
     }
-    table.push_str("\n# Answered by /oauth/token\n\n");
+    table.push_str("\n# Answered by /oauth/token, /oauth/revoke and /oauth/introspect\n\n");
     for error in token_errors(MILD) {
         let wire = error.wire();
         let start = format!("{} {} #{}", wire.status, wire.code, wire.anchor);

@@ -12,7 +12,9 @@ mod basic;
 mod client;
 mod customer;
 mod failure;
+mod grant;
 mod init;
+mod key;
 mod output;
 mod partner;
 mod place;
@@ -53,8 +55,12 @@ enum Command {
     Client(client::Arguments),
     /// Create and change customers, who sign in and allow
     Customer(customer::Arguments),
+    /// List the connections that customers allowed, and end one
+    Grant(grant::Arguments),
     /// Create partners, the organisations that clients belong to
     Partner(partner::Arguments),
+    /// List, rotate and revoke the keys that make tokens, and change the master key
+    Key(key::Arguments),
     /// Make an `Authorization: Basic` header, or explain one
     Basic(basic::Arguments),
     /// Write the Postman collection and its two environments
@@ -94,7 +100,9 @@ impl Command {
             Command::Init(arguments) => init::run(&arguments),
             Command::Client(arguments) => client::run(arguments).await,
             Command::Customer(arguments) => customer::run(arguments).await,
+            Command::Grant(arguments) => grant::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
+            Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,
         }

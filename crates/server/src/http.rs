@@ -5,13 +5,17 @@
 //! 3. each endpoint is one file of phases: parse, authenticate, load, decide, commit, answer;
 //! 4. `answer.rs` holds the headers that no answer is without.
 
+mod access_token;
 mod answer;
 mod authorize;
 pub mod callback;
+mod client_call;
 mod demo_api;
 mod docs;
 mod home;
+mod introspect;
 mod request;
+mod revoke;
 mod session;
 mod token;
 
@@ -66,6 +70,8 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
             get(authorize::get).post(authorize::post).fallback(authorize::method),
         )
         .route("/oauth/token", any(token::token))
+        .route("/oauth/revoke", any(revoke::revoke))
+        .route("/oauth/introspect", any(introspect::introspect))
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))
         .route("/docs/{*page}", get(docs::page))

@@ -4,6 +4,7 @@
 //! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
 //! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
 
+pub mod cleanup;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -19,6 +20,8 @@ mod pages;
 pub mod password;
 pub mod random;
 pub mod seal;
+#[cfg(test)]
+mod simulation;
 pub mod site;
 pub mod store;
 pub mod usage;

@@ -6,14 +6,30 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Clock;
 
-/// The operating system's randomness.
+/// Where randomness comes from. Cloned freely.
 #[derive(Clone, Debug, Default)]
-pub struct Random(());
+pub struct Random(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    /// The same again from the same seed, for the simulation.
+    #[cfg(test)]
+    Seeded(std::sync::Arc<std::sync::Mutex<crate::simulation::chance::Chance>>),
+}
 
 impl Random {
     /// The system's.
     pub fn system() -> Random {
-        Random(())
+        Random(Source::System)
+    }
+
+    /// The same again from the same seed.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Random {
+        let chance = crate::simulation::chance::Chance::new(seed);
+        Random(Source::Seeded(std::sync::Arc::new(std::sync::Mutex::new(chance))))
     }
 
     /// `N` random bytes.
@@ -24,6 +40,12 @@ impl Random {
     #[expect(clippy::panic, reason = "a server without randomness must not go on")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
+        #[cfg(test)]
+        if let Source::Seeded(chance) = &self.0 {
+            let mut chance = chance.lock().unwrap();
+            bytes.fill_with(|| u8::try_from(chance.below(256)).unwrap());
+            return bytes;
+        }
         if rand::fill(&mut bytes).is_err() {
             panic!("the operating system gives no randomness");
         }

@@ -9,10 +9,15 @@
 //! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
 //! 3. `engine/` knows which database there is, and nobody else does.
 
+mod access_token;
 mod client;
+mod connection;
 mod consent;
 mod customer;
+mod encrypted;
+mod ending;
 mod engine;
+mod expired;
 #[cfg(feature = "floor")]
 mod floor;
 mod grant;
@@ -21,19 +26,28 @@ mod known_clients;
 mod metrics;
 mod migration;
 mod partner;
+mod sealing_keys;
 mod session;
 
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
+pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use encrypted::{
+    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
+};
 pub use engine::{Address, AddressError, Database};
+#[cfg(test)]
+pub(crate) use engine::{Simulated, Weather};
+pub use expired::{Expiring, Removed, Step};
 #[cfg(feature = "floor")]
 pub use floor::Floor;
 pub use grant::{NewGrant, Presented, Turn, Turned};
-pub use installation::{Installation, StoredSealingKey};
+pub use installation::Installation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
+pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 
 use std::sync::Arc;
@@ -105,6 +119,15 @@ impl Store {
         let engine = Engine::open(address, &metrics).await?;
         migration::migrate(&engine, clock).await?;
         let engine = Counted::new(engine, metrics);
+        Ok(Store { engine, known_clients: KnownClients::default() })
+    }
+
+    /// Opens the database of the simulation.
+    #[cfg(test)]
+    pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
+        let engine = Engine::Simulated(database);
+        migration::migrate(&engine, clock).await?;
+        let engine = Counted::new(engine, Arc::default());
         Ok(Store { engine, known_clients: KnownClients::default() })
     }
 

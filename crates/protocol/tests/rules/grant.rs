@@ -243,9 +243,26 @@ fn d10_a_replay_before_its_own_redemption_is_denied_and_changes_nothing() {
     let used = CodeFault::Used { seconds_ago: 0 };
     let plain = living(active(1, NOW));
     let bound = with_challenge(plain.clone());
-    for now in [NOW - 1, NOW - 100_000] {
+    for now in [NOW - 3, NOW - 100_000] {
         assert_eq!(exchange(&plain, &client(), None, now), denied(used, true, false));
         assert_eq!(exchange(&bound, &client(), Some(&verifier()), now), denied(used, true, false));
+    }
+}
+
+#[test]
+fn d10_s11_a_replay_at_a_process_whose_clock_is_behind_by_two_seconds_revokes_like_one_just_now() {
+    let used = CodeFault::Used { seconds_ago: 0 };
+    for now in [NOW, NOW - 1, NOW - 2] {
+        let found = exchange(&living(active(1, NOW)), &client(), None, now);
+        assert_eq!(found, denied(used, true, true));
+    }
+}
+
+#[test]
+fn s15_d10_a_parallel_caller_at_a_process_whose_clock_is_behind_by_two_seconds_gets_the_repeat() {
+    for now in [NOW, NOW - 1, NOW - 2] {
+        let found = refresh(&living(active(2, NOW)), &client(), 1, now);
+        assert_eq!(found, RefreshDecision::Repeat);
     }
 }
 
@@ -367,7 +384,7 @@ fn s15_another_clients_token_is_refused_and_revokes_nothing_however_old_it_is() 
 
 #[test]
 fn d10_a_clock_that_went_back_behind_the_turn_denies_and_revokes_nothing() {
-    for age in [-1, -60, -1_000_000] {
+    for age in [-3, -60, -1_000_000] {
         for client in [client(), public_client()] {
             let doubled = Active { repeats_running: 2, ..active(2, NOW) };
             for active in [active(2, NOW), doubled] {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
 
 mod authorization_step;
+mod ending;
 mod fixtures;
 mod grant;
 mod grant_model;

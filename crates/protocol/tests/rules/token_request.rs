@@ -1,8 +1,9 @@
 use grantor_protocol::client_authentication::{BasicFault, ClientFault, PresentedClient};
+use grantor_protocol::client_call::ClientCall;
 use grantor_protocol::parameters::ParameterFault;
 use grantor_protocol::pkce::PkceFault;
 use grantor_protocol::token_error::{RequestFault, TokenError};
-use grantor_protocol::token_request::{TokenCall, TokenGrant, TokenRequest};
+use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 use proptest::prelude::*;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -12,7 +13,7 @@ const REFRESH: &str = "grant_type=refresh_token&refresh_token=r";
 const SECRET_PARAMETERS: [&str; 3] = ["client_secret", "refresh_token", "code_verifier"];
 
 fn parse(query: &str, body: &str, authorization: &[&[u8]]) -> Result<TokenRequest, TokenError> {
-    TokenRequest::parse(&TokenCall {
+    TokenRequest::parse(&ClientCall {
         query: query.as_bytes(),
         content_type: (!body.is_empty()).then_some(FORM),
         authorization,
@@ -149,7 +150,7 @@ fn s14_a_secret_in_the_url_is_refused_by_name_whatever_its_value() {
 #[test]
 fn u8_a_json_body_is_recognised_with_and_without_its_type() {
     let json = |content_type| {
-        TokenRequest::parse(&TokenCall {
+        TokenRequest::parse(&ClientCall {
             query: b"",
             content_type,
             authorization: &[BASIC],
@@ -165,7 +166,7 @@ fn u8_a_json_body_is_recognised_with_and_without_its_type() {
     ] {
         assert_eq!(json(content_type), Some(TokenError::Request(expected)));
     }
-    let call = TokenCall {
+    let call = ClientCall {
         query: b"",
         content_type: Some("multipart/form-data; boundary=x"),
         authorization: &[BASIC],
@@ -244,7 +245,7 @@ proptest! {
         // What stands in the query is marked, so that it is known again.
         let query = query.replace("FROM_HERE", "FROM_QUERY");
         let headers: Vec<&[u8]> = headers.iter().map(Vec::as_slice).collect();
-        let call = TokenCall {
+        let call = ClientCall {
             query: query.as_bytes(),
             content_type: content_type.as_deref(),
             authorization: &headers,
@@ -270,7 +271,7 @@ proptest! {
         query in prop::collection::vec(any::<u8>(), 0..200),
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let call = TokenCall {
+        let call = ClientCall {
             query: &query,
             content_type: Some(FORM),
             authorization: &[BASIC],

@@ -42,6 +42,9 @@ enum Action {
     /// Switch a client on again; its customers have to connect again
     #[command(after_help = "With --json: {\"environment\",\"client_id\",\"disabled\",\"changed\"}")]
     Enable(One),
+    /// End all connections of a client, which stays switched on
+    #[command(after_help = "With --json: {\"environment\",\"client_id\"}")]
+    EndConnections(One),
     /// Make a second secret beside the first; it is shown this once
     #[command(
         after_help = "With --json: {\"environment\",\"client_id\",\"client_secret\",\"slot\"}"
@@ -89,6 +92,13 @@ struct Switched {
     changed: bool,
 }
 
+/// Whose connections ended.
+#[derive(Serialize)]
+struct Ended {
+    environment: &'static str,
+    client_id: String,
+}
+
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
@@ -96,6 +106,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Show(one) => show(one).await,
         Action::Disable(one) => switch(one, true).await,
         Action::Enable(one) => switch(one, false).await,
+        Action::EndConnections(one) => end_connections(one).await,
         Action::AddSecret(one) => secret::add(one).await,
         Action::RemoveSecret(remove) => remove.run().await,
     }
@@ -161,10 +172,34 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn end_connections(one: One) -> Result<(), Failure> {
+    let opened = one.place.open().await?;
+    let client = find(&opened, &one.client_id).await?.client;
+    opened.store.end_grants_of_client(client.environment, &client.id).await?;
+    let ended = Ended { environment: client.environment.as_str(), client_id: client.id };
+    one.output.data(&ended, |ended| format!("all connections of {} ended", ended.client_id))?;
+    one.output.say("Consents stay, and its customers can connect again at once.");
+    Ok(())
+}
+
 /// The client of that id, in whichever environment it stands.
 async fn find(opened: &Opened, client_id: &str) -> Result<ClientRecord, Failure> {
     opened.store.client(client_id).await?.ok_or_else(|| {
         Failure::mendable(format!("there is no client {client_id:?}"))
             .hint("`grantor client list` shows all; --config or --data says in which store")
     })
+}
+
+/// The id of a client, which has to stand in that environment.
+pub(super) async fn find_in(
+    opened: &Opened,
+    environment: Environment,
+    client_id: &str,
+) -> Result<String, Failure> {
+    let client = find(opened, client_id).await?.client;
+    if client.environment != environment {
+        let words = format!("the client {client_id:?} belongs to {}", client.environment);
+        return Err(Failure::mendable(words).hint(format!("--environment {}", client.environment)));
+    }
+    Ok(client.id)
 }

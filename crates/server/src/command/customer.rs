@@ -1,6 +1,7 @@
 //! `grantor customer`: the people who sign in and allow, and the businesses that they belong to.
 
 mod business;
+mod connections;
 
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::business::{AddBusiness, BusinessData};
+use self::connections::EndConnections;
 use super::output::{Output, aligned, table, time};
 use super::place::{In, Opened, Place, environment_parser};
 use super::{Failure, partner, prompt};
@@ -40,6 +42,8 @@ enum Action {
     /// Switch a customer on again; what ended stays ended
     #[command(after_help = "With --json: {\"environment\",\"email\",\"disabled\",\"changed\"}")]
     Enable(One),
+    /// End a customer's connections, all or those to one client
+    EndConnections(EndConnections),
     /// Set a customer's password, which ends their sessions and connections
     #[command(after_help = "With --json: {\"environment\",\"email\"}")]
     SetPassword(One),
@@ -134,6 +138,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Show(one) => show(one).await,
         Action::Disable(one) => switch(one, true).await,
         Action::Enable(one) => switch(one, false).await,
+        Action::EndConnections(end) => end.run().await,
         Action::SetPassword(one) => set_password(one).await,
         Action::AddBusiness(add) => add.run().await,
     }
@@ -255,7 +260,7 @@ impl CustomerData {
 async fn show(one: One) -> Result<(), Failure> {
     let environment = one.environment.environment;
     let store = one.place.open().await?.store;
-    let customer = find(&store, environment, &one.email).await?;
+    let customer = find(&store, environment, &one.email, "--email").await?;
     let data = CustomerData::load(&store, environment, customer).await?;
     one.output.data(&data, CustomerData::lines)
 }
@@ -263,7 +268,7 @@ async fn show(one: One) -> Result<(), Failure> {
 async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     let environment = one.environment.environment;
     let store = one.place.open().await?.store;
-    let email = find(&store, environment, &one.email).await?.email;
+    let email = find(&store, environment, &one.email, "--email").await?.email;
     let changed = store.set_customer_disabled(environment, &email, disabled).await?;
     let switched = Switched { environment: environment.as_str(), email, disabled, changed };
     one.output.data(&switched, |switched| {
@@ -281,7 +286,7 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
 async fn set_password(one: One) -> Result<(), Failure> {
     let environment = one.environment.environment;
     let opened = one.place.open().await?;
-    let email = find(&opened.store, environment, &one.email).await?.email;
+    let email = find(&opened.store, environment, &one.email, "--email").await?.email;
     let hash = new_password_hash(&opened.random).await?;
     opened.store.set_customer_password(environment, &email, &hash).await?;
     let set = PasswordSet { environment: environment.as_str(), email };
@@ -290,9 +295,14 @@ async fn set_password(one: One) -> Result<(), Failure> {
     })
 }
 
-/// The customer of that address.
-async fn find(store: &Store, environment: Environment, email: &str) -> Result<Customer, Failure> {
-    let email = partner::email_address(email, "--email")?;
+/// The customer of that address, which was given as `option`.
+pub(super) async fn find(
+    store: &Store,
+    environment: Environment,
+    email: &str,
+    option: &str,
+) -> Result<Customer, Failure> {
+    let email = partner::email_address(email, option)?;
     store.customer(environment, &email).await?.ok_or_else(|| {
         Failure::mendable(format!("there is no customer {email} in {environment}"))
             .hint("`grantor customer list` shows all, in both environments")

@@ -10,22 +10,24 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::grant::{Grant, GrantStatus};
+use grantor_protocol::access_token::{AccessFault, check_access};
 use grantor_protocol::parameters::Parameters;
 use serde_json::{Value, json};
 
+use super::access_token;
 use super::answer;
 use super::request::RequestId;
+use crate::seal::NotThisSeal;
 use crate::site::Site;
 use crate::store::{Business, StoreError};
 
-/// How far the clocks of two servers may differ, in seconds: a seal from further ahead is refused.
-const CLOCK_SKEW_SECONDS: i64 = 60;
 const DEFAULT_PAGE_SIZE: usize = 1000;
 
 enum Refusal {
     /// no token at all
     Missing,
+    /// two `Authorization` headers: what one reader skips, another reader takes
+    TwoHeaders,
     /// a token that opens nothing
     Invalid,
     /// a token without the scope
@@ -41,7 +43,7 @@ pub(super) async fn financial(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    match allowed(&site, &headers, "financial-api").await {
+    match allowed(&site, &request_id, &headers, "financial-api").await {
         Ok(businesses) => {
             let body = financial_body(&site, uri.query().unwrap_or_default(), &businesses);
             answer::json(&site, StatusCode::OK, &body)
@@ -56,7 +58,7 @@ pub(super) async fn orders(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    match allowed(&site, &headers, "orders-api").await {
+    match allowed(&site, &request_id, &headers, "orders-api").await {
         Ok(businesses) => {
             let list: Vec<Value> = businesses
                 .iter()
@@ -112,19 +114,32 @@ fn financial_body(site: &Site, query: &str, businesses: &[Business]) -> Value {
 /// The businesses that the token of this request opens, if it carries `scope`.
 async fn allowed(
     site: &Site,
+    request_id: &RequestId,
     headers: &HeaderMap,
     scope: &'static str,
 ) -> Result<Vec<Business>, Refusal> {
-    let token = bearer(headers).ok_or(Refusal::Missing)?;
-    let seal = site.sealer.open_access(token).map_err(|_| Refusal::Invalid)?;
+    let token = bearer(headers)?;
+    let opened = site.open(|sealer| sealer.open_access(token)).await;
+    let seal = opened.map_err(|fault| match fault {
+        NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
+        NotThisSeal::UnknownKey => {
+            Refusal::Store(StoreError::Engine("the keys could not be read".to_owned()))
+        }
+    })?;
+    let token = access_token::facts(&seal);
     let now = site.clock.now();
-    let lives = now < seal.expires_at && seal.issued_at <= now + CLOCK_SKEW_SECONDS;
-    if !lives {
-        return Err(Refusal::Invalid);
-    }
-    let grant = site.store.grant(site.environment, seal.grant_id).await.map_err(Refusal::Store)?;
-    let grant = grant.filter(|grant| is_live(grant, seal.generation)).ok_or(Refusal::Invalid)?;
-    if !seal.scope.contains(scope) || !grant.scope.contains(scope) {
+    // The store need not be asked about a token whose time is over.
+    token.check_time(now).map_err(|_| Refusal::Invalid)?;
+    let row = site.store.introspected(site.environment, seal.grant_id, Some(seal.token_id)).await;
+    let row = row.map_err(Refusal::Store)?;
+    let live = check_access(&token, row.as_ref(), now).map_err(|fault| {
+        if fault == AccessFault::AheadOfRow {
+            access_token::alarm(request_id, row.as_ref());
+        }
+        Refusal::Invalid
+    })?;
+    let grant = row.map(|row| row.grant).ok_or(Refusal::Invalid)?;
+    if !live.scope.contains(scope) {
         return Err(Refusal::Scope(scope));
     }
     let businesses = site.store.businesses(site.environment, grant.customer_id).await;
@@ -132,19 +147,19 @@ async fn allowed(
     Ok(businesses.map_err(Refusal::Store)?.into_iter().filter(covered).collect())
 }
 
-fn is_live(grant: &Grant, generation: i64) -> bool {
-    match grant.status {
-        // A seal ahead of its row proves that the row went back in time.
-        GrantStatus::Active(active) => grant.in_force && generation <= active.generation,
-        GrantStatus::Pending | GrantStatus::Revoked { .. } => false,
-    }
-}
-
 /// RFC 6750 2.1.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::Missing)?;
+    if values.next().is_some() {
+        return Err(Refusal::TwoHeaders);
+    }
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Refusal::Missing)?;
+    match scheme.eq_ignore_ascii_case("bearer") {
+        true => Ok(token.trim()),
+        false => Err(Refusal::Missing),
+    }
 }
 
 impl Refusal {
@@ -157,6 +172,12 @@ impl Refusal {
                 realm,
                 "unauthorized",
                 "Full authentication is required to access this resource".to_owned(),
+            ),
+            Refusal::TwoHeaders => (
+                StatusCode::BAD_REQUEST,
+                format!("{realm}, error=\"invalid_request\""),
+                "bad_request",
+                "Send the Authorization header once".to_owned(),
             ),
             Refusal::Invalid => (
                 StatusCode::UNAUTHORIZED,

@@ -16,23 +16,16 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use axum::http::{Method, Response, StatusCode};
-use grantor_protocol::client::{Client, ClientAuthentication};
-use grantor_protocol::client_authentication::{PresentedClient, authenticate};
+use axum::http::{Response, StatusCode};
+use grantor_protocol::client::Client;
 use grantor_protocol::token_error::{RequestFault, TokenError};
-use grantor_protocol::token_request::{TokenCall, TokenGrant, TokenRequest};
-use serde_json::json;
+use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 
-use super::MAX_BODY_BYTES;
-use super::answer::{self, ERRORS_PATH};
+use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
 use crate::site::Site;
-use crate::store::{ClientRecord, KnownClient, StoreError};
 
 /// A call whose client is proved, and what belongs to it.
 struct Caller<'a> {
@@ -70,7 +63,7 @@ async fn answer(
     grant_type: &mut GrantType,
 ) -> Result<Response<Body>, TokenError> {
     // 1. Parse.
-    let request = parse(request).await?;
+    let request = client_call::parse(request, TokenRequest::parse).await?;
     // 2. Authenticate.
     let record = authenticated(site, request_id, &request.client).await?;
     let client = &record.client;
@@ -96,133 +89,5 @@ async fn answer(
         }
     };
     // 4. Answer.
-    let mut response = answer::json(site, StatusCode::OK, &issued);
-    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    Ok(response)
-}
-
-async fn parse(request: Request) -> Result<TokenRequest, TokenError> {
-    if request.method() != Method::POST {
-        return Err(TokenError::Request(RequestFault::Method));
-    }
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
-        .await
-        .map_err(|error| TokenError::Request(body_fault(error)))?;
-    let authorization: Vec<&[u8]> =
-        head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    TokenRequest::parse(&TokenCall {
-        query: head.uri.query().unwrap_or_default().as_bytes(),
-        content_type: head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
-        authorization: &authorization,
-        body: &body,
-    })
-}
-
-fn body_fault(error: axum::Error) -> RequestFault {
-    if error.into_inner().is::<http_body_util::LengthLimitError>() {
-        RequestFault::BodyTooLarge { limit: MAX_BODY_BYTES }
-    } else {
-        RequestFault::BodyIncomplete
-    }
-}
-
-/// The client as it was known a moment ago has to prove itself; where it cannot, as it is now.
-async fn authenticated(
-    site: &Site,
-    request_id: &RequestId,
-    presented: &PresentedClient,
-) -> Result<Arc<ClientRecord>, TokenError> {
-    let (id, clock) = (presented.client_id(), &site.clock);
-    let known = site.store.known_client(id, clock).await.map_err(unavailable(request_id))?;
-    let is_new = known.as_ref().is_none_or(|known| known.is_new);
-    let record = match proved(site, known, presented) {
-        Err(_) if !is_new => {
-            let now = site.store.newly_known_client(id, clock).await;
-            proved(site, now.map_err(unavailable(request_id))?, presented)?
-        }
-        outcome => outcome?,
-    };
-    if let PresentedClient::Basic(basic) = presented {
-        note_secret(site, &record, basic.client_secret.digest());
-    }
-    Ok(record)
-}
-
-fn proved(
-    site: &Site,
-    known: Option<KnownClient>,
-    presented: &PresentedClient,
-) -> Result<Arc<ClientRecord>, TokenError> {
-    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
-    let client = record.as_ref().map(|record| &record.client);
-    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
-    record.ok_or(TokenError::Unavailable)
-}
-
-/// Notes which of the two secrets was used, so that its owner knows when the old one may go.
-fn note_secret(site: &Site, record: &ClientRecord, used: grantor_protocol::client::SecretDigest) {
-    let ClientAuthentication::SecretBasic { secrets } = &record.client.authentication else {
-        return;
-    };
-    let place = secrets.iter().position(|held| held.matches(&used));
-    if let Some(secret) = place.and_then(|place| record.secrets.get(place)) {
-        let now = site.clock.now();
-        site.usage.note_secret(site.environment, &record.client.id, (secret.slot, used), now);
-    }
-}
-
-/// A fault of the store is never taken for an answer: nothing was spent, and the caller may come
-/// again.
-fn unavailable(request_id: &RequestId) -> impl FnOnce(StoreError) -> TokenError {
-    move |error| {
-        tracing::error!(request.id = request_id.0, %error, "token.store");
-        TokenError::Unavailable
-    }
-}
-
-/// RFC 6749 5.2.
-fn refuse(site: &Site, request_id: &RequestId, error: &TokenError) -> Response<Body> {
-    let wire = error.wire();
-    tracing::info!(request.id = request_id.0, error = ?loggable(error), "token.refused");
-    let body = json!({
-        "error": wire.code,
-        "error_description": wire.description,
-        "error_uri": format!("{}{ERRORS_PATH}#{}", site.base_url, wire.anchor),
-        "request_id": request_id.0,
-    });
-    let status = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = answer::json(site, status, &body);
-    let headers = response.headers_mut();
-    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    match status {
-        StatusCode::UNAUTHORIZED => {
-            let challenge =
-                format!("Basic realm=\"grantor {}\", charset=\"UTF-8\"", site.environment);
-            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-                headers.insert(WWW_AUTHENTICATE, challenge);
-            }
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST"));
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
-        }
-        _ => {}
-    }
-    response
-}
-
-/// The cause without what the caller wrote: people paste secrets into the wrong parameter.
-fn loggable(error: &TokenError) -> String {
-    match error {
-        TokenError::Scope(_) => "scope".to_owned(),
-        TokenError::Request(RequestFault::Parameter(_)) => "parameter".to_owned(),
-        TokenError::Request(_)
-        | TokenError::Client(_)
-        | TokenError::Code { .. }
-        | TokenError::Refresh { .. }
-        | TokenError::Unavailable => format!("{error:?}"),
-    }
+    Ok(client_call::answer(site, StatusCode::OK, &issued))
 }

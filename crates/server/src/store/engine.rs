@@ -13,11 +13,15 @@
 mod address;
 mod hot;
 mod postgres;
+#[cfg(test)]
+mod simulated;
 mod sqlite;
 mod value;
 
 pub use address::{Address, AddressError, Database};
 pub(super) use hot::{HotWrite, Parameter};
+#[cfg(test)]
+pub(crate) use simulated::{Simulated, Weather};
 pub(super) use value::{Columns, Row, Value};
 
 use std::sync::Arc;
@@ -32,6 +36,8 @@ use super::{StoreError, StoreMetrics};
 pub(super) enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
+    #[cfg(test)]
+    Simulated(Simulated),
 }
 
 /// One statement of a transaction. Its parameters are written `$1`, `$2`, ….
@@ -89,6 +95,8 @@ impl Engine {
         match self {
             Engine::Sqlite(sqlite) => sqlite.write(transaction).await,
             Engine::Postgres(postgres) => postgres.write(transaction).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => simulated.write(transaction).await,
         }
     }
 
@@ -97,6 +105,8 @@ impl Engine {
         match self {
             Engine::Sqlite(sqlite) => sqlite.read(sql, &values),
             Engine::Postgres(postgres) => postgres.read(sql, &values).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => simulated.read(sql, &values).await,
         }
     }
 
@@ -106,11 +116,15 @@ impl Engine {
         let (bytes, clustered) = match self {
             Engine::Sqlite(_) => ("BLOB", " WITHOUT ROWID"),
             Engine::Postgres(_) => ("BYTEA", ""),
+            #[cfg(test)]
+            Engine::Simulated(_) => ("BLOB", " WITHOUT ROWID"),
         };
         let statement = statement.replace("{BYTES}", bytes).replace("{CLUSTERED}", clustered);
         match self {
             Engine::Sqlite(sqlite) => sqlite.migrate(&statement),
             Engine::Postgres(postgres) => postgres.migrate(&statement).await,
+            #[cfg(test)]
+            Engine::Simulated(simulated) => simulated.migrate(&statement),
         }
     }
 }

@@ -14,6 +14,8 @@
 mod at_once;
 mod attempt;
 
+use std::sync::LazyLock;
+
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Active, Grant, GrantStatus};
 use grantor_protocol::pkce::CodeChallenge;
@@ -46,7 +48,8 @@ static ALLOW: HotWrite = HotWrite::new(
        WHERE c.environment = {1} AND c.id = {3} AND NOT c.disabled \
        AND u.environment = {1} AND u.id = {4} AND u.counter = {5} \
        AND k.environment = {1} AND k.customer_id = {4} AND k.client_key = c.key \
-       AND k.counter = COALESCE({12}, k.counter) AND NOT k.revoked"],
+       AND k.counter = COALESCE({12}, k.counter) AND NOT k.revoked \
+       ON CONFLICT (environment, id) DO NOTHING"],
     &[
         Parameter::Text,
         Parameter::Bytes,
@@ -108,6 +111,22 @@ static REVOKE: HotWrite = HotWrite::new(
        {MEMBERS}WHERE environment = {1} AND id = {2} AND revoked_at IS NULL"],
     &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
 );
+
+/// What [`read_grant`] reads, and from where.
+pub(super) const COLUMNS: &str = "c.id, g.customer_id, g.scope, g.businesses, \
+     g.redirect_uri_digest, g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
+     g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, g.revoked_at, \
+     (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
+      AND k.counter = g.consent_counter)";
+pub(super) const TABLES: &str = "grants g \
+     JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
+     JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
+     JOIN consents k ON k.environment = g.environment \
+       AND k.customer_id = g.customer_id AND k.client_key = g.client_key";
+
+static GRANT: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {COLUMNS} FROM {TABLES} WHERE g.environment = $1 AND g.id = $2")
+});
 
 /// A grant to be.
 pub struct NewGrant {
@@ -187,13 +206,7 @@ impl Store {
                 grant.consent_counter.into(),
             ],
         ));
-        match self.engine.write(transaction).await {
-            // The id was drawn for this grant alone: if it is there, it was this call.
-            Err(StoreError::Unknown(_)) => {
-                Ok(self.grant(grant.environment, grant.id).await?.is_some())
-            }
-            outcome => Ok(outcome?.is_done()),
-        }
+        self.born(transaction, grant).await
     }
 
     /// Reads a grant, and whether it is in force.
@@ -205,19 +218,7 @@ impl Store {
         environment: Environment,
         id: [u8; 16],
     ) -> Result<Option<Grant>, StoreError> {
-        let sql = "SELECT c.id, g.customer_id, g.scope, g.businesses, g.redirect_uri_digest, \
-                   g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
-                   g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, \
-                   g.revoked_at, \
-                   (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
-                    AND k.counter = g.consent_counter) \
-                   FROM grants g \
-                   JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
-                   JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
-                   JOIN consents k ON k.environment = g.environment \
-                     AND k.customer_id = g.customer_id AND k.client_key = c.key \
-                   WHERE g.environment = $1 AND g.id = $2";
-        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        let rows = self.engine.read(&GRANT, vec![environment.as_str().into(), id.into()]).await?;
         rows.into_iter()
             .next()
             .map(|row| {
@@ -317,7 +318,7 @@ impl Turn<'_> {
     }
 }
 
-fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
+pub(super) fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {
     Ok(Grant {
         id,
         client_id: row.text("client_id")?,

@@ -21,8 +21,10 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
 const LEASES: &str = "CREATE TABLE IF NOT EXISTS schema_leases \
     (id BIGINT PRIMARY KEY, ends_at BIGINT NOT NULL)";
 
-/// How long a process that died in a migration keeps the others waiting, in seconds.
-const LEASE_SECONDS: i64 = 30;
+/// How long a process that died in a migration keeps the others waiting, in seconds. One that lives
+/// takes it anew before each statement. Where a statement takes longer, another process may come to
+/// the same one: it does nothing where its work is done.
+const LEASE_SECONDS: i64 = 3;
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often a table is tried that others make at the same moment.
@@ -44,10 +46,10 @@ pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreE
         if found == known {
             return Ok(());
         }
-        let ends_at = clock.now() + LEASE_SECONDS;
-        if lease(engine, clock.now(), ends_at).await? {
-            let applied = apply(engine, clock).await;
-            release(engine, ends_at).await?;
+        let mut lease = Lease { ends_at: clock.now() + LEASE_SECONDS };
+        if lease.take(engine, clock.now()).await? {
+            let applied = apply(engine, clock, &mut lease).await;
+            lease.release(engine).await?;
             return applied;
         }
         tokio::time::sleep(PAUSE).await;
@@ -56,24 +58,25 @@ pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreE
 
 /// PostgreSQL's `IF NOT EXISTS` does not see what another connection is about to commit, and then
 /// fails where it should have done nothing.
-async fn make(engine: &Engine, table: &str) -> Result<(), StoreError> {
+async fn make(engine: &Engine, statement: &str) -> Result<(), StoreError> {
     for _ in 1..TRIES {
-        if engine.migrate(table).await.is_ok() {
+        if engine.migrate(statement).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
-    engine.migrate(table).await
+    engine.migrate(statement).await
 }
 
-async fn apply(engine: &Engine, clock: &Clock) -> Result<(), StoreError> {
+async fn apply(engine: &Engine, clock: &Clock, lease: &mut Lease) -> Result<(), StoreError> {
     let found = newest(engine).await?;
     for (version, (name, script)) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         for statement in script.split(';').map(str::trim).filter(|text| !text.is_empty()) {
             let statement = statement
                 .replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ")
                 .replace("CREATE INDEX ", "CREATE INDEX IF NOT EXISTS ");
-            engine.migrate(&statement).await?;
+            lease.renew(engine, clock.now()).await?;
+            make(engine, &statement).await?;
         }
         let sql = "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3) \
                    ON CONFLICT DO NOTHING";
@@ -83,18 +86,38 @@ async fn apply(engine: &Engine, clock: &Clock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes the lease, if it is free or its holder is taken for dead.
-async fn lease(engine: &Engine, now: i64, ends_at: i64) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO schema_leases (id, ends_at) VALUES (1, $1) \
-               ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at \
-               WHERE schema_leases.ends_at <= $2";
-    let taken = engine.write(vec![Statement::new(sql, vec![ends_at.into(), now.into()])]).await?;
-    Ok(taken.is_done())
+/// The right to migrate, until it ends or is given back.
+struct Lease {
+    /// In Unix seconds.
+    ends_at: i64,
 }
 
-async fn release(engine: &Engine, ends_at: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM schema_leases WHERE id = 1 AND ends_at = $1";
-    engine.write(vec![Statement::any(sql, vec![ends_at.into()])]).await.map(|_| ())
+impl Lease {
+    /// Takes it, if it is free or its holder is taken for dead.
+    async fn take(&self, engine: &Engine, now: i64) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO schema_leases (id, ends_at) VALUES (1, $1) \
+                   ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at \
+                   WHERE schema_leases.ends_at <= $2";
+        let values = vec![self.ends_at.into(), now.into()];
+        Ok(engine.write(vec![Statement::new(sql, values)]).await?.is_done())
+    }
+
+    async fn renew(&mut self, engine: &Engine, now: i64) -> Result<(), StoreError> {
+        let ends_at = now + LEASE_SECONDS;
+        if ends_at == self.ends_at {
+            return Ok(());
+        }
+        let sql = "UPDATE schema_leases SET ends_at = $1 WHERE id = 1 AND ends_at = $2";
+        let values = vec![ends_at.into(), self.ends_at.into()];
+        engine.write(vec![Statement::any(sql, values)]).await?;
+        self.ends_at = ends_at;
+        Ok(())
+    }
+
+    async fn release(&self, engine: &Engine) -> Result<(), StoreError> {
+        let sql = "DELETE FROM schema_leases WHERE id = 1 AND ends_at = $1";
+        engine.write(vec![Statement::any(sql, vec![self.ends_at.into()])]).await.map(|_| ())
+    }
 }
 
 async fn newest(engine: &Engine) -> Result<i64, StoreError> {

@@ -127,6 +127,27 @@ async fn strange_requests(server: &Server, canaries: &mut Canaries) {
         }
     }
     token_calls(server, canaries).await;
+    calls_about_tokens(server, canaries).await;
+}
+
+/// Calls to revoke and to introspect, with a secret in each place where people put one.
+async fn calls_about_tokens(server: &Server, canaries: &mut Canaries) {
+    let demo = server.demo_client();
+    for path in ["/oauth/revoke", "/oauth/introspect"] {
+        let call = || Call::at(&server.staging, path);
+        let (name, value) = (canaries.plant("name"), canaries.plant("value"));
+        let wrong = canaries.plant("wrong secret");
+        let header = basic(&demo.id, &wrong);
+        for name in ["token", "token_type_hint", "client_id", "client_secret", &name] {
+            let form = [(name, value.as_str())];
+            call().basic(&demo).form(&form).send().await;
+            call().basic(&demo).query(&form).send().await;
+            call().form(&form).send().await;
+            call().header("Authorization", header.as_bytes()).form(&form).send().await;
+            let both = [("token", value.as_str()), form[0]];
+            call().basic(&demo).form(&both).send().await;
+        }
+    }
 }
 
 /// Calls to the token endpoint with a secret in each place where people put one.
@@ -217,6 +238,28 @@ async fn a_whole_life(server: &Server, canaries: &mut Canaries) {
         canaries.keep("a refresh token", answer.text("refresh_token"));
     }
     with_verifiers(server, &client, canaries).await;
+    given_back(server, &client, canaries).await;
+}
+
+/// Tokens that are asked about and given back, by their client and by another, and one that is
+/// ahead of its row.
+async fn given_back(server: &Server, client: &TestClient, canaries: &mut Canaries) {
+    let issued = issue_with(&server.staging, client, |_| ()).await;
+    let living = server.exchange(client, &issued.code).await;
+    let ahead = grantor::seal::RefreshSeal {
+        grant_id: issued.grant_id,
+        generation: 9,
+        expires_at: i64::MAX,
+    };
+    let ahead = server.staging.sealer.refresh(&ahead, server.clock.now());
+    let tokens = [living.text("access_token"), &ahead, &issued.code, living.text("refresh_token")];
+    for token in tokens {
+        canaries.keep("a token that was given back", token);
+        for client in [&server.demo_client(), client] {
+            crate::calls::introspect(server, client, token).await;
+            assert_eq!(crate::calls::revoke(server, client, token).await.status, 200);
+        }
+    }
 }
 
 async fn with_verifiers(server: &Server, client: &TestClient, canaries: &mut Canaries) {
@@ -253,6 +296,10 @@ async fn s28_no_planted_secret_stands_in_any_log_line_or_in_the_database() {
         "token.refused",
         "code.replayed",
         "refresh.repeated",
+        "token.ahead_of_row",
+        "revoke.connection",
+        "revoke.access_token",
+        "OtherClient",
         "(no route)",
     ] {
         assert!(text.contains(line), "nothing was captured of {line}: {text}");
@@ -354,7 +401,8 @@ fn s28_what_holds_a_secret_cannot_be_printed() {
         Prints::<grantor_protocol::pkce::CodeVerifier>::PRINTS,
         Prints::<grantor_protocol::token_request::TokenRequest>::PRINTS,
         Prints::<grantor_protocol::token_request::TokenGrant>::PRINTS,
-        Prints::<grantor_protocol::token_request::TokenCall<'static>>::PRINTS,
+        Prints::<grantor_protocol::client_call::ClientCall<'static>>::PRINTS,
+        Prints::<grantor_protocol::client_call::TokenForm>::PRINTS,
         Prints::<grantor::master_key::MasterKey>::PRINTS,
         Prints::<grantor::password::Password>::PRINTS,
         Prints::<grantor::seal::Sealer>::PRINTS,
@@ -364,7 +412,7 @@ fn s28_what_holds_a_secret_cannot_be_printed() {
         Prints::<grantor::store::NewCustomer<'static>>::PRINTS,
         Prints::<grantor::store::NewManager<'static>>::PRINTS,
     ];
-    assert_eq!(prints, [false; 16]);
+    assert_eq!(prints, [false; 17]);
 }
 
 #[tokio::test]

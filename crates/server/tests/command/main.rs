@@ -7,11 +7,17 @@ mod basic;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod customer;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
+mod key;
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod postman;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Chance that can be had again: xorshift64*, from a seed that is printed.
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 
 impl Chance {

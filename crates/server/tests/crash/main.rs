@@ -22,8 +22,10 @@ mod partner;
 mod rounds;
 mod server;
 
+use std::collections::BTreeMap;
+
 use ledger::Violation;
-use rounds::{Rounds, Victim, kills_and_seed};
+use rounds::{Failover, Rounds, Victim, kills_and_seed};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d1_d2_d11_killed_at_any_moment_under_load_nothing_is_taken_twice_and_nothing_is_forgotten()
@@ -52,6 +54,22 @@ async fn d1_d2_d11_postgres_killed_under_load_the_server_answers_503_and_recover
     let mut rounds = Rounds::begin(Victim::Database(Box::new(cluster)), seed).await;
     rounds.run(kills).await;
     println!("{:#?}", rounds.counts());
+}
+
+/// Each failover needs two clusters of its own, so there are fewer than kills.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d3_postgres_replica_promoted_under_load_forgets_no_end_and_takes_no_code_twice() {
+    let (kills, seed) = kills_and_seed();
+    let mut failovers = BTreeMap::new();
+    for failover in 0..kills.div_ceil(15) {
+        let both = tokio::task::block_in_place(Failover::start);
+        let mut rounds = Rounds::begin(Victim::Primary(Box::new(both)), seed + failover).await;
+        rounds.run(1).await;
+        for (what, count) in rounds.counts() {
+            *failovers.entry(what).or_insert(0) += count;
+        }
+    }
+    println!("{failovers:#?}");
 }
 
 /// The test of the test: a store that forgets is found out.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grantor::clock::Clock;
-use grantor_test_cluster::Cluster;
+use grantor_test_cluster::{Cluster, Replication};
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
@@ -23,6 +23,8 @@ const USUAL_KILLS: u64 = 25;
 const WORKERS: usize = 12;
 /// A kill comes within this time after the load began again, in microseconds.
 const SPAN: u64 = 150_000;
+/// A primary dies once, so it has to have done something before.
+const SPAN_OF_A_PRIMARY: u64 = 1_500_000;
 /// How many connections of all rounds are looked at once more at the end.
 const AUDITED: usize = 600;
 /// How long a server may take to notice that its database is back.
@@ -34,6 +36,40 @@ pub(crate) enum Victim {
     Server,
     /// Its PostgreSQL. The server answers 503 meanwhile, and goes on by itself.
     Database(Box<Cluster>),
+    /// Its PostgreSQL, for good: the replica takes its place, once.
+    Primary(Box<Failover>),
+}
+
+/// A primary, and the replica that every commit waits for.
+pub(crate) struct Failover {
+    primary: Cluster,
+    replica: Cluster,
+    over: bool,
+}
+
+impl Failover {
+    /// Starts both. The primary's own setting would not wait for the replica: who commits has to
+    /// ask for it.
+    pub(crate) fn start() -> Failover {
+        let primary = Cluster::start_with(&[("synchronous_commit", "local")]).unwrap();
+        let replica = primary.replica(Replication::Synchronous).unwrap();
+        Failover { primary, replica, over: false }
+    }
+
+    /// The address of an empty database, wherever the primary is.
+    fn store(&self) -> String {
+        let one = self.primary.create_database("grantor").unwrap();
+        let port = |cluster: &Cluster| format!("127.0.0.1:{}", cluster.port());
+        let here = port(&self.primary);
+        one.replacen(&here, &format!("{here},{}", port(&self.replica)), 1)
+    }
+
+    fn promote(&mut self) {
+        if !self.over {
+            self.replica.promote().unwrap();
+            self.over = true;
+        }
+    }
 }
 
 /// One crash test.
@@ -53,6 +89,7 @@ impl Rounds {
         let store = match &victim {
             Victim::Server => "sqlite:grantor.db".to_owned(),
             Victim::Database(cluster) => cluster.create_database("grantor").unwrap(),
+            Victim::Primary(failover) => failover.store(),
         };
         let installed = tokio::task::block_in_place(|| Installed::new(&store));
         let server = installed.start().await;
@@ -114,7 +151,11 @@ impl Rounds {
             };
             working.spawn(worker.work());
         }
-        tokio::time::sleep(Duration::from_micros(self.chance.below(SPAN))).await;
+        let span = match self.victim {
+            Victim::Server | Victim::Database(_) => SPAN,
+            Victim::Primary(_) => SPAN_OF_A_PRIMARY,
+        };
+        tokio::time::sleep(Duration::from_micros(self.chance.below(span))).await;
         match &mut self.victim {
             Victim::Server => self.server.take().unwrap().kill().await,
             Victim::Database(cluster) => tokio::task::block_in_place(|| {
@@ -123,6 +164,15 @@ impl Rounds {
                 if self.chance.below(2) == 0 {
                     self.books.count("databases back at once");
                     cluster.start_again().unwrap();
+                    std::thread::sleep(Duration::from_millis(200));
+                    enough.store(true, Ordering::Relaxed);
+                }
+            }),
+            Victim::Primary(failover) => tokio::task::block_in_place(|| {
+                failover.primary.kill();
+                if self.chance.below(2) == 0 {
+                    self.books.count("replicas promoted at once");
+                    failover.promote();
                     std::thread::sleep(Duration::from_millis(200));
                     enough.store(true, Ordering::Relaxed);
                 }
@@ -142,7 +192,7 @@ impl Rounds {
     pub(crate) async fn recover(&mut self) {
         match self.victim {
             Victim::Server => self.restart_the_server().await,
-            Victim::Database(_) => self.restart_the_database().await,
+            Victim::Database(_) | Victim::Primary(_) => self.restart_the_database().await,
         }
         self.partner = Arc::new(self.partner.afresh());
     }
@@ -165,11 +215,18 @@ impl Rounds {
         let lost = self.partner.lost();
         assert_eq!(lost, 0, "requests without an answer: {}", self.installed.log());
         let back = Clock::system().stopwatch();
-        if let Victim::Database(cluster) = &mut self.victim
-            && cluster.process().is_none()
-        {
+        let still_away = match &self.victim {
+            Victim::Server => false,
+            Victim::Database(cluster) => cluster.process().is_none(),
+            Victim::Primary(failover) => !failover.over,
+        };
+        if still_away {
             assert_eq!(self.partner.readiness().await, Some(503), "{}", self.installed.log());
-            tokio::task::block_in_place(|| cluster.start_again()).unwrap();
+            tokio::task::block_in_place(|| match &mut self.victim {
+                Victim::Server => {}
+                Victim::Database(cluster) => cluster.start_again().unwrap(),
+                Victim::Primary(failover) => failover.promote(),
+            });
         }
         let ready = async {
             while self.partner.readiness().await != Some(200) {

@@ -40,9 +40,14 @@ pub struct Call {
 impl Call {
     /// A POST to `/oauth/token` of that environment, with nothing in it.
     pub fn to(site: &Site) -> Call {
+        Call::at(site, "/oauth/token")
+    }
+
+    /// A POST to another endpoint for clients.
+    pub fn at(site: &Site, path: &str) -> Call {
         Call {
             method: reqwest::Method::POST,
-            url: format!("{}/oauth/token", site.base_url),
+            url: format!("{}{path}", site.base_url),
             headers: Vec::new(),
             body: Vec::new(),
         }
@@ -159,6 +164,12 @@ pub async fn tokens(server: &Server, client: &TestClient) -> Answer {
     answer
 }
 
+/// The first tokens of a new grant, and its id.
+pub async fn connect(server: &Server, client: &TestClient) -> (Answer, [u8; 16]) {
+    let issued = issue(&server.staging, client).await;
+    (server.exchange(client, &issued.code).await, issued.grant_id)
+}
+
 /// The row of a grant of staging.
 pub async fn row(server: &Server, grant_id: [u8; 16]) -> Grant {
     server.staging.store.grant(Environment::Staging, grant_id).await.unwrap().unwrap()
@@ -191,4 +202,30 @@ pub fn database_bytes(folder: &std::path::Path) -> Vec<u8> {
 pub fn holds(hay: &[u8], needle: &[u8]) -> bool {
     assert!(needle.len() >= 8, "a needle this short is found by chance");
     hay.windows(needle.len()).any(|window| window == needle)
+}
+
+/// A client revokes a token as a standard library does.
+pub async fn revoke(server: &Server, client: &TestClient, token: &str) -> Answer {
+    about_token(&server.staging, "/oauth/revoke", client, token).send().await
+}
+
+/// A client asks about a token.
+pub async fn introspect(server: &Server, client: &TestClient, token: &str) -> Answer {
+    about_token(&server.staging, "/oauth/introspect", client, token).send().await
+}
+
+/// A call about one token, with Basic.
+pub fn about_token(site: &Site, path: &str, client: &TestClient, token: &str) -> Call {
+    Call::at(site, path).basic(client).form(&[("token", token)])
+}
+
+/// The first tokens of a public client.
+pub async fn public_tokens(server: &Server, client: &TestClient) -> Answer {
+    let issued =
+        issue_with(&server.staging, client, |grant| grant.code_challenge = Some(challenge())).await;
+    let mut form = exchange_form(client, &issued);
+    form.extend([("code_verifier", VERIFIER), ("client_id", client.id.as_str())]);
+    let answer = Call::to(&server.staging).form(&form).send().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
 }

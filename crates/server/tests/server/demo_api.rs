@@ -156,6 +156,23 @@ async fn who_sends_no_token_is_told_no_error_code() {
 }
 
 #[tokio::test]
+async fn s14_two_authorization_headers_are_refused_and_neither_is_taken() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let living = tokens(&server, &client).await;
+    let right = format!("Bearer {}", living.text("access_token"));
+    for (one, other) in [(right.as_str(), "Bearer x"), ("Bearer x", &right), (&right, &right)] {
+        let headers = [("Authorization", one), ("Authorization", other)];
+        let answer = call(&server, FINANCIAL, &headers).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert_eq!(answer.body["errors"][0]["title"], "Send the Authorization header once");
+        let challenge = "Bearer realm=\"grantor staging\", error=\"invalid_request\"";
+        assert_eq!(answer.headers["www-authenticate"], challenge);
+    }
+    assert_eq!(call(&server, FINANCIAL, &[("Authorization", &right)]).await.status, 200);
+}
+
+#[tokio::test]
 async fn s10_what_is_no_access_token_of_this_environment_opens_nothing() {
     let server = Server::start().await;
     let client = server.client().await;

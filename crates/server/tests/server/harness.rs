@@ -40,6 +40,7 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
+    pub master_key: MasterKey,
     /// Where the data is not a file.
     postgres: Option<Database>,
     /// Where each environment really listens.
@@ -75,6 +76,20 @@ impl Server {
         server
     }
 
+    /// Starts on a PostgreSQL database of its own, reached by the port that `between` gives for the
+    /// database's own.
+    pub async fn start_on_postgres_through(between: impl AsyncFn(u16) -> u16) -> Server {
+        let database = Cluster::shared_database().unwrap();
+        let mut url: url::Url = database.url().parse().unwrap();
+        let port = between(url.port().unwrap()).await;
+        url.set_port(Some(port)).unwrap();
+        let address = |_: &Path| Address::parse(url.as_str(), Path::new("")).unwrap();
+        let base_url = |_, address| format!("http://{address}");
+        let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
+        server.postgres = Some(database);
+        server
+    }
+
     /// Starts with these settings; `dev` shows the demo API and the demo sign-in.
     pub async fn start_with(settings: Settings, dev: bool) -> Server {
         Server::start_as(settings, dev, |_, address| format!("http://{address}")).await
@@ -100,8 +115,8 @@ impl Server {
         let random = Random::system();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&address(folder.path()), &clock).await.unwrap();
-        let keys =
-            Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
+        let master_key = MasterKey::generate(&random);
+        let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
@@ -115,6 +130,7 @@ impl Server {
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
@@ -139,8 +155,8 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        let postgres = None;
-        Server { staging, production, clock, folder, postgres, addresses, stop: Some(stop) }
+        let (postgres, stop) = (None, Some(stop));
+        Server { staging, production, clock, folder, master_key, postgres, addresses, stop }
     }
 
     /// The same database as another process sees it.
@@ -188,6 +204,14 @@ impl Server {
         }
     }
 
+    /// Where the data is, for another process on it.
+    pub fn address(&self) -> Address {
+        match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        }
+    }
+
     /// The database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path().join("grantor.db")).unwrap()
@@ -195,12 +219,16 @@ impl Server {
 
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
-        let sql = format!("SELECT COUNT(*) FROM {table}");
+        self.number(&format!("SELECT COUNT(*) FROM {table}"))
+    }
+
+    /// What a statement answers with one number.
+    pub fn number(&self, sql: &str) -> i64 {
         if let Some(database) = &self.postgres {
-            let rows = database.execute(&sql).unwrap();
+            let rows = database.execute(sql).unwrap();
             return rows[0].as_ref().unwrap().parse().unwrap();
         }
-        self.database().query_row(&sql, [], |row| row.get(0)).unwrap()
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// How many grants, consents and sessions there are: for what must change nothing.
@@ -211,6 +239,7 @@ impl Server {
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {
+            Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
         }

@@ -127,17 +127,28 @@ impl Partner {
             ("code", code),
             ("redirect_uri", &self.redirect_uri),
         ];
-        self.token(&form).await
+        self.post("/oauth/token", &form).await
     }
 
     /// A refresh.
     pub async fn refresh(&self, refresh_token: &str) -> Option<Answer> {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.post("/oauth/token", &form).await
     }
 
-    async fn token(&self, form: &[(&str, &str)]) -> Option<Answer> {
+    /// A revocation.
+    pub async fn revoke(&self, token: &str) -> Option<Answer> {
+        self.post("/oauth/revoke", &[("token", token)]).await
+    }
+
+    /// A question about a token.
+    pub async fn introspect(&self, token: &str) -> Option<Answer> {
+        self.post("/oauth/introspect", &[("token", token)]).await
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Option<Answer> {
         let request = reqwest::Client::new()
-            .post(format!("{}/oauth/token", self.base_url))
+            .post(format!("{}{path}", self.base_url))
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form_body(form));
@@ -150,9 +161,27 @@ impl Partner {
         read(reqwest::Client::new().get(url).bearer_auth(access_token)).await.unwrap().status
     }
 
+    /// A client of the operator's own.
+    pub fn new(
+        base_url: &str,
+        [client_id, client_secret]: [&str; 2],
+        redirect_uri: &str,
+    ) -> Partner {
+        Partner {
+            base_url: base_url.to_owned(),
+            authorization: basic(client_id, client_secret),
+            redirect_uri: redirect_uri.to_owned(),
+        }
+    }
+
+    /// The same partner, before another server of the same store.
+    pub fn at(&self, base_url: &str) -> Partner {
+        Partner { base_url: base_url.to_owned(), ..self.clone() }
+    }
+
     /// The same partner, for a server that listens elsewhere now.
     pub fn moved_to(&self, dev: &Dev) -> Partner {
-        Partner { base_url: dev.staging("base_url").to_owned(), ..self.clone() }
+        self.at(dev.staging("base_url"))
     }
 }
 

@@ -6,18 +6,10 @@ use grantor::site::Settings;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Grant, GrantStatus};
 
-use crate::calls::{
-    Call, VERIFIER, assert_opens, challenge, exchange_form, issue, issue_with, row, tokens,
-};
+use crate::calls::{Call, assert_opens, connect, issue, issue_with, public_tokens, row, tokens};
 use crate::harness::{Answer, Server, TestClient};
 
 const DAY: i64 = 24 * 3600;
-
-/// A connection with the id of its grant.
-async fn connect(server: &Server, client: &TestClient) -> (Answer, [u8; 16]) {
-    let issued = issue(&server.staging, client).await;
-    (server.exchange(client, &issued.code).await, issued.grant_id)
-}
 
 fn generation(grant: &Grant) -> i64 {
     match grant.status {
@@ -35,17 +27,6 @@ async fn narrowed(
     let form =
         [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("scope", scope)];
     server.token(client, &form).await
-}
-
-/// The first tokens of a public client, and how it refreshes.
-async fn public_tokens(server: &Server, client: &TestClient) -> Answer {
-    let issued =
-        issue_with(&server.staging, client, |grant| grant.code_challenge = Some(challenge())).await;
-    let mut form = exchange_form(client, &issued);
-    form.extend([("code_verifier", VERIFIER), ("client_id", client.id.as_str())]);
-    let answer = Call::to(&server.staging).form(&form).send().await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer
 }
 
 async fn refresh_public(server: &Server, client: &TestClient, refresh_token: &str) -> Answer {

@@ -35,24 +35,28 @@ async fn d1_members_of_one_group_share_a_commit_and_no_outcome() {
     for _ in 0..60 {
         ids.push(issue(&server.staging, &client).await.grant_id);
     }
+    server.execute(
+        "CREATE TRIGGER boom BEFORE INSERT ON grants WHEN NEW.code_expires_at = 1 \
+         BEGIN SELECT RAISE(ABORT, 'boom'); END",
+    );
     let lock = hold_the_lock(&server);
     // Of each three members one is carried out, one is refused by its condition, and one fails.
     let outcomes = tokio::spawn(race(180, {
         let (store, ids) = (store.clone(), ids.clone());
-        let mut doubles = Vec::new();
-        for id in &ids {
+        let mut failing = Vec::new();
+        for _ in &ids {
             let mut grant = new_grant(&server.staging, &client).await;
-            grant.id = *id;
-            doubles.push(std::sync::Arc::new(grant));
+            grant.code_expires_at = 1;
+            failing.push(std::sync::Arc::new(grant));
         }
         move |at| {
-            let (store, id, double) =
-                (store.clone(), ids[at / 3], std::sync::Arc::clone(&doubles[at / 3]));
+            let (store, id, failing) =
+                (store.clone(), ids[at / 3], std::sync::Arc::clone(&failing[at / 3]));
             async move {
                 match at % 3 {
                     0 => (0, store.redeem_code(&turn(id, "::1")).await),
                     1 => (1, store.turn_generation(&turn(id, "::1"), 7).await),
-                    _ => (2, store.allow(&double, None, 1, START).await),
+                    _ => (2, store.allow(&failing, None, 1, START).await),
                 }
             }
         }

@@ -75,7 +75,7 @@ impl AddBusiness {
         };
         let environment = self.environment.environment;
         let opened = self.place.open().await?;
-        let customer = find(&opened.store, environment, &email).await?.id;
+        let customer = find(&opened.store, environment, &email, "--email").await?.id;
         if !opened.store.add_business(environment, customer, &business).await? {
             return Err(Failure::mendable(format!(
                 "there is a business {} in {environment} already",

@@ -172,7 +172,7 @@ fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, metrics:
 }
 
 /// One commit for all: where it fails, none of them happened.
-fn commit_group(
+pub(super) fn commit_group(
     connection: &mut Connection,
     transactions: &[Vec<Statement>],
     metrics: &StoreMetrics,
@@ -253,7 +253,11 @@ fn run(connection: &Connection, transaction: &[Statement]) -> rusqlite::Result<O
     Ok(Outcome::Done(back))
 }
 
-fn select(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+pub(super) fn select(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+) -> Result<Vec<Row>, StoreError> {
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| rows(&mut statement, values))

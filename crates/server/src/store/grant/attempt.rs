@@ -10,7 +10,9 @@
 
 use std::time::Duration;
 
-use super::Turn;
+use grantor_protocol::environment::Environment;
+
+use super::{NewGrant, Turn};
 use crate::store::engine::Statement;
 use crate::store::{Store, StoreError};
 
@@ -20,6 +22,13 @@ const TRIES: u32 = 4;
 /// database that fails over or starts again is away for a moment.
 const LOOKS: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A row whose commit was lost from sight.
+struct Found {
+    /// The attempt that made it what it is.
+    attempt: Option<[u8; 16]>,
+    generation: i64,
+}
 
 impl Store {
     /// Makes a turn from `generation`. Answers whether it was made, by this call. `lost` is how the
@@ -50,14 +59,42 @@ impl Store {
                 }
                 Err(error) => return Err(unknown.unwrap_or(error)),
             };
-            match self.attempt(turn).await? {
-                Some((attempt, _)) if attempt == Some(turn.attempt) => return Ok(true),
-                Some((_, found)) if found == generation && refused => return Ok(false),
-                Some((_, found)) if found == generation => {}
+            match self.found(turn.environment, turn.id).await? {
+                Some(found) if found.attempt == Some(turn.attempt) => return Ok(true),
+                Some(found) if found.generation == generation && refused => return Ok(false),
+                Some(found) if found.generation == generation => {}
                 Some(_) | None => break,
             }
         }
         Err(unknown.unwrap_or_else(|| StoreError::Unknown("the row went on".into())))
+    }
+
+    /// Carries out a grant's birth. Answers whether it was born, by this call: its id was drawn for
+    /// this call alone.
+    pub(super) async fn born(
+        &self,
+        transaction: Vec<Statement>,
+        grant: &NewGrant,
+    ) -> Result<bool, StoreError> {
+        let mut unknown: Option<StoreError> = None;
+        for _ in 0..TRIES {
+            let refused = match self.engine.write(transaction.clone()).await {
+                Ok(outcome) if outcome.is_done() => return Ok(true),
+                Ok(_) if unknown.is_none() => return Ok(false),
+                Ok(_) => true,
+                Err(error @ StoreError::Unknown(_)) => {
+                    tracing::warn!(%error, "store.commit: looking for what became of it");
+                    unknown = Some(error);
+                    false
+                }
+                Err(error) => return Err(unknown.unwrap_or(error)),
+            };
+            let found = self.found(grant.environment, grant.id).await?.is_some();
+            if found || refused {
+                return Ok(found);
+            }
+        }
+        Err(unknown.unwrap_or_else(|| StoreError::Unknown("the grant does not appear".into())))
     }
 
     /// Ends something: to do it twice is to do it once. Answers whether it was this call that did.
@@ -77,15 +114,16 @@ impl Store {
         Err(StoreError::Unknown("the database does not come back".into()))
     }
 
-    /// The attempt that made the row what it is, and its generation.
-    async fn attempt(
+    /// The row as it is now, as soon as the database says.
+    async fn found(
         &self,
-        turn: &Turn<'_>,
-    ) -> Result<Option<(Option<[u8; 16]>, i64)>, StoreError> {
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<Option<Found>, StoreError> {
         let sql = "SELECT attempt, generation FROM grants WHERE environment = $1 AND id = $2";
         let mut looks = 0;
         let rows = loop {
-            let values = vec![turn.environment.as_str().into(), turn.id.into()];
+            let values = vec![environment.as_str().into(), id.into()];
             looks += 1;
             match self.engine.read(sql, values).await {
                 Ok(rows) => break rows,
@@ -99,6 +137,9 @@ impl Store {
             return Ok(None);
         };
         let mut row = row.columns("grants", "(turned)");
-        Ok(Some((row.optional_array("attempt")?, row.integer("generation")?)))
+        Ok(Some(Found {
+            attempt: row.optional_array("attempt")?,
+            generation: row.integer("generation")?,
+        }))
     }
 }

@@ -3,6 +3,7 @@ CREATE TABLE installation (
   master_key_id TEXT NOT NULL,
   key_check {BYTES} NOT NULL,
   epoch BIGINT NOT NULL,
+  keys_version BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   written_at BIGINT
 );
@@ -12,6 +13,7 @@ CREATE TABLE sealing_keys (
   id BIGINT NOT NULL,
   encrypted {BYTES} NOT NULL,
   created_at BIGINT NOT NULL,
+  seals_from BIGINT NOT NULL,
   PRIMARY KEY (environment, id)
 );
 
@@ -155,4 +157,12 @@ CREATE TABLE grants (
   scope TEXT NOT NULL,
   businesses TEXT NOT NULL,
   PRIMARY KEY (environment, id)
+){CLUSTERED};
+
+CREATE TABLE revoked_tokens (
+  environment TEXT NOT NULL,
+  grant_id {BYTES} NOT NULL,
+  token_id {BYTES} NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (environment, grant_id, token_id)
 ){CLUSTERED};

@@ -1,0 +1,144 @@
+//! What the calls of a client have in common: `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`.
+//!
+//! 1. [`ClientCall`] is the call as it came;
+//! 2. `read_form` reads its body, which is a form;
+//! 3. `presented_client` reads who says to call, in one way alone;
+//! 4. [`TokenForm`] is all that a call about one token says (RFC 7009 2.1, RFC 7662 2.1).
+
+use crate::client_authentication::{BasicCredentials, ClientFault, PresentedClient};
+use crate::parameters::Parameters;
+use crate::token_error::{RequestFault, TokenError};
+
+/// What may never stand in the query, with a hyphen for the underscore neither, since the guide
+/// writes `client-id`.
+pub(crate) const NEVER_IN_QUERY: [&str; 6] = [
+    "client_secret",
+    "refresh_token",
+    "code_verifier",
+    "password",
+    "client_assertion",
+    "assertion",
+];
+/// The tokens that a call is about: in a URL they are as lost as a secret.
+const TOKENS: [&str; 2] = ["token", "access_token"];
+/// What a call about a token takes from its body, and from nowhere else.
+const BODY_ALONE: [&str; 3] = ["token_type_hint", "client_id", "client-id"];
+
+/// The parts of an HTTP request that matter here.
+pub struct ClientCall<'a> {
+    /// The query, without its question mark.
+    pub query: &'a [u8],
+    /// The `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// The `Authorization` headers.
+    pub authorization: &'a [&'a [u8]],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A call about one token, whose parts are within their rules.
+///
+/// A `token_type_hint` is read and not kept: a token of this server says of itself what it is, and
+/// RFC 7009 2.1 has a server look further where the hint does not help.
+pub struct TokenForm {
+    /// Who says to call.
+    pub client: PresentedClient,
+    /// The token as it was presented.
+    pub token: String,
+}
+
+impl TokenForm {
+    /// Reads a call.
+    ///
+    /// # Errors
+    /// [`TokenError::Request`] for what is malformed, [`TokenError::Client`] for a header that is.
+    pub(crate) fn parse(call: &ClientCall<'_>) -> Result<TokenForm, TokenError> {
+        let query = Parameters::parse(call.query);
+        check_query(&query).map_err(TokenError::Request)?;
+        let body = read_form(call).map_err(TokenError::Request)?;
+        if let Some(fault) = query.fault().or(body.fault()) {
+            return Err(TokenError::Request(RequestFault::Parameter(fault.clone())));
+        }
+        let ids: Vec<&str> =
+            ["client_id", "client-id"].into_iter().filter_map(|name| body.value(name)).collect();
+        let client = presented_client(call, &body, &ids)?;
+        let token = body.value("token").ok_or(RequestFault::Missing { name: "token" });
+        Ok(TokenForm { client, token: token.map_err(TokenError::Request)?.to_owned() })
+    }
+}
+
+/// The guide puts parameters in the query of `/oauth/token` alone.
+fn check_query(query: &Parameters) -> Result<(), RequestFault> {
+    if let Some(name) = secret_in(query).or_else(|| found(query, &TOKENS)) {
+        return Err(RequestFault::SecretInUrl { name });
+    }
+    match found(query, &BODY_ALONE) {
+        Some(_) => Err(RequestFault::QueryNotAllowed),
+        None => Ok(()),
+    }
+}
+
+/// The secret that stands in a query, if one does.
+pub(crate) fn secret_in(query: &Parameters) -> Option<&'static str> {
+    found(query, &NEVER_IN_QUERY)
+}
+
+fn found(query: &Parameters, names: &[&'static str]) -> Option<&'static str> {
+    let stands = |name: &&str| query.contains(name) || query.contains(&name.replace('_', "-"));
+    names.iter().copied().find(stands)
+}
+
+/// Reads the body, which may be empty.
+pub(crate) fn read_form(call: &ClientCall<'_>) -> Result<Parameters, RequestFault> {
+    check_content_type(call)?;
+    Ok(Parameters::parse(call.body))
+}
+
+fn check_content_type(call: &ClientCall<'_>) -> Result<(), RequestFault> {
+    if call.body.is_empty() {
+        return Ok(());
+    }
+    let essence = call
+        .content_type
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    match essence.as_deref() {
+        Some("application/x-www-form-urlencoded") => Ok(()),
+        Some("application/json") => Err(RequestFault::JsonBody),
+        _ if call.body.trim_ascii_start().starts_with(b"{") => Err(RequestFault::JsonBody),
+        _ => Err(RequestFault::ContentType),
+    }
+}
+
+/// RFC 6749 2.3: one way of authentication per request. `ids` are the ids under each name and in
+/// each place where one may stand.
+pub(crate) fn presented_client(
+    call: &ClientCall<'_>,
+    body: &Parameters,
+    ids: &[&str],
+) -> Result<PresentedClient, TokenError> {
+    if ids.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(TokenError::Request(RequestFault::Contradiction { name: "client_id" }));
+    }
+    // RFC 6749 3.2: sent without a value is not sent. Some libraries write `client_secret=` for a
+    // client that has none.
+    let in_body =
+        ["client_secret", "client-secret"].into_iter().any(|name| body.value(name).is_some());
+    match (call.authorization, ids.first()) {
+        ([_, _, ..], _) => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
+        ([_], _) if in_body => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
+        ([header], id) => {
+            let basic = BasicCredentials::parse(header)
+                .map_err(|fault| TokenError::Client(ClientFault::Basic(fault)))?;
+            match id {
+                Some(id) if *id != basic.client_id => {
+                    Err(TokenError::Request(RequestFault::ContradictsBasic))
+                }
+                _ => Ok(PresentedClient::Basic(basic)),
+            }
+        }
+        ([], _) if in_body => Err(TokenError::Client(ClientFault::SecretInBody)),
+        ([], Some(id)) => Ok(PresentedClient::Public { client_id: (*id).to_owned() }),
+        ([], None) => Err(TokenError::Client(ClientFault::Missing)),
+    }
+}

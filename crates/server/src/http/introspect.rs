@@ -1,0 +1,100 @@
+//! `/oauth/introspect`: a client asks what became of a token of its own (RFC 7662).
+//!
+//! 1. parse: the header and the form body (`IntrospectionRequest`);
+//! 2. authenticate the client, which has to be one that can: the answer is for nobody else;
+//! 3. load: open the seal, and read its grant, its counters and whether it was revoked, in one
+//!    statement, so that what ended a moment ago is ended here;
+//! 4. decide (`introspect` in `protocol`);
+//! 5. answer: what the client may know of a living token, or that it is not active, and no more.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use grantor_protocol::client::Client;
+use grantor_protocol::client_authentication::ClientFault;
+use grantor_protocol::token_error::TokenError;
+use grantor_protocol::token_introspection::{
+    ActiveToken, Introspection, IntrospectionRequest, introspect as decide,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::access_token::{self, hex};
+use super::client_call::{self, authenticated, refuse, unavailable};
+use super::request::RequestId;
+use crate::site::Site;
+
+/// Answers a call.
+pub(super) async fn introspect(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Response<Body> {
+    match answer(&site, &request_id, request).await {
+        Ok(body) => client_call::answer(&site, StatusCode::OK, &body),
+        Err(error) => refuse(&site, &request_id, &error),
+    }
+}
+
+async fn answer(
+    site: &Site,
+    request_id: &RequestId,
+    request: Request,
+) -> Result<Value, TokenError> {
+    // 1. Parse.
+    let IntrospectionRequest(form) =
+        client_call::parse(request, IntrospectionRequest::parse).await?;
+    // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
+    let record = authenticated(site, request_id, &form.client).await?;
+    let client = &record.client;
+    if client.is_public() {
+        return Err(TokenError::Client(ClientFault::SecretNeededHere));
+    }
+    // 3. Load.
+    let Some(opened) = access_token::open(site, &form.token).await? else {
+        return Ok(inactive());
+    };
+    let row = site
+        .store
+        .introspected(site.environment, opened.grant_id, opened.token_id)
+        .await
+        .map_err(unavailable(request_id))?;
+    // 4. Decide.
+    match decide(&opened.token, row.as_ref(), client, site.clock.now()) {
+        // 5. Answer.
+        Introspection::Active(token) => Ok(active(site, client, &token, opened.token_id)),
+        Introspection::Inactive { alarm } => {
+            if alarm {
+                access_token::alarm(request_id, row.as_ref());
+            }
+            Ok(inactive())
+        }
+    }
+}
+
+/// RFC 7662 2.2: nothing but the word, so that nobody learns why.
+fn inactive() -> Value {
+    json!({ "active": false })
+}
+
+/// RFC 7662 2.2. `sub` always: some libraries refuse an answer without it. Neither a name nor an
+/// address: the client was not given those.
+fn active(site: &Site, client: &Client, token: &ActiveToken, token_id: Option<[u8; 8]>) -> Value {
+    let mut body = json!({
+        "active": true,
+        "client_id": client.id,
+        "sub": Uuid::from_bytes(token.customer_id).to_string(),
+        "scope": token.scope.to_string(),
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "iss": site.base_url,
+    });
+    if let Some(token_id) = token_id {
+        body["token_type"] = "bearer".into();
+        body["jti"] = hex(&token_id).into();
+    }
+    body
+}

@@ -1,0 +1,72 @@
+//! Endings of a whole past, each by one counter and in one write.
+//!
+//! A grant copied the counters of its client, customer and consent when it was born, and every
+//! exchange, refresh and introspection demands in its own statement that they still stand. So what
+//! ends here is ended for the very next of them, in every process, however many grants there are;
+//! and whoever connects again in the same second is not cut off.
+
+use grantor_protocol::environment::Environment;
+
+use super::client;
+use super::engine::Statement;
+use super::{Store, StoreError};
+
+impl Store {
+    /// Ends every grant of a client, and leaves the client itself and the consents alone. Answers
+    /// whether there is such a client.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_client(
+        &self,
+        environment: Environment,
+        client_id: &str,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
+            vec![environment.as_str().into(), client_id.into()],
+        );
+        self.ended(statement).await
+    }
+
+    /// Ends every grant of a customer, and the customer's sessions, which carry the same counter:
+    /// so nothing connects again in silence. Answers whether there is such a customer.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_customer(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
+            vec![environment.as_str().into(), customer_id.into()],
+        );
+        self.ended(statement).await
+    }
+
+    /// Takes back what a customer allowed a client: its grants end, and it has to ask again.
+    /// Answers whether there was something to take back.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_customer_and_client(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        client_id: &str,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE consents SET revoked = $4, counter = counter + 1 \
+             WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND NOT revoked",
+            vec![
+                environment.as_str().into(),
+                customer_id.into(),
+                client::key(client_id).into(),
+                true.into(),
+            ],
+        );
+        self.ended(statement).await
+    }
+}

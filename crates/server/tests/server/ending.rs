@@ -1,0 +1,181 @@
+//! Endings of a whole past: each is one write, and the very next refresh and introspection see it.
+
+use std::sync::Arc;
+
+use grantor::demo;
+use grantor::store::WhichConnections;
+use grantor_protocol::environment::Environment;
+use serde_json::json;
+
+use crate::calls::{assert_opens, introspect, issue, new_grant, tokens};
+use crate::harness::{Answer, Server, TestClient};
+use crate::store::race;
+
+const HERE: Environment = Environment::Staging;
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Client,
+    Customer,
+    CustomerAndClient,
+}
+
+async fn end(server: &Server, client: &TestClient, ending: Ending) -> bool {
+    let store = &server.staging.store;
+    let customer =
+        store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
+    match ending {
+        Ending::Client => store.end_grants_of_client(HERE, &client.id).await.unwrap(),
+        Ending::Customer => store.end_grants_of_customer(HERE, customer).await.unwrap(),
+        Ending::CustomerAndClient => {
+            store.end_grants_of_customer_and_client(HERE, customer, &client.id).await.unwrap()
+        }
+    }
+}
+
+async fn assert_lives(server: &Server, client: &TestClient, tokens: &Answer, lives: bool) {
+    for member in ["access_token", "refresh_token"] {
+        let said = introspect(server, client, tokens.text(member)).await;
+        assert_eq!(said.body["active"], lives, "{said:?}");
+    }
+    assert_opens(server, tokens.text("access_token"), lives).await;
+    if !lives {
+        let answer = server.refresh(client, tokens.text("refresh_token")).await;
+        answer.assert_error(400, "invalid_grant", "The connection was ended");
+    }
+}
+
+async fn s17_each_ending_ends_what_it_names_at_once_and_who_connects_again_is_not_cut_off(
+    server: Server,
+) {
+    let (client, other) = (server.client().await, server.client().await);
+    for ending in [Ending::Client, Ending::Customer, Ending::CustomerAndClient] {
+        let waiting = issue(&server.staging, &client).await;
+        let living = [tokens(&server, &client).await, tokens(&server, &client).await];
+        let beside = tokens(&server, &other).await;
+        assert!(end(&server, &client, ending).await);
+        for living in &living {
+            assert_lives(&server, &client, living, false).await;
+        }
+        let answer = server.exchange(&client, &waiting.code).await;
+        answer.assert_error(400, "invalid_grant", "The connection was ended");
+        // Another client's connection to the same customer ends with the customer's alone.
+        assert_lives(&server, &other, &beside, !matches!(ending, Ending::Customer)).await;
+        // In the same second: no clock decides.
+        let again = tokens(&server, &client).await;
+        assert_lives(&server, &client, &again, true).await;
+        assert_lives(&server, &client, &living[0], false).await;
+    }
+}
+
+async fn s17_what_a_customer_took_back_is_asked_for_again_and_what_a_client_ended_is_not(
+    server: Server,
+) {
+    let client = server.client().await;
+    let browser = server.browser();
+    let url = server.authorize_url(&client, "");
+    browser.allow(&url).await;
+    browser.get(&url).await.assert_code(&client.redirect_uri);
+    assert!(end(&server, &client, Ending::Client).await);
+    browser.get(&url).await.assert_code(&client.redirect_uri);
+
+    assert!(end(&server, &client, Ending::CustomerAndClient).await);
+    assert!(!end(&server, &client, Ending::CustomerAndClient).await, "it was taken back already");
+    assert!(browser.get(&url).await.leaves().is_none(), "the customer was not asked");
+    let before = server.count("grants");
+    let target = browser.allow(&url).await;
+    let code = crate::harness::query(&target, "code").unwrap();
+    assert_eq!(server.count("grants"), before + 1);
+    let living = server.exchange(&client, &code).await;
+    assert_lives(&server, &client, &living, true).await;
+    browser.get(&url).await.assert_code(&client.redirect_uri);
+}
+
+async fn s17_a_silent_allow_that_read_the_consent_before_it_was_taken_back_makes_no_grant(
+    server: Server,
+) {
+    let client = server.client().await;
+    tokens(&server, &client).await;
+    let mut silent = new_grant(&server.staging, &client).await;
+    silent.consent_counter = Some(0);
+    assert!(end(&server, &client, Ending::CustomerAndClient).await);
+    let rows = server.rows();
+    let store = &server.staging.store;
+    assert!(!store.allow(&silent, None, 1, server.clock.now()).await.unwrap());
+    assert_eq!(server.rows(), rows);
+}
+
+async fn an_ending_of_what_is_not_there_says_so_and_stays_in_its_environment(server: Server) {
+    let client = server.client().await;
+    let living = tokens(&server, &client).await;
+    let store = &server.staging.store;
+    let customer =
+        store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
+    let there = Environment::Production;
+    assert!(!store.end_grants_of_client(there, &client.id).await.unwrap());
+    assert!(!store.end_grants_of_client(HERE, "nobody").await.unwrap());
+    // The demo customer has one id in both environments, and is two people all the same.
+    assert!(store.end_grants_of_customer(there, customer).await.unwrap());
+    assert!(!store.end_grants_of_customer(HERE, [9; 16]).await.unwrap());
+    assert!(!store.end_grants_of_customer_and_client(there, customer, &client.id).await.unwrap());
+    assert!(!store.end_grants_of_customer_and_client(HERE, customer, "nobody").await.unwrap());
+    assert_lives(&server, &client, &living, true).await;
+}
+
+async fn s17_after_an_ending_was_acknowledged_none_of_sixteen_refreshes_lives(server: Server) {
+    let server = Arc::new(server);
+    let client = Arc::new(server.client().await);
+    for ending in [Ending::Client, Ending::Customer, Ending::CustomerAndClient] {
+        let living = Arc::new(tokens(&server, &client).await);
+        let outcomes = race(16, |at| {
+            let (server, client, living) =
+                (Arc::clone(&server), Arc::clone(&client), Arc::clone(&living));
+            async move {
+                if at == 0 {
+                    assert!(end(&server, &client, ending).await);
+                    assert_lives(&server, &client, &living, false).await;
+                    return None;
+                }
+                Some(server.refresh(&client, living.text("refresh_token")).await)
+            }
+        })
+        .await;
+        for answer in outcomes.into_iter().flatten().filter(|answer| answer.status == 200) {
+            let said = introspect(&server, &client, answer.text("access_token")).await;
+            assert_eq!(said.body, json!({ "active": false }), "{ending:?}");
+        }
+    }
+}
+
+async fn connections_are_listed_newest_first_within_their_bounds(server: Server) {
+    let (client, other) = (server.client().await, server.client().await);
+    let mut ids = Vec::new();
+    for at in 0..5 {
+        server.clock.advance(1);
+        let client = if at % 2 == 0 { &client } else { &other };
+        ids.push(issue(&server.staging, client).await.grant_id);
+    }
+    ids.reverse();
+    let list = async |environment, client_id, email, limit| {
+        let which = WhichConnections { environment, client_id, email, limit };
+        let found = server.staging.store.connections(&which).await.unwrap();
+        assert!(found.iter().all(|one| one.email == demo::CUSTOMER_EMAIL));
+        found.iter().map(|one| one.grant.id).collect::<Vec<_>>()
+    };
+    let nobody = Some("nobody@example.com");
+    assert_eq!(list(HERE, None, None, 100).await, ids);
+    assert_eq!(list(HERE, None, None, 2).await, ids[..2]);
+    assert_eq!(list(HERE, Some(client.id.as_str()), None, 2).await, [ids[0], ids[2]]);
+    assert_eq!(list(HERE, Some(&other.id), Some(demo::CUSTOMER_EMAIL), 9).await, [ids[1], ids[3]]);
+    assert!(list(HERE, None, nobody, 9).await.is_empty());
+    assert!(list(Environment::Production, None, None, 9).await.is_empty());
+}
+
+on_both_engines! {
+    s17_each_ending_ends_what_it_names_at_once_and_who_connects_again_is_not_cut_off,
+    s17_what_a_customer_took_back_is_asked_for_again_and_what_a_client_ended_is_not,
+    s17_a_silent_allow_that_read_the_consent_before_it_was_taken_back_makes_no_grant,
+    an_ending_of_what_is_not_there_says_so_and_stays_in_its_environment,
+    s17_after_an_ending_was_acknowledged_none_of_sixteen_refreshes_lives,
+    connections_are_listed_newest_first_within_their_bounds,
+}

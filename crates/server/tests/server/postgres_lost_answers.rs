@@ -1,0 +1,158 @@
+//! A connection that is lost between a commit and its answer (D4). A proxy before PostgreSQL cuts
+//! exactly there: the database has done what was asked, and nobody was told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use grantor::store::{NewConsent, Turn};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::GrantStatus;
+use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::calls::{Call, exchange_form, issue, new_grant, row};
+use crate::harness::{START, Server};
+
+/// How often each write loses its answer: it is another connection each time.
+const TIMES: usize = 8;
+
+/// Stands before a database, and loses answers when it is told to.
+#[derive(Clone, Default)]
+struct Proxy {
+    /// How many answers are still to be lost.
+    to_lose: Arc<AtomicUsize>,
+    lost: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    async fn start(&self, database: u16) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let proxy = self.clone();
+        tokio::spawn(async move {
+            while let Ok((caller, _)) = listener.accept().await {
+                let server = TcpStream::connect(("127.0.0.1", database)).await.unwrap();
+                let (from_caller, to_caller) = caller.into_split();
+                let (from_server, to_server) = server.into_split();
+                let wrote = Arc::new(AtomicUsize::new(0));
+                tokio::spawn(forward(from_caller, to_server, Arc::clone(&wrote)));
+                tokio::spawn(proxy.clone().answer(from_server, to_caller, wrote));
+            }
+        });
+        port
+    }
+
+    /// Loses the answer to the next write.
+    fn lose_next(&self) {
+        self.to_lose.store(1, Ordering::SeqCst);
+    }
+
+    /// Passes answers on, and cuts the connection instead of the one that is to be lost.
+    async fn answer(
+        self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        wrote: Arc<AtomicUsize>,
+    ) {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            // A prepared statement was carried out; without a transaction around it, that is its
+            // commit. Only connections that write are meant.
+            let carried_out = buffer[0] == b'2' && wrote.load(Ordering::SeqCst) > 0;
+            if carried_out && self.to_lose.swap(0, Ordering::SeqCst) > 0 {
+                self.lost.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            if to.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Passes requests on, and notes whether this connection writes grants.
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wrote: Arc<AtomicUsize>) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let text = String::from_utf8_lossy(&buffer[..read]);
+        if text.contains("UPDATE grants") || text.contains("INTO grants") {
+            wrote.fetch_add(1, Ordering::SeqCst);
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn start() -> (Server, Proxy) {
+    let proxy = Proxy::default();
+    let server = Server::start_on_postgres_through(async |port| proxy.start(port).await).await;
+    (server, proxy)
+}
+
+fn turn(id: [u8; 16], attempt: u8) -> Turn<'static> {
+    let environment = Environment::Staging;
+    let (attempt, idle_expires_at) = ([attempt; 16], START + 1000);
+    Turn { environment, id, attempt, idle_expires_at, from: "::1", now: START }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d4_postgres_a_write_whose_answer_is_lost_is_done_once_and_is_no_replay() {
+    let (server, proxy) = start().await;
+    let client = server.client().await;
+    let store = &server.staging.store;
+    for _ in 0..TIMES {
+        let grant = new_grant(&server.staging, &client).await;
+        let scope = grant.scope.clone();
+        let consent = NewConsent { scope: scope.clone(), asked_scope: scope };
+        assert!(store.allow(&grant, Some(&consent), 1, START).await.unwrap());
+        let grant = new_grant(&server.staging, &client).await;
+        proxy.lose_next();
+        assert!(store.allow(&grant, None, 1, START).await.unwrap());
+        proxy.lose_next();
+        assert!(store.redeem_code(&turn(grant.id, 1)).await.unwrap());
+        proxy.lose_next();
+        assert!(store.turn_generation(&turn(grant.id, 2), 1).await.unwrap());
+        let GrantStatus::Active(active) = row(&server, grant.id).await.status else {
+            panic!("a retry of ours was taken for a replay");
+        };
+        assert_eq!(active.generation, 2);
+        // Another attempt is another request.
+        assert!(!store.redeem_code(&turn(grant.id, 3)).await.unwrap());
+        assert!(!store.turn_generation(&turn(grant.id, 3), 1).await.unwrap());
+        proxy.lose_next();
+        assert!(store.revoke_grant(Environment::Staging, grant.id, START).await.unwrap());
+        let revoked = GrantStatus::Revoked { at: START };
+        assert_eq!(row(&server, grant.id).await.status, revoked);
+    }
+    // The first of each kind on a connection is prepared there, and its answer is not lost.
+    let lost = proxy.lost.load(Ordering::SeqCst);
+    assert!(lost >= TIMES, "only {lost} answers were lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d4_postgres_an_exchange_and_a_refresh_whose_commit_answer_is_lost_are_granted() {
+    let (server, proxy) = start().await;
+    let client = server.client().await;
+    for _ in 0..TIMES {
+        let issued = issue(&server.staging, &client).await;
+        proxy.lose_next();
+        let form = exchange_form(&client, &issued);
+        let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let token = answer.body["refresh_token"].as_str().unwrap().to_owned();
+        proxy.lose_next();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+        let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let next = answer.body["refresh_token"].as_str().unwrap().to_owned();
+        assert_ne!(token, next);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", next.as_str())];
+        let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    let lost = proxy.lost.load(Ordering::SeqCst);
+    assert!(lost >= TIMES, "only {lost} answers were lost");
+}

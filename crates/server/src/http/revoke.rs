@@ -67,7 +67,7 @@ async fn carry_out(
     }
     // 5. Commit.
     commit(site, request_id, &opened, decided).await?;
-    note(request_id, &client, decided);
+    note(request_id, client, decided);
     Ok(())
 }
 

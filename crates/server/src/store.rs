@@ -19,9 +19,12 @@ mod encrypted;
 mod ending;
 mod engine;
 mod expired;
+#[cfg(feature = "floor")]
+mod floor;
 mod grant;
 mod installation;
 mod journal;
+mod known_clients;
 mod metrics;
 mod migration;
 mod partner;
@@ -39,8 +42,11 @@ pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
 pub use expired::{Expiring, Removed, Step};
-pub use grant::{NewGrant, Turn};
+#[cfg(feature = "floor")]
+pub use floor::Floor;
+pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::Installation;
+pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
@@ -50,6 +56,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::Engine;
+use known_clients::KnownClients;
 use metrics::Counted;
 
 use crate::clock::Clock;
@@ -60,6 +67,7 @@ use crate::journal::Journal;
 pub struct Store {
     engine: Counted,
     journal: Option<Journal>,
+    known_clients: KnownClients,
 }
 
 /// Why the store did not do what was asked.
@@ -126,7 +134,8 @@ impl Store {
         let engine = Engine::open(address, &metrics).await?;
         backup::refuse_unfinished(address, &engine).await?;
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine: Counted::new(engine, metrics), journal: None })
+        let engine = Counted::new(engine, metrics);
+        Ok(Store { engine, journal: None, known_clients: KnownClients::default() })
     }
 
     /// Opens the database of the simulation.
@@ -134,7 +143,8 @@ impl Store {
     pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
         let engine = Engine::Simulated(database);
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine: Counted::new(engine, Arc::default()), journal: None })
+        let engine = Counted::new(engine, Arc::default());
+        Ok(Store { engine, journal: None, known_clients: KnownClients::default() })
     }
 
     /// Whether the store answers.

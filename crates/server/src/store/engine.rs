@@ -66,10 +66,11 @@ pub(super) enum Expect {
 }
 
 /// What became of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// It is committed.
-    Done,
+    /// It is committed. The row is what its last statement gives back, where it is a hot write that
+    /// does.
+    Done(Option<Row>),
     /// A statement found another state than it expected, or another caller was faster. Nothing
     /// happened, and the caller decides again from what is true now.
     Refused,
@@ -146,6 +147,11 @@ impl Statement {
         Statement { sql: Sql::Hot(write), values, expect: Expect::One }
     }
 
+    /// Whether it gives back the row that it wrote.
+    fn gives_back(&self) -> bool {
+        matches!(self.sql, Sql::Hot(write) if write.gives_back())
+    }
+
     /// The text that carries out this statement alone.
     fn text(&self) -> &'static str {
         match self.sql {
@@ -156,7 +162,7 @@ impl Statement {
 }
 
 impl Outcome {
-    pub(super) fn is_done(self) -> bool {
-        self == Outcome::Done
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Outcome::Done(_))
     }
 }

@@ -217,11 +217,19 @@ async fn transact(session: &Session, transaction: &[Statement]) -> Result<Outcom
     let failed = |committing| move |fault| Failed { fault, committing };
     if let [statement] = transaction {
         // One statement is a transaction by itself: one round trip.
+        if statement.gives_back() {
+            let rows = answered(session.select(statement.text(), &statement.values))
+                .await
+                .map_err(failed(true))?;
+            // What cannot be read is written all the same; who needs it reads it again.
+            let back = |row| Outcome::Done(values::row(row).ok());
+            return Ok(rows.first().map_or(Outcome::Refused, back));
+        }
         let changed = answered(session.execute(statement.text(), &statement.values))
             .await
             .map_err(failed(true))?;
         let refused = statement.expect == Expect::One && changed != 1;
-        return Ok(if refused { Outcome::Refused } else { Outcome::Done });
+        return Ok(if refused { Outcome::Refused } else { Outcome::Done(None) });
     }
     answered(session.command("BEGIN")).await.map_err(failed(false))?;
     for statement in transaction {
@@ -239,7 +247,7 @@ async fn transact(session: &Session, transaction: &[Statement]) -> Result<Outcom
         }
     }
     answered(session.command("COMMIT")).await.map_err(failed(true))?;
-    Ok(Outcome::Done)
+    Ok(Outcome::Done(None))
 }
 
 /// What went wrong with a statement.

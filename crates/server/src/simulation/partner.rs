@@ -29,7 +29,7 @@ pub(super) const CUSTOMER_ID: [u8; 16] = [2; 16];
 pub(super) const REDIRECT_URI: &str = "https://mycompany.com/callback";
 
 /// What has to come to pass at least once, or the simulation shows nothing.
-pub(super) const COUNTED: [&str; 12] = [
+pub(super) const COUNTED: [&str; 16] = [
     "codes",
     "exchanges granted",
     "exchanges refused",
@@ -39,6 +39,10 @@ pub(super) const COUNTED: [&str; 12] = [
     "refreshes refused",
     "refreshes unavailable",
     "refreshes lost",
+    "revocations acknowledged",
+    "revocations unanswered",
+    "introspections active",
+    "introspections inactive",
     "settled alive",
     "settled ended",
     "settled refused",
@@ -74,7 +78,7 @@ impl Partner {
         let Some(code) = alive.get(self.below(alive.len().max(1))) else {
             return self.begin().await;
         };
-        match self.chance.below(12) {
+        match self.chance.below(16) {
             0..=1 => self.begin().await,
             2..=5 => self.refresh(code, 0).await,
             6..=7 => self.refresh_at_once(code).await,
@@ -84,7 +88,10 @@ impl Partner {
                 self.refresh(code, 0).await;
             }
             10 => self.refresh(code, 2).await,
-            _ => self.exchange(code).await,
+            11 => self.exchange(code).await,
+            12 => self.revoke(code).await,
+            13 => self.revoke_and_look(code).await,
+            _ => self.introspect(code).await,
         }
     }
 
@@ -183,6 +190,49 @@ impl Partner {
         });
     }
 
+    async fn revoke(&mut self, code: &str) {
+        let token = self.ledger().older(code, 0);
+        let Some(token) = token else { return };
+        self.ledger().end_sent(&token);
+        match self.call("/oauth/revoke", format!("token={token}")).await {
+            Some((200, _)) => {
+                self.ledger().end_acknowledged(&token);
+                self.count("revocations acknowledged");
+            }
+            Some((503, _)) | None => self.count("revocations unanswered"),
+            Some((status, body)) => self.strange("revoke", status, &body),
+        }
+    }
+
+    /// Several workers refresh and ask while one ends it; then the other process is asked too.
+    async fn revoke_and_look(&mut self, code: &str) {
+        let (mut second, mut third) = (self.beside(), self.beside());
+        tokio::join!(self.revoke(code), second.refresh(code, 0), third.introspect(code));
+        self.introspect(code).await;
+        self.refresh(code, 0).await;
+    }
+
+    async fn introspect(&mut self, code: &str) {
+        let tokens = match self.ledger().standing(code) {
+            Standing::Alive(tokens) | Standing::Unsure(tokens) | Standing::Ended(tokens) => tokens,
+            Standing::Fresh | Standing::Unanswered | Standing::Refused => return,
+        };
+        let sent = self.ledger().introspection_sent();
+        match self.call("/oauth/introspect", format!("token={}", tokens.access)).await {
+            Some((200, body)) => {
+                let active = body["active"].as_bool().unwrap();
+                self.ledger().introspected(&tokens.refresh, sent, active);
+                self.count(if active {
+                    "introspections active"
+                } else {
+                    "introspections inactive"
+                });
+            }
+            Some((503, _)) | None => {}
+            Some((status, body)) => self.strange("introspect", status, &body),
+        }
+    }
+
     /// Goes on with every connection when the storm is over.
     pub(super) async fn settle(&mut self) {
         self.waits = true;
@@ -222,10 +272,30 @@ impl Partner {
         }
     }
 
-    /// What the token endpoint of either process makes of a form, if this client waits for it.
+    /// What became of a form at the token endpoint.
     async fn token(&mut self, form: String) -> Fate {
+        let Some((status, body)) = self.call("/oauth/token", form).await else {
+            return Fate::Lost;
+        };
+        let member = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        match (status, member("error").as_str()) {
+            (200, _) => Fate::Granted(Tokens {
+                access: member("access_token"),
+                refresh: member("refresh_token"),
+            }),
+            (400, "invalid_grant") => Fate::Refused(member("error_description")),
+            (503, _) => Fate::Unavailable,
+            _ => {
+                self.strange("token", status, &body);
+                Fate::Lost
+            }
+        }
+    }
+
+    /// What either process answers, if this client waits for it.
+    async fn call(&mut self, path: &str, form: String) -> Option<(u16, serde_json::Value)> {
         let credentials = STANDARD.encode(format!("{CLIENT_ID}:{SECRET}"));
-        let request = Request::post("/oauth/token")
+        let request = Request::post(path)
             .header("authorization", format!("Basic {credentials}"))
             .header("content-type", "application/x-www-form-urlencoded")
             .extension(ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)))
@@ -237,25 +307,14 @@ impl Partner {
         let answer = async {
             let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
             let status = response.status().as_u16();
-            (status, response.into_body().collect().await.unwrap().to_bytes())
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, serde_json::from_slice(&body).unwrap_or_default())
         };
-        let Some((status, body)) = abandoned_after(patience, answer).await else {
-            return Fate::Lost;
-        };
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let member = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-        match (status, member("error").as_str()) {
-            (200, _) => Fate::Granted(Tokens {
-                access: member("access_token"),
-                refresh: member("refresh_token"),
-            }),
-            (400, "invalid_grant") => Fate::Refused(member("error_description")),
-            (503, _) => Fate::Unavailable,
-            _ => {
-                self.ledger().strange(format!("token answered {status}: {body}"));
-                Fate::Lost
-            }
-        }
+        abandoned_after(patience, answer).await
+    }
+
+    fn strange(&self, what: &str, status: u16, body: &serde_json::Value) {
+        self.ledger().strange(format!("{what} answered {status}: {body}"));
     }
 
     /// Another worker of the same client.

@@ -19,6 +19,7 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
+use grantor_protocol::environment::Environment;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -199,6 +200,13 @@ pub async fn serve(
     let sites: Vec<Arc<Site>> = listeners.iter().flat_map(|bound| bound.sites().to_vec()).collect();
     let mut beside = JoinSet::new();
     beside.spawn(flush_every_second(sites.clone()));
+    for environment in Environment::ALL {
+        // However many listeners serve it, its rows are walked through once.
+        if let Some(site) = sites.iter().find(|site| site.environment == environment) {
+            let (store, clock) = (site.store.clone(), site.clock.clone());
+            beside.spawn(async move { store.keep_clean(environment, &clock).await });
+        }
+    }
     for certificate in listeners.iter().filter_map(|bound| bound.certificate.clone()) {
         beside.spawn(async move { certificate.watch().await });
     }

@@ -7,9 +7,11 @@
 //!
 //! 1. [`Store::open`] opens the engine and brings the schema up to date (`migration.rs`);
 //! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
-//! 3. `engine/` knows which database there is, and nobody else does.
+//! 3. `cleanup.rs` deletes what is over, a few rows at a time;
+//! 4. `engine/` knows which database there is, and nobody else does.
 
 mod access_token;
+mod cleanup;
 mod client;
 mod connection;
 mod consent;
@@ -23,6 +25,7 @@ mod migration;
 mod partner;
 mod session;
 
+pub use cleanup::{Swept, Walk};
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;

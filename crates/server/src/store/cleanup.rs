@@ -25,7 +25,7 @@ use crate::clock::Clock;
 /// How many rows one step reads, and deletes at most.
 const ROWS: i64 = 500;
 /// The pause before the first walk: a start has more urgent work.
-const FIRST: Duration = Duration::from_secs(30);
+const FIRST: Duration = Duration::from_secs(20);
 /// The pause between two steps, which leaves the writer to the requests.
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 /// The pause between two walks.

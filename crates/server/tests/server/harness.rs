@@ -39,12 +39,22 @@ pub struct Server {
     pub staging: Arc<Site>,
     pub production: Arc<Site>,
     pub clock: Clock,
-    pub folder: tempfile::TempDir,
+    pub folder: Arc<tempfile::TempDir>,
     /// Where the data is not a file.
-    postgres: Option<Database>,
+    postgres: Option<Arc<Database>>,
+    store: Address,
+    master_key: Arc<MasterKey>,
     /// Where each environment really listens.
     addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// What a server stands on, and another may stand on too.
+struct Ground {
+    clock: Clock,
+    folder: Arc<tempfile::TempDir>,
+    store: Address,
+    master_key: Arc<MasterKey>,
 }
 
 /// A client that a test made.
@@ -71,7 +81,7 @@ impl Server {
         let address = |_: &Path| Address::parse(&database.url(), Path::new("")).unwrap();
         let base_url = |_, address| format!("http://{address}");
         let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
-        server.postgres = Some(database);
+        server.postgres = Some(Arc::new(database));
         server
     }
 
@@ -85,7 +95,7 @@ impl Server {
         let address = |_: &Path| Address::parse(url.as_str(), Path::new("")).unwrap();
         let base_url = |_, address| format!("http://{address}");
         let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
-        server.postgres = Some(database);
+        server.postgres = Some(Arc::new(database));
         server
     }
 
@@ -110,12 +120,42 @@ impl Server {
         dev: bool,
         base_url: impl Fn(Environment, SocketAddr) -> String,
     ) -> Server {
-        let clock = Clock::manual(START);
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let ground = Ground {
+            clock: Clock::manual(START),
+            store: address(folder.path()),
+            folder,
+            master_key: Arc::new(MasterKey::generate(&Random::system())),
+        };
+        Server::start_on(ground, settings, dev, base_url).await
+    }
+
+    /// Starts another server on the same database, as a second machine would: with the same master
+    /// key, and nothing in memory.
+    pub async fn start_another(&self) -> Server {
+        let ground = Ground {
+            clock: self.clock.clone(),
+            folder: Arc::clone(&self.folder),
+            store: self.store.clone(),
+            master_key: Arc::clone(&self.master_key),
+        };
+        let base_url = |_, address| format!("http://{address}");
+        let settings = self.staging.settings.clone();
+        let mut other = Server::start_on(ground, settings, true, base_url).await;
+        other.postgres = self.postgres.clone();
+        other
+    }
+
+    async fn start_on(
+        ground: Ground,
+        settings: Settings,
+        dev: bool,
+        base_url: impl Fn(Environment, SocketAddr) -> String,
+    ) -> Server {
+        let Ground { clock, folder, store: address, master_key } = ground;
         let random = Random::system();
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&address(folder.path()), &clock).await.unwrap();
-        let keys =
-            Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await.unwrap();
+        let store = Store::open(&address, &clock).await.unwrap();
+        let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
@@ -154,7 +194,18 @@ impl Server {
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
         let postgres = None;
-        Server { staging, production, clock, folder, postgres, addresses, stop: Some(stop) }
+        let stop = Some(stop);
+        Server {
+            staging,
+            production,
+            clock,
+            folder,
+            postgres,
+            store: address,
+            master_key,
+            addresses,
+            stop,
+        }
     }
 
     /// Where an environment can be reached, whatever its base URL says.
@@ -215,6 +266,14 @@ impl Server {
         match &self.postgres {
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
+        }
+    }
+
+    /// Changes the schema behind the server's back.
+    pub fn alter(&self, sql: &str) {
+        match &self.postgres {
+            Some(database) => drop(database.execute(sql).unwrap()),
+            None => self.database().execute_batch(sql).unwrap(),
         }
     }
 

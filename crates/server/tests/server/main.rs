@@ -23,6 +23,7 @@ macro_rules! on_both_engines {
 
 mod authorize;
 mod calls;
+mod cleanup;
 mod client_authentication;
 mod code;
 mod consent;
@@ -47,4 +48,5 @@ mod slow_bodies;
 mod store;
 mod store_faults;
 mod token;
+mod two_servers;
 mod usage;

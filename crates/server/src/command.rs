@@ -14,6 +14,7 @@ mod customer;
 mod failure;
 mod grant;
 mod init;
+mod key;
 mod output;
 mod partner;
 mod place;
@@ -58,6 +59,8 @@ enum Command {
     Grant(grant::Arguments),
     /// Create partners, the organisations that clients belong to
     Partner(partner::Arguments),
+    /// List, rotate and revoke the keys that make tokens, and change the master key
+    Key(key::Arguments),
     /// Make an `Authorization: Basic` header, or explain one
     Basic(basic::Arguments),
     /// Write the Postman collection and its two environments
@@ -99,6 +102,7 @@ impl Command {
             Command::Customer(arguments) => customer::run(arguments).await,
             Command::Grant(arguments) => grant::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
+            Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,
         }

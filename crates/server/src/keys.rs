@@ -1,19 +1,40 @@
-//! The keys of an installation: made once, encrypted under the master key, opened at each start.
+//! The keys of an installation: made once, encrypted under the master key, opened at each start,
+//! and followed while the server runs.
+//!
+//! 1. [`Keys::open`] opens them, or makes them in a new database;
+//! 2. [`Keys::watch`] looks twice a second whether they were changed, so that every process knows a
+//!    new key before it seals, and forgets a revoked one;
+//! 3. [`Keys::reload_for_unknown`] looks at once, where a seal names a key that is not here;
+//! 4. `rotation.rs` makes and revokes sealing keys, `rekey.rs` changes the master key.
+//!
+//! Where the keys cannot be read while the server runs, it goes on with those that it has, and says
+//! so in the log.
+
+pub mod rekey;
+pub mod rotation;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grantor_protocol::environment::Environment;
+use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::random::Random;
-use crate::seal::{Sealer, SealingKey};
-use crate::store::{Installation, Store, StoreError, StoredSealingKey};
+use crate::seal::{Ring, Sealer, SealingKey};
+use crate::store::{
+    Installation, KEY_CHECK_CONTEXT, Store, StoreError, StoredSealingKey, sealing_key_context,
+};
 
 const CHECK: &[u8] = b"grantor";
-const CHECK_CONTEXT: &str = "the key check of the installation";
+/// How often a running server looks whether the keys were changed. A revoked key is forgotten
+/// within a second: the other half of it is for reading them.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How often something is tried again that others changed meanwhile.
+const TRIES: usize = 3;
 
-/// Why the keys of a database cannot be opened.
+/// Why the keys of a database cannot be opened or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The database belongs to another master key.
@@ -48,6 +69,32 @@ pub enum KeysError {
         /// which environment
         environment: Environment,
     },
+    /// There is no sealing key of this id to revoke.
+    #[error("there is no sealing key {id:08x} in {environment}")]
+    UnknownSealingKey {
+        /// its id
+        id: u32,
+        /// which environment
+        environment: Environment,
+    },
+    /// There are no keys yet.
+    #[error("the database has no keys yet")]
+    NotInstalled,
+    /// The next master key was prepared before the database was restored.
+    #[error(
+        "the prepared master key {prepared} is of epoch {epoch}, and {standing} of another: nothing is encrypted under {prepared}"
+    )]
+    PreparedBefore {
+        /// the id of the prepared one
+        prepared: String,
+        /// its epoch
+        epoch: i64,
+        /// the id of the one in force
+        standing: String,
+    },
+    /// Others changed the keys at the same time, again and again.
+    #[error("others change the keys at the same time; nothing was changed here")]
+    Contended,
     /// Something does not decrypt.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -56,10 +103,25 @@ pub enum KeysError {
     Store(#[from] StoreError),
 }
 
-/// The sealers of all environments of a store.
-pub struct Keys {
+/// The sealers of all environments of a store. Cloned freely: all clones are one.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
     staging: Arc<Sealer>,
     production: Arc<Sealer>,
+    /// What the sealers hold. Who has the lock may replace it.
+    loaded: Mutex<Loaded>,
+    /// When an unknown key was looked for last, in Unix seconds, and whether the keys were read.
+    looked: Mutex<Option<(i64, bool)>>,
+}
+
+/// What the keys that are held were read from.
+struct Loaded {
+    installation: Installation,
+    master_key: MasterKey,
 }
 
 impl Keys {
@@ -77,40 +139,161 @@ impl Keys {
             install(store, master_key, clock, random).await?;
         }
         // Read again: another process may have been first.
-        let found = store
-            .installation()
-            .await?
-            .ok_or_else(|| StoreError::Engine("the installation's row is missing".to_owned()))?;
-        check(&found, master_key)?;
-        let sealer = async |environment| {
-            let stored = store.sealing_keys(environment).await?;
-            if stored.is_empty() {
-                let key_id = master_key.id().to_owned();
-                return Err(KeysError::NoSealingKey { key_id, environment });
-            }
-            let keys = stored
-                .iter()
-                .map(|key| {
-                    let secret =
-                        master_key.decrypt(&context(key.environment, key.id), &key.encrypted)?;
-                    Ok(SealingKey { id: key.id, created_at: key.created_at, secret })
-                })
-                .collect::<Result<Vec<_>, MasterKeyError>>()?;
-            Ok::<_, KeysError>(Arc::new(Sealer::new(environment, found.epoch, keys)))
-        };
-        Ok(Keys {
-            staging: sealer(Environment::Staging).await?,
-            production: sealer(Environment::Production).await?,
-        })
+        let (loaded, [staging, production]) = read(store, master_key).await?;
+        if loaded.master_key.id() != master_key.id() {
+            tracing::warn!(
+                master_key.id = loaded.master_key.id(),
+                "keys.rekey_unfinished: `grantor key rekey` finishes it"
+            );
+        }
+        Ok(Keys(Arc::new(Inner {
+            store: store.clone(),
+            clock: clock.clone(),
+            staging: Arc::new(Sealer::new(staging)),
+            production: Arc::new(Sealer::new(production)),
+            loaded: Mutex::new(loaded),
+            looked: Mutex::new(None),
+        })))
     }
 
-    /// The sealer of one environment.
+    /// The sealer of one environment. It takes on new keys while it is used.
     pub fn sealer(&self, environment: Environment) -> Arc<Sealer> {
         match environment {
-            Environment::Staging => Arc::clone(&self.staging),
-            Environment::Production => Arc::clone(&self.production),
+            Environment::Staging => Arc::clone(&self.0.staging),
+            Environment::Production => Arc::clone(&self.0.production),
         }
     }
+
+    /// Reads the keys again where they were changed. Answers whether they were.
+    ///
+    /// # Errors
+    /// [`KeysError`]; the sealers keep what they have.
+    pub async fn reload(&self) -> Result<bool, KeysError> {
+        let mut loaded = self.0.loaded.lock().await;
+        let found = self.0.store.installation().await?.ok_or(KeysError::NotInstalled)?;
+        let held = &loaded.installation;
+        let same = found.keys_version == held.keys_version
+            && found.epoch == held.epoch
+            && found.master_key_id == held.master_key_id;
+        if same {
+            return Ok(false);
+        }
+        let (fresh, [staging, production]) = read(&self.0.store, &loaded.master_key).await?;
+        tracing::info!(
+            master_key.id = fresh.master_key.id(),
+            staging.keys = ids(&staging),
+            production.keys = ids(&production),
+            "keys.changed"
+        );
+        self.0.staging.replace(staging);
+        self.0.production.replace(production);
+        *loaded = fresh;
+        Ok(true)
+    }
+
+    /// Reads the keys again because a seal names one that is not here: at most once a second in
+    /// this process, because anybody can name any key. Answers whether the keys that are held now
+    /// are those of the store.
+    pub async fn reload_for_unknown(&self) -> bool {
+        // Whoever comes while somebody looks waits for what is found.
+        let mut looked = self.0.looked.lock().await;
+        let now = self.0.clock.now();
+        if let Some((at, read)) = *looked
+            && at == now
+        {
+            return read;
+        }
+        let read = self.reload().await;
+        if let Err(error) = &read {
+            tracing::warn!(%error, "keys.not_read");
+        }
+        *looked = Some((now, read.is_ok()));
+        read.is_ok()
+    }
+
+    /// Looks twice a second whether the keys were changed, for ever. What cannot be read is told
+    /// once, and changes nothing.
+    pub async fn watch(self) {
+        let mut tick = tokio::time::interval(WATCH_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut told = None;
+        loop {
+            tick.tick().await;
+            let fault = self.reload().await.err();
+            let words = fault.as_ref().map(KeysError::to_string);
+            if words == told {
+                continue;
+            }
+            match &fault {
+                None => tracing::info!("keys.readable_again"),
+                Some(KeysError::Store(error)) => tracing::warn!(%error, "keys.not_read"),
+                Some(error) => {
+                    tracing::error!(%error, "keys.unusable: the keys that were read before stay");
+                }
+            }
+            told = words;
+        }
+    }
+}
+
+fn ids(ring: &Ring) -> String {
+    ring.key_ids().iter().map(|id| format!("{id:08x}")).collect::<Vec<_>>().join(",")
+}
+
+/// Reads and opens everything, with the master key that is in force.
+async fn read(
+    store: &Store,
+    master_key: &MasterKey,
+) -> Result<(Loaded, [Ring; Environment::ALL.len()]), KeysError> {
+    let mut tries = 1;
+    loop {
+        let loaded = in_force(store, master_key).await?;
+        let rings = async {
+            let staging = ring(store, &loaded, Environment::Staging).await?;
+            Ok([staging, ring(store, &loaded, Environment::Production).await?])
+        };
+        match rings.await {
+            // A rekey came between the two reads, or something is wrong with a key.
+            Err(KeysError::MasterKey(MasterKeyError::Wrong { .. })) if tries < TRIES => tries += 1,
+            rings => return Ok((loaded, rings?)),
+        }
+    }
+}
+
+async fn ring(store: &Store, loaded: &Loaded, environment: Environment) -> Result<Ring, KeysError> {
+    let master_key = &loaded.master_key;
+    let stored = store.sealing_keys(environment).await?;
+    let keys = stored
+        .iter()
+        .map(|key| {
+            let context = sealing_key_context(environment, key.id);
+            let secret = master_key.decrypt(&context, &key.encrypted)?;
+            Ok(SealingKey { id: key.id, seals_from: key.seals_from, secret })
+        })
+        .collect::<Result<Vec<_>, MasterKeyError>>()?;
+    Ring::new(environment, loaded.installation.epoch, keys)
+        .ok_or_else(|| KeysError::NoSealingKey { key_id: master_key.id().to_owned(), environment })
+}
+
+/// The installation, and the master key that it belongs to: the given one, or the one that a rekey
+/// put in its place.
+async fn in_force(store: &Store, master_key: &MasterKey) -> Result<Loaded, KeysError> {
+    let installation = store.installation().await?.ok_or(KeysError::NotInstalled)?;
+    let Some(master_key) = master_key.of_id(&installation.master_key_id)? else {
+        return Err(KeysError::OtherMasterKey {
+            wanted: installation.master_key_id,
+            found: master_key.id().to_owned(),
+        });
+    };
+    master_key.decrypt(KEY_CHECK_CONTEXT, &installation.key_check)?;
+    if installation.epoch < master_key.epoch() {
+        return Err(KeysError::OlderEpoch {
+            key_id: master_key.id().to_owned(),
+            database: installation.epoch,
+            key: master_key.epoch(),
+        });
+    }
+    Ok(Loaded { installation, master_key })
 }
 
 async fn install(
@@ -122,38 +305,30 @@ async fn install(
     let now = clock.now();
     let installation = Installation {
         master_key_id: master_key.id().to_owned(),
-        key_check: master_key.encrypt(CHECK_CONTEXT, CHECK, random),
+        key_check: master_key.encrypt(KEY_CHECK_CONTEXT, CHECK, random),
         epoch: master_key.epoch(),
+        keys_version: new_version(random),
     };
-    let keys = Environment::ALL.map(|environment| {
-        let id = u32::from_be_bytes(random.bytes());
-        let secret = zeroize::Zeroizing::new(random.bytes::<32>());
-        let encrypted = master_key.encrypt(&context(environment, id), secret.as_slice(), random);
-        StoredSealingKey { environment, id, encrypted, created_at: now }
-    });
+    // The first key of an installation seals at once: nobody else holds any.
+    let keys = Environment::ALL.map(|environment| draw(environment, master_key, random, [now; 2]));
     store.install(&installation, &keys, now).await?;
     Ok(())
 }
 
-fn check(found: &Installation, master_key: &MasterKey) -> Result<(), KeysError> {
-    if found.master_key_id != master_key.id() {
-        return Err(KeysError::OtherMasterKey {
-            wanted: found.master_key_id.clone(),
-            found: master_key.id().to_owned(),
-        });
-    }
-    master_key.decrypt(CHECK_CONTEXT, &found.key_check)?;
-    if found.epoch < master_key.epoch() {
-        return Err(KeysError::OlderEpoch {
-            key_id: master_key.id().to_owned(),
-            database: found.epoch,
-            key: master_key.epoch(),
-        });
-    }
-    Ok(())
+/// Draws a sealing key that is made and seals at these times, in Unix seconds.
+fn draw(
+    environment: Environment,
+    master_key: &MasterKey,
+    random: &Random,
+    [created_at, seals_from]: [i64; 2],
+) -> StoredSealingKey {
+    let id = u32::from_be_bytes(random.bytes());
+    let secret = zeroize::Zeroizing::new(random.bytes::<32>());
+    let context = sealing_key_context(environment, id);
+    let encrypted = master_key.encrypt(&context, secret.as_slice(), random);
+    StoredSealingKey { environment, id, encrypted, created_at, seals_from }
 }
 
-/// What an encrypted key is bound to: moved to another row, it does not decrypt.
-fn context(environment: Environment, id: u32) -> String {
-    format!("the sealing key {id:08x} of {environment}")
+fn new_version(random: &Random) -> i64 {
+    i64::from_be_bytes(random.bytes())
 }

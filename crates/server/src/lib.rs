@@ -4,6 +4,7 @@
 //! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
 //! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
 
+pub mod cleanup;
 pub mod clock;
 pub mod command;
 pub mod config;

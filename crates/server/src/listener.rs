@@ -2,7 +2,8 @@
 //!
 //! 1. [`Listener::bind`] takes the address, so that a port 0 is known before anything is served;
 //! 2. `certificate.rs` reads the certificate, and reads it again when its files change;
-//! 3. [`serve`] serves until it is told to stop, drains, and writes what was counted (D7);
+//! 3. [`serve`] serves until it is told to stop, follows the keys meanwhile, drains, and writes
+//!    what was counted (D7);
 //! 4. `front.rs` is what each request meets first: whose address it is, whether it may come this
 //!    way at all, and which site it is for.
 
@@ -19,10 +20,10 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
-use grantor_protocol::environment::Environment;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::cleanup::keep_clean;
 use crate::site::Site;
 use certificate::Certificate;
 use front::Front;
@@ -200,12 +201,12 @@ pub async fn serve(
     let sites: Vec<Arc<Site>> = listeners.iter().flat_map(|bound| bound.sites().to_vec()).collect();
     let mut beside = JoinSet::new();
     beside.spawn(flush_every_second(sites.clone()));
-    for environment in Environment::ALL {
-        // However many listeners serve it, its rows are walked through once.
-        if let Some(site) = sites.iter().find(|site| site.environment == environment) {
-            let (store, clock) = (site.store.clone(), site.clock.clone());
-            beside.spawn(async move { store.keep_clean(environment, &clock).await });
-        }
+    // All sites of a process have the keys of one store.
+    if let Some(site) = sites.first() {
+        beside.spawn(site.keys.clone().watch());
+    }
+    for site in &sites {
+        beside.spawn(keep_clean(Arc::clone(site)));
     }
     for certificate in listeners.iter().filter_map(|bound| bound.certificate.clone()) {
         beside.spawn(async move { certificate.watch().await });

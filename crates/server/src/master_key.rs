@@ -4,6 +4,10 @@
 //! epoch stands in the database too. A database whose epoch is lower than the key's was put back
 //! from a copy by somebody who did not use `grantor restore`: codes and sessions that ended would
 //! live again, so the server refuses to start.
+//!
+//! A rekey lays the next key beside the file, as `<file>.new`, before the database changes over to
+//! it, and puts it in the file's place afterwards. Between the two the key in force is the one of
+//! those files that the database names: [`MasterKey::of_id`].
 
 use std::fs;
 use std::io::Write as _;
@@ -20,10 +24,13 @@ use zeroize::Zeroizing;
 use crate::random::Random;
 
 /// A master key that was read from its file. It does not print.
+#[derive(Clone)]
 pub struct MasterKey {
     id: String,
     epoch: i64,
     secret: Zeroizing<[u8; 32]>,
+    /// Where the key of this installation stands; `None` for one that was never in a file.
+    file: Option<PathBuf>,
 }
 
 /// Why a master key cannot be used.
@@ -80,8 +87,13 @@ struct File {
 impl MasterKey {
     /// Draws a new one, of the first epoch.
     pub fn generate(random: &Random) -> MasterKey {
+        MasterKey::generate_in(1, random)
+    }
+
+    /// Draws a new one, of that epoch.
+    pub fn generate_in(epoch: i64, random: &Random) -> MasterKey {
         let secret = Zeroizing::new(random.bytes::<32>());
-        MasterKey { id: id_of(&secret), epoch: 1, secret }
+        MasterKey { id: id_of(&secret), epoch, secret, file: None }
     }
 
     /// Reads it.
@@ -115,7 +127,31 @@ impl MasterKey {
         if id_of(&secret) != file.id {
             return Err(malformed("its id is not the id of its key"));
         }
-        Ok(MasterKey { id: file.id, epoch: file.epoch, secret })
+        Ok(MasterKey { id: file.id, epoch: file.epoch, secret, file: Some(path.to_owned()) })
+    }
+
+    /// The master key of this id: this one, or the one that stands in its file by now, or the one
+    /// that a rekey laid beside it. `None` where it is none of them.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`]: one of the files is there and cannot be used.
+    pub fn of_id(&self, id: &str) -> Result<Option<MasterKey>, MasterKeyError> {
+        if self.id == id {
+            return Ok(Some(self.clone()));
+        }
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        for path in [file.clone(), next_file(file)] {
+            match MasterKey::read(&path) {
+                Ok(key) if key.id == id => {
+                    return Ok(Some(MasterKey { file: Some(file.clone()), ..key }));
+                }
+                Ok(_) | Err(MasterKeyError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Writes it to a new file that only its owner may read.
@@ -133,14 +169,16 @@ impl MasterKey {
             Zeroizing::new(STANDARD.encode(*self.secret)).as_str()
         ));
         // Written beside and linked: a crash leaves a whole key file or none, never a part of one.
-        let beside = path.with_extension("new");
+        let beside = extended(path, &format!("{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             // Never into a file that is there: whoever laid it may read it.
             let mut file =
                 fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            fs::hard_link(&beside, path)
+            fs::hard_link(&beside, path)?;
+            // The name has to last too, before a database depends on it.
+            sync_folder(path)
         };
         remove_if_there(&beside).map_err(io)?;
         let written = write();
@@ -201,6 +239,57 @@ impl MasterKey {
         let key = UnboundKey::new(&AES_256_GCM_SIV, self.secret.as_slice());
         LessSafeKey::new(key.expect("32 bytes"))
     }
+}
+
+/// Where a rekey lays the next key of this file.
+pub fn next_file(file: &Path) -> PathBuf {
+    extended(file, "new")
+}
+
+/// Puts the next key, whose id is `id`, in the place of the file's own, which stays beside it under
+/// its own id: backups from before need it. Answers where it stays. Whoever does it again, or at
+/// the same time, finds it done.
+///
+/// # Errors
+/// [`MasterKeyError`]
+pub fn put_next_in_place(file: &Path, id: &str) -> Result<Option<PathBuf>, MasterKeyError> {
+    let io = |source| MasterKeyError::Io { path: file.to_owned(), source };
+    let standing = MasterKey::read(file)?;
+    if standing.id == id {
+        return Ok(None);
+    }
+    let kept = extended(file, &standing.id);
+    match fs::hard_link(file, &kept) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(io(error)),
+        _ => {}
+    }
+    match fs::rename(next_file(file), file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    sync_folder(file).map_err(io)?;
+    Ok(Some(kept))
+}
+
+/// Removes what [`next_file`] names, where it is the very key that stands in the file already.
+///
+/// # Errors
+/// [`MasterKeyError::Io`]
+pub(crate) fn remove_next(file: &Path) -> Result<(), MasterKeyError> {
+    let path = next_file(file);
+    remove_if_there(&path).map_err(|source| MasterKeyError::Io { path, source })
+}
+
+fn extended(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(more);
+    PathBuf::from(name)
+}
+
+fn sync_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {

@@ -5,19 +5,25 @@
 //! ```
 //!
 //! 1. [`Sealer::code`], [`Sealer::refresh`] and [`Sealer::access`] write one;
-//! 2. [`Sealer::open_code`] and its sisters check the MAC, then read the payload.
+//! 2. [`Sealer::open_code`] and its sisters check the MAC, then read the payload;
+//! 3. [`Sealer::replace`] hands it other keys while it works: `ring.rs` is what it holds of them.
 //!
 //! The MAC's key derives from the environment's sealing key, the environment and the kind, so that
 //! nothing of one environment or kind is valid in another, and whoever reads the whole database can
 //! forge nothing. The prefix is there for secret scanners. Because a seal is computed, the same
 //! successor of a refresh token can be computed again.
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use aws_lc_rs::hmac::{self, HMAC_SHA256};
+mod ring;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
+
+pub use ring::{Ring, SealingKey};
 
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 32;
@@ -86,30 +92,15 @@ pub enum NotThisSeal {
     Foreign,
     /// Genuine, but of another kind.
     OtherKind(Kind),
-}
-
-/// The secret of one sealing key, as [`Sealer::new`] takes it.
-pub struct SealingKey {
-    /// its id, which stands in each seal
-    pub id: u32,
-    /// from when on it seals, in Unix seconds
-    pub created_at: i64,
-    /// 256 random bits
-    pub secret: zeroize::Zeroizing<Vec<u8>>,
+    /// It names a key that is not here: one that is gone, one that is newer than what was read of
+    /// the keys, or none at all. `Site::open` finds out which.
+    UnknownKey,
 }
 
 /// Makes and opens the seals of one environment.
 pub struct Sealer {
     environment: Environment,
-    epoch: i64,
-    /// the newest last
-    keys: Vec<DerivedKey>,
-}
-
-struct DerivedKey {
-    id: u32,
-    created_at: i64,
-    macs: [hmac::Key; Kind::ALL.len()],
+    ring: RwLock<Arc<Ring>>,
 }
 
 impl Kind {
@@ -127,11 +118,19 @@ impl Kind {
 }
 
 impl Sealer {
-    /// Derives the keys once, so that a seal costs one HMAC.
-    pub fn new(environment: Environment, epoch: i64, mut keys: Vec<SealingKey>) -> Sealer {
-        keys.sort_by_key(|key| (key.created_at, key.id));
-        let keys = keys.iter().map(|key| DerivedKey::derive(environment, key)).collect();
-        Sealer { environment, epoch, keys }
+    /// Begins with these keys.
+    pub fn new(ring: Ring) -> Sealer {
+        Sealer { environment: ring.environment(), ring: RwLock::new(Arc::new(ring)) }
+    }
+
+    /// Works with these keys of the same environment from now on.
+    pub fn replace(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    /// The keys that it works with now.
+    pub fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The environment whose seals these are.
@@ -141,7 +140,7 @@ impl Sealer {
 
     /// The epoch that stands in each of them.
     pub fn epoch(&self) -> i64 {
-        self.epoch
+        self.ring().epoch()
     }
 
     /// Writes a code.
@@ -223,16 +222,14 @@ impl Sealer {
         seal.ok_or(NotThisSeal::Foreign)
     }
 
-    /// Seals a payload. `at` chooses the key: the newest that was there by then.
+    /// Seals a payload. `at` chooses the key: the newest that sealed by then.
     pub fn seal(&self, kind: Kind, payload: &[u8], at: i64) -> String {
-        let key = self.keys.iter().rev().find(|key| key.created_at <= at).or(self.keys.first());
-        let Some(key) = key else {
-            return String::new();
-        };
+        let ring = self.ring();
+        let key = ring.at(at);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len() + MAC_BYTES);
         bytes.push(VERSION);
         bytes.extend_from_slice(&key.id.to_be_bytes());
-        bytes.extend_from_slice(&self.epoch.to_be_bytes());
+        bytes.extend_from_slice(&ring.epoch().to_be_bytes());
         bytes.extend_from_slice(payload);
         let mac = hmac::sign(&key.macs[kind as usize], &bytes);
         bytes.extend_from_slice(mac.as_ref());
@@ -255,39 +252,43 @@ impl Sealer {
                 .into_iter()
                 .find(|other| *other != kind && text.starts_with(other.prefix()));
             return match other {
-                Some(other) if self.open(other, text).is_ok() => Err(NotThisSeal::OtherKind(other)),
-                _ => Err(NotThisSeal::Foreign),
+                Some(other) => Err(match self.open(other, text) {
+                    Ok(_) => NotThisSeal::OtherKind(other),
+                    Err(fault) => fault,
+                }),
+                None => Err(NotThisSeal::Foreign),
             };
         };
-        self.verify(kind, encoded).ok_or(NotThisSeal::Foreign)
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| NotThisSeal::Foreign)?;
+        let parts = Parts::read(&bytes).ok_or(NotThisSeal::Foreign)?;
+        let ring = self.ring();
+        let key = ring.key(parts.key_id).ok_or(NotThisSeal::UnknownKey)?;
+        hmac::verify(&key.macs[kind as usize], parts.sealed, parts.mac)
+            .map_err(|_| NotThisSeal::Foreign)?;
+        let current = parts.version == VERSION && parts.epoch == ring.epoch();
+        current.then(|| parts.payload.to_vec()).ok_or(NotThisSeal::Foreign)
     }
+}
 
-    fn verify(&self, kind: Kind, encoded: &str) -> Option<Vec<u8>> {
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+/// What a seal is made of, before anything of it is believed.
+struct Parts<'a> {
+    version: u8,
+    key_id: u32,
+    epoch: i64,
+    payload: &'a [u8],
+    /// everything that the MAC is over
+    sealed: &'a [u8],
+    mac: &'a [u8],
+}
+
+impl Parts<'_> {
+    fn read(bytes: &[u8]) -> Option<Parts<'_>> {
         let (sealed, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
         let mut read = Reader(sealed);
         let [version] = read.array()?;
         let key_id = u32::from_be_bytes(read.array()?);
-        let epoch: i64 = read.integer()?;
-        let key = self.keys.iter().find(|key| key.id == key_id)?;
-        hmac::verify(&key.macs[kind as usize], sealed, mac).ok()?;
-        (version == VERSION && epoch == self.epoch).then(|| read.rest().to_vec())
-    }
-}
-
-impl DerivedKey {
-    fn derive(environment: Environment, key: &SealingKey) -> DerivedKey {
-        let root = Salt::new(HKDF_SHA256, b"grantor seal 1").extract(&key.secret);
-        let macs = Kind::ALL.map(|kind| {
-            let info = [environment.as_str().as_bytes(), b"/", kind.prefix().as_bytes()];
-            #[expect(
-                clippy::expect_used,
-                reason = "HKDF gives up to 255 times the length asked for"
-            )]
-            let derived = root.expand(&info, HMAC_SHA256).expect("one digest long");
-            hmac::Key::from(derived)
-        });
-        DerivedKey { id: key.id, created_at: key.created_at, macs }
+        let epoch = read.integer()?;
+        Some(Parts { version, key_id, epoch, payload: read.rest(), sealed, mac })
     }
 }
 
@@ -323,11 +324,11 @@ mod tests {
             .iter()
             .map(|id| SealingKey {
                 id: *id,
-                created_at: i64::from(*id) * 100,
+                seals_from: i64::from(*id) * 100,
                 secret: zeroize::Zeroizing::new(vec![7; 32]),
             })
             .collect();
-        Sealer::new(environment, epoch, keys)
+        Sealer::new(Ring::new(environment, epoch, keys).unwrap())
     }
 
     fn access() -> AccessSeal {
@@ -350,7 +351,11 @@ mod tests {
             let mut changed = text.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(here.open_access(&changed), Err(NotThisSeal::Foreign), "{at}");
+            // In the key id a change names a key that is not there.
+            let unknown = matches!(here.open_access(&changed), Err(NotThisSeal::UnknownKey));
+            let in_key_id = (Kind::Access.prefix().len() + 1..).take(6).any(|place| place == at);
+            assert!(in_key_id || !unknown, "{at}");
+            assert!(unknown || here.open_access(&changed) == Err(NotThisSeal::Foreign), "{at}");
             assert_eq!(here.open_access(&text[..at]), Err(NotThisSeal::Foreign), "{at}");
         }
     }
@@ -368,13 +373,13 @@ mod tests {
     fn nothing_of_one_environment_kind_or_epoch_is_valid_in_another() {
         let here = sealer(Environment::Staging, 1, &[1]);
         let text = here.access(&access());
-        for other in [
-            sealer(Environment::Production, 1, &[1]),
-            sealer(Environment::Staging, 2, &[1]),
-            sealer(Environment::Staging, 1, &[2]),
-        ] {
+        for other in
+            [sealer(Environment::Production, 1, &[1]), sealer(Environment::Staging, 2, &[1])]
+        {
             assert_eq!(other.open_access(&text), Err(NotThisSeal::Foreign));
         }
+        let other_key = sealer(Environment::Staging, 1, &[2]);
+        assert_eq!(other_key.open_access(&text), Err(NotThisSeal::UnknownKey));
         assert_eq!(here.open_refresh(&text), Err(NotThisSeal::OtherKind(Kind::Access)));
         let disguised = text.replace("gr_access_", "gr_refresh_");
         assert_eq!(here.open_refresh(&disguised), Err(NotThisSeal::Foreign));
@@ -388,6 +393,26 @@ mod tests {
         assert_eq!(after.refresh(&seal, 150), before);
         assert_ne!(after.refresh(&seal, 250), before);
         assert_eq!(after.open_refresh(&before), Ok(seal));
+    }
+
+    #[test]
+    fn d11_where_the_key_of_then_was_revoked_a_repeat_is_sealed_with_one_that_is_left() {
+        let seal = RefreshSeal { grant_id: [1; 16], generation: 2, expires_at: 9 };
+        for left in [&[1, 3][..], &[3]] {
+            let here = sealer(Environment::Staging, 1, &[1, 2]);
+            let revoked = here.refresh(&seal, 250);
+            let keys = sealer(Environment::Staging, 1, left).ring();
+            here.replace(Arc::into_inner(keys).unwrap());
+            assert_eq!(here.open_refresh(&revoked), Err(NotThisSeal::UnknownKey));
+            let again = here.refresh(&seal, 250);
+            assert_ne!(again, revoked);
+            assert_eq!(here.open_refresh(&again), Ok(seal.clone()), "{left:?}");
+        }
+    }
+
+    #[test]
+    fn a_ring_without_a_key_cannot_be_made() {
+        assert!(Ring::new(Environment::Staging, 1, Vec::new()).is_none());
     }
 
     proptest::proptest! {

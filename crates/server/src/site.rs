@@ -6,10 +6,11 @@ use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 
 use crate::clock::Clock;
+use crate::keys::Keys;
 use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
-use crate::seal::Sealer;
+use crate::seal::{NotThisSeal, Sealer};
 use crate::store::Store;
 use crate::usage::Usage;
 
@@ -27,6 +28,8 @@ pub struct Site {
     pub sealer: Arc<Sealer>,
     /// The seals of the other environment of this store, to tell a caller that it mixed them up.
     pub other_sealer: Arc<Sealer>,
+    /// The keys of both, which may change while it is served.
+    pub keys: Keys,
     /// Where passwords are checked.
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
@@ -86,6 +89,27 @@ impl Site {
     /// everybody, so outside dev its clients are strangers, however they came into the store (S26).
     pub fn admits(&self, client: &Client) -> bool {
         self.dev.is_some() || !client.demo
+    }
+
+    /// Opens a code or a token as `open` says. Where it names a key that is not here, the keys are
+    /// read again and it is tried once more.
+    ///
+    /// # Errors
+    /// [`NotThisSeal`]; [`NotThisSeal::UnknownKey`] alone says that the keys could not be read, and
+    /// so that nobody knows.
+    pub async fn open<T>(
+        &self,
+        open: impl Fn(&Sealer) -> Result<T, NotThisSeal>,
+    ) -> Result<T, NotThisSeal> {
+        match open(&self.sealer) {
+            Err(NotThisSeal::UnknownKey) if self.keys.reload_for_unknown().await => {
+                open(&self.sealer).map_err(|fault| match fault {
+                    NotThisSeal::UnknownKey => NotThisSeal::Foreign,
+                    fault => fault,
+                })
+            }
+            opened => opened,
+        }
     }
 
     /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.

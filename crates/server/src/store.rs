@@ -7,36 +7,41 @@
 //!
 //! 1. [`Store::open`] opens the engine and brings the schema up to date (`migration.rs`);
 //! 2. each file below holds the facts of one noun: `grant.rs`, `client.rs`, `consent.rs`, …;
-//! 3. `cleanup.rs` deletes what is over, a few rows at a time;
-//! 4. `engine/` knows which database there is, and nobody else does.
+//! 3. `engine/` knows which database there is, and nobody else does.
 
 mod access_token;
-mod cleanup;
 mod client;
 mod connection;
 mod consent;
 mod customer;
+mod encrypted;
 mod ending;
 mod engine;
+mod expired;
 mod grant;
 mod installation;
 mod metrics;
 mod migration;
 mod partner;
+mod sealing_keys;
 mod session;
 
-pub use cleanup::{Swept, Walk};
 pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use encrypted::{
+    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
+};
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
+pub use expired::{Expiring, Removed, Step};
 pub use grant::{NewGrant, Turn};
-pub use installation::{Installation, StoredSealingKey};
+pub use installation::Installation;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
+pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 
 use std::sync::Arc;

@@ -178,6 +178,7 @@ impl Opened {
             store: self.store.clone(),
             sealer: self.keys.sealer(environment),
             other_sealer: self.keys.sealer(environment.other()),
+            keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

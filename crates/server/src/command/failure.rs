@@ -149,6 +149,16 @@ impl From<KeysError> for Failure {
             error @ (KeysError::OtherMasterKey { .. }
             | KeysError::OlderEpoch { .. }
             | KeysError::NoSealingKey { .. }) => Failure::mendable(error.to_string()),
+            error @ KeysError::UnknownSealingKey { .. } => Failure::mendable(error.to_string())
+                .hint("`grantor key list` shows all; --config or --data says in which store"),
+            error @ KeysError::NotInstalled => Failure::mendable(error.to_string())
+                .hint("they are made when `grantor serve` starts for the first time"),
+            error @ KeysError::PreparedBefore { .. } => Failure::mendable(error.to_string()).hint(
+                "remove the file that ends in .new, beside the master key, and run the command again",
+            ),
+            error @ KeysError::Contended => {
+                Failure::mendable(error.to_string()).hint("try again in a moment")
+            }
         }
     }
 }

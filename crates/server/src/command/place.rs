@@ -14,6 +14,8 @@ use crate::store::{Address, Store};
 
 /// The database of a folder of `grantor dev`.
 const DEV_DATABASE: &str = "grantor.db";
+/// The master key of a folder of `grantor dev`.
+const DEV_MASTER_KEY: &str = "master.key";
 
 /// Where the data is.
 #[derive(clap::Args, Clone, Debug)]
@@ -71,6 +73,14 @@ impl Place {
         let clock = Clock::system();
         let store = open_store(&database, &clock).await?;
         Ok(Opened { store, clock, random: Random::system() })
+    }
+
+    /// Where the master key of this store stands.
+    pub(super) fn master_key_file(&self) -> Result<PathBuf, Failure> {
+        match &self.data {
+            Some(folder) => Ok(folder.join(DEV_MASTER_KEY)),
+            None => Ok(Config::read(&self.config.path)?.master_key_file),
+        }
     }
 }
 

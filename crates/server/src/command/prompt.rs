@@ -37,6 +37,26 @@ pub(super) fn text(question: &str) -> Result<Zeroizing<String>, Failure> {
     finish(read, text, question)
 }
 
+/// Asks whether something is really meant that cannot be taken back. `yes` says so already; a
+/// script that does not say it is refused.
+pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::mendable(format!("{question} Nobody is there to say yes"))
+            .hint("run it on a terminal, or with --yes"));
+    }
+    match inquire::Confirm::new(question).with_default(false).prompt() {
+        Ok(true) => Ok(()),
+        Ok(false)
+        | Err(
+            inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted,
+        ) => Err(Failure::mendable("stopped; nothing was changed")),
+        Err(error) => Err(Failure::unexplained("the prompt failed").because(&error)),
+    }
+}
+
 fn ask(prompt: inquire::Password<'_>) -> Result<Zeroizing<String>, Failure> {
     match prompt.with_display_mode(inquire::PasswordDisplayMode::Hidden).prompt() {
         Ok(text) if text.is_empty() => Err(Failure::mendable("nothing was typed")),

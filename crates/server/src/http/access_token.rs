@@ -2,10 +2,11 @@
 //! revocation. What follows from the two is decided in `protocol`.
 
 use grantor_protocol::access_token::{AccessToken, TokenRow};
+use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
 
 use super::request::RequestId;
-use crate::seal::{AccessSeal, NotThisSeal};
+use crate::seal::{AccessSeal, NotThisSeal, Sealer};
 use crate::site::Site;
 
 /// A genuine token of this environment.
@@ -18,26 +19,42 @@ pub(super) struct Opened {
     pub(super) token_id: Option<[u8; 8]>,
 }
 
-/// Opens a token of whatever kind. A hint is not needed: the prefix says which kind it is.
-pub(super) fn open(site: &Site, text: &str) -> Option<Opened> {
-    match site.sealer.open_access(text) {
+/// Opens a token of whatever kind; `None` for what is none of this environment. A hint is not needed:
+/// the prefix says which kind it is.
+///
+/// # Errors
+/// [`TokenError::Unavailable`] where its key is not known here and the keys could not be read.
+pub(super) async fn open(site: &Site, text: &str) -> Result<Option<Opened>, TokenError> {
+    match site.open(|sealer| opened(sealer, text)).await {
+        Ok(opened) => Ok(Some(opened)),
+        Err(NotThisSeal::UnknownKey) => Err(TokenError::Unavailable),
+        Err(NotThisSeal::Foreign | NotThisSeal::OtherKind(_)) => Ok(None),
+    }
+}
+
+fn opened(sealer: &Sealer, text: &str) -> Result<Opened, NotThisSeal> {
+    match sealer.open_access(text) {
         Ok(seal) => {
-            return Some(Opened {
+            return Ok(Opened {
                 token: SealedToken::Access(facts(&seal)),
                 grant_id: seal.grant_id,
                 token_id: Some(seal.token_id),
             });
         }
-        Err(NotThisSeal::Foreign) => return None,
         Err(NotThisSeal::OtherKind(_)) => {}
+        Err(fault) => return Err(fault),
     }
-    if let Ok(seal) = site.sealer.open_refresh(text) {
-        let token =
-            SealedToken::Refresh { generation: seal.generation, expires_at: seal.expires_at };
-        return Some(Opened { token, grant_id: seal.grant_id, token_id: None });
+    match sealer.open_refresh(text) {
+        Ok(seal) => {
+            let token =
+                SealedToken::Refresh { generation: seal.generation, expires_at: seal.expires_at };
+            return Ok(Opened { token, grant_id: seal.grant_id, token_id: None });
+        }
+        Err(NotThisSeal::OtherKind(_)) => {}
+        Err(fault) => return Err(fault),
     }
-    let seal = site.sealer.open_code(text).ok()?;
-    Some(Opened { token: SealedToken::Code, grant_id: seal.grant_id, token_id: None })
+    let seal = sealer.open_code(text)?;
+    Ok(Opened { token: SealedToken::Code, grant_id: seal.grant_id, token_id: None })
 }
 
 /// What the seal of an access token says, as the rules take it.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::access_token;
 use super::answer;
 use super::request::RequestId;
+use crate::seal::NotThisSeal;
 use crate::site::Site;
 use crate::store::{Business, StoreError};
 
@@ -118,7 +119,13 @@ async fn allowed(
     scope: &'static str,
 ) -> Result<Vec<Business>, Refusal> {
     let token = bearer(headers)?;
-    let seal = site.sealer.open_access(token).map_err(|_| Refusal::Invalid)?;
+    let opened = site.open(|sealer| sealer.open_access(token)).await;
+    let seal = opened.map_err(|fault| match fault {
+        NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
+        NotThisSeal::UnknownKey => {
+            Refusal::Store(StoreError::Engine("the keys could not be read".to_owned()))
+        }
+    })?;
     let token = access_token::facts(&seal);
     let now = site.clock.now();
     // The store need not be asked about a token whose time is over.

@@ -53,7 +53,7 @@ async fn answer(
         return Err(TokenError::Client(ClientFault::SecretNeededHere));
     }
     // 3. Load.
-    let Some(opened) = access_token::open(site, &form.token) else {
+    let Some(opened) = access_token::open(site, &form.token).await? else {
         return Ok(inactive());
     };
     let row = site

@@ -48,7 +48,7 @@ async fn carry_out(
     // 2. Authenticate.
     let client = authenticated(site, request_id, &form.client).await?;
     // 3. Load.
-    let Some(opened) = access_token::open(site, &form.token) else {
+    let Some(opened) = access_token::open(site, &form.token).await? else {
         tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
         return Ok(());
     };

@@ -1,8 +1,7 @@
 //! What makes this database this database: its master key's id, its epoch, its sealing keys.
 
-use grantor_protocol::environment::Environment;
-
 use super::engine::Statement;
+use super::sealing_keys::{self, StoredSealingKey};
 use super::{Store, StoreError};
 
 /// The one row that says which master key this database belongs to.
@@ -14,19 +13,9 @@ pub struct Installation {
     pub key_check: Vec<u8>,
     /// The epoch. It rises when the database is restored.
     pub epoch: i64,
-}
-
-/// A sealing key at rest.
-#[derive(Clone, Debug)]
-pub struct StoredSealingKey {
-    /// Its environment.
-    pub environment: Environment,
-    /// Its id, random.
-    pub id: u32,
-    /// Its secret, encrypted under the master key.
-    pub encrypted: Vec<u8>,
-    /// In Unix seconds.
-    pub created_at: i64,
+    /// The version of the keys, drawn anew at each change of them and never counted: a database
+    /// that went back shows no version that other keys have had.
+    pub keys_version: i64,
 }
 
 impl Store {
@@ -35,7 +24,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn installation(&self) -> Result<Option<Installation>, StoreError> {
-        let sql = "SELECT master_key_id, key_check, epoch FROM installation WHERE id = 1";
+        let sql = "SELECT master_key_id, key_check, epoch, keys_version \
+                   FROM installation WHERE id = 1";
         let rows = self.engine.read(sql, vec![]).await?;
         let Some(row) = rows.into_iter().next() else {
             return Ok(None);
@@ -45,6 +35,7 @@ impl Store {
             master_key_id: row.text("master_key_id")?,
             key_check: row.bytes("key_check")?,
             epoch: row.integer("epoch")?,
+            keys_version: row.integer("keys_version")?,
         }))
     }
 
@@ -60,27 +51,17 @@ impl Store {
         now: i64,
     ) -> Result<bool, StoreError> {
         let mut transaction = vec![Statement::new(
-            "INSERT INTO installation (id, master_key_id, key_check, epoch, created_at) \
-             VALUES (1, $1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            "INSERT INTO installation (id, master_key_id, key_check, epoch, keys_version, \
+             created_at) VALUES (1, $1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
             vec![
                 installation.master_key_id.as_str().into(),
                 installation.key_check.as_slice().into(),
                 installation.epoch.into(),
+                installation.keys_version.into(),
                 now.into(),
             ],
         )];
-        transaction.extend(keys.iter().map(|key| {
-            Statement::new(
-                "INSERT INTO sealing_keys (environment, id, encrypted, created_at) \
-                 VALUES ($1, $2, $3, $4)",
-                vec![
-                    key.environment.as_str().into(),
-                    i64::from(key.id).into(),
-                    key.encrypted.as_slice().into(),
-                    key.created_at.into(),
-                ],
-            )
-        }));
+        transaction.extend(keys.iter().map(sealing_keys::insert));
         Ok(self.engine.write(transaction).await?.is_done())
     }
 
@@ -99,30 +80,6 @@ impl Store {
             true => Ok(()),
             false => Err(StoreError::Engine("the row of the installation is gone".into())),
         }
-    }
-
-    /// The sealing keys of an environment.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn sealing_keys(
-        &self,
-        environment: Environment,
-    ) -> Result<Vec<StoredSealingKey>, StoreError> {
-        let sql = "SELECT id, encrypted, created_at FROM sealing_keys \
-                   WHERE environment = $1 ORDER BY created_at, id";
-        let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = row.columns("sealing_keys", environment.as_str());
-                Ok(StoredSealingKey {
-                    environment,
-                    id: u32::try_from(row.integer("id")?).map_err(|_| row.corrupt("id"))?,
-                    encrypted: row.bytes("encrypted")?,
-                    created_at: row.integer("created_at")?,
-                })
-            })
-            .collect()
     }
 
     /// What stands in this database that only dev may have: the demo clients, customers and

@@ -15,6 +15,8 @@ mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod postman;

@@ -164,6 +164,12 @@ pub async fn tokens(server: &Server, client: &TestClient) -> Answer {
     answer
 }
 
+/// The first tokens of a new grant, and its id.
+pub async fn connect(server: &Server, client: &TestClient) -> (Answer, [u8; 16]) {
+    let issued = issue(&server.staging, client).await;
+    (server.exchange(client, &issued.code).await, issued.grant_id)
+}
+
 /// The row of a grant of staging.
 pub async fn row(server: &Server, grant_id: [u8; 16]) -> Grant {
     server.staging.store.grant(Environment::Staging, grant_id).await.unwrap().unwrap()

@@ -40,10 +40,10 @@ pub struct Server {
     pub production: Arc<Site>,
     pub clock: Clock,
     pub folder: Arc<tempfile::TempDir>,
+    pub master_key: Arc<MasterKey>,
     /// Where the data is not a file.
     postgres: Option<Arc<Database>>,
     store: Address,
-    master_key: Arc<MasterKey>,
     /// Where each environment really listens.
     addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -169,6 +169,7 @@ impl Server {
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
@@ -237,6 +238,14 @@ impl Server {
         }
     }
 
+    /// Where the data is, for another process on it.
+    pub fn address(&self) -> Address {
+        match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        }
+    }
+
     /// The database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path().join("grantor.db")).unwrap()
@@ -264,6 +273,7 @@ impl Server {
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {
+            Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
         }

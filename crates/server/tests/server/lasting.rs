@@ -172,7 +172,8 @@ async fn d8_a_master_key_file_that_is_damaged_or_open_to_others_is_refused_and_n
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a key was left behind");
     // A file that somebody laid where the key is written first does not get it.
-    let (elsewhere, laid) = (folder.path().join("theirs"), folder.path().join("second.new"));
+    let laid_at = folder.path().join(format!("second.key.{}.tmp", std::process::id()));
+    let (elsewhere, laid) = (folder.path().join("theirs"), laid_at);
     std::fs::write(&elsewhere, "").unwrap();
     std::os::unix::fs::symlink(&elsewhere, &laid).unwrap();
     MasterKey::generate(&Random::system()).write(&folder.path().join("second.key")).unwrap();

@@ -32,16 +32,22 @@ mod docs;
 mod ending;
 mod guide;
 mod harness;
+#[expect(dead_code, reason = "the house is that of tests/command, used in part")]
+#[path = "../command/house.rs"]
+mod house;
 mod introspection;
+mod keys;
 mod lasting;
 mod metrics;
 mod pages;
 mod postgres_lost_answers;
 mod postgres_tls;
+mod processes;
 mod program;
 mod query;
 mod readiness;
 mod refresh;
+mod rekey;
 mod revocation;
 mod sign_in;
 mod slow_bodies;

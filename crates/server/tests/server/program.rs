@@ -161,9 +161,27 @@ impl Partner {
         read(reqwest::Client::new().get(url).bearer_auth(access_token)).await.unwrap().status
     }
 
+    /// A client of the operator's own.
+    pub fn new(
+        base_url: &str,
+        [client_id, client_secret]: [&str; 2],
+        redirect_uri: &str,
+    ) -> Partner {
+        Partner {
+            base_url: base_url.to_owned(),
+            authorization: basic(client_id, client_secret),
+            redirect_uri: redirect_uri.to_owned(),
+        }
+    }
+
+    /// The same partner, before another server of the same store.
+    pub fn at(&self, base_url: &str) -> Partner {
+        Partner { base_url: base_url.to_owned(), ..self.clone() }
+    }
+
     /// The same partner, for a server that listens elsewhere now.
     pub fn moved_to(&self, dev: &Dev) -> Partner {
-        Partner { base_url: dev.staging("base_url").to_owned(), ..self.clone() }
+        self.at(dev.staging("base_url"))
     }
 }
 

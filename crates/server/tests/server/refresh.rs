@@ -6,16 +6,10 @@ use grantor::site::Settings;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Grant, GrantStatus};
 
-use crate::calls::{Call, assert_opens, issue, issue_with, public_tokens, row, tokens};
+use crate::calls::{Call, assert_opens, connect, issue, issue_with, public_tokens, row, tokens};
 use crate::harness::{Answer, Server, TestClient};
 
 const DAY: i64 = 24 * 3600;
-
-/// A connection with the id of its grant.
-async fn connect(server: &Server, client: &TestClient) -> (Answer, [u8; 16]) {
-    let issued = issue(&server.staging, client).await;
-    (server.exchange(client, &issued.code).await, issued.grant_id)
-}
 
 fn generation(grant: &Grant) -> i64 {
     match grant.status {

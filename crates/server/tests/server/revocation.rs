@@ -9,20 +9,14 @@ use grantor_protocol::scope::Scope;
 use serde_json::json;
 
 use crate::calls::{
-    Call, about_token, assert_opens, assert_unspent, introspect, issue, public_tokens, revoke, row,
-    tokens,
+    Call, about_token, assert_opens, assert_unspent, connect, introspect, issue, public_tokens,
+    revoke, row, tokens,
 };
 use crate::harness::{Answer, Server, TestClient};
 use crate::program::Dev;
 use crate::store::race;
 
 const REVOKE: &str = "/oauth/revoke";
-
-/// A connection with the id of its grant.
-async fn connect(server: &Server, client: &TestClient) -> (Answer, [u8; 16]) {
-    let issued = issue(&server.staging, client).await;
-    (server.exchange(client, &issued.code).await, issued.grant_id)
-}
 
 /// The one answer of revocation, whatever there was to end.
 #[track_caller]

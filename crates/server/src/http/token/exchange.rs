@@ -22,7 +22,7 @@ pub(super) async fn exchange(
     code_verifier: Option<&CodeVerifier>,
 ) -> Result<Value, TokenError> {
     let site = caller.site;
-    let seal = open(caller, code)?;
+    let seal = open(caller, code).await?;
     let attempt = site.random.bytes();
     for _ in 0..3 {
         let grant = site
@@ -69,9 +69,9 @@ pub(super) async fn exchange(
     Err(TokenError::Unavailable)
 }
 
-fn open(caller: &Caller<'_>, code: &str) -> Result<CodeSeal, TokenError> {
+async fn open(caller: &Caller<'_>, code: &str) -> Result<CodeSeal, TokenError> {
     let site = caller.site;
-    let fault = match site.sealer.open_code(code) {
+    let fault = match site.open(|sealer| sealer.open_code(code)).await {
         Ok(seal) => return Ok(seal),
         Err(NotThisSeal::OtherKind(_)) => CodeFault::OtherKind,
         Err(NotThisSeal::Foreign) if site.other_sealer.open_code(code).is_ok() => {
@@ -81,6 +81,7 @@ fn open(caller: &Caller<'_>, code: &str) -> Result<CodeSeal, TokenError> {
             }
         }
         Err(NotThisSeal::Foreign) => CodeFault::Unreadable,
+        Err(NotThisSeal::UnknownKey) => return Err(TokenError::Unavailable),
     };
     Err(TokenError::Code { fault, proved: !caller.client.is_public() })
 }

@@ -20,7 +20,7 @@ pub(super) async fn refresh(
     scope: Option<&str>,
 ) -> Result<Value, TokenError> {
     let site = caller.site;
-    let seal = open(caller, refresh_token)?;
+    let seal = open(caller, refresh_token).await?;
     let window = refresh_window_seconds(caller.client, site.settings.refresh_window_seconds);
     let attempt = site.random.bytes();
     for _ in 0..3 {
@@ -135,9 +135,9 @@ async fn refuse(
     Ok(TokenError::Refresh { fault, proved: !caller.client.is_public() })
 }
 
-fn open(caller: &Caller<'_>, token: &str) -> Result<RefreshSeal, TokenError> {
+async fn open(caller: &Caller<'_>, token: &str) -> Result<RefreshSeal, TokenError> {
     let site = caller.site;
-    let fault = match site.sealer.open_refresh(token) {
+    let fault = match site.open(|sealer| sealer.open_refresh(token)).await {
         Ok(seal) => return Ok(seal),
         Err(NotThisSeal::OtherKind(_)) => RefreshFault::OtherKind,
         Err(NotThisSeal::Foreign) if site.other_sealer.open_refresh(token).is_ok() => {
@@ -147,6 +147,7 @@ fn open(caller: &Caller<'_>, token: &str) -> Result<RefreshSeal, TokenError> {
             }
         }
         Err(NotThisSeal::Foreign) => RefreshFault::Unreadable,
+        Err(NotThisSeal::UnknownKey) => return Err(TokenError::Unavailable),
     };
     Err(TokenError::Refresh { fault, proved: !caller.client.is_public() })
 }

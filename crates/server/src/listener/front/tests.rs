@@ -45,6 +45,7 @@ impl House {
             settings: Settings::default(),
             sealer: keys.sealer(environment),
             other_sealer: keys.sealer(environment.other()),
+            keys: keys.clone(),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

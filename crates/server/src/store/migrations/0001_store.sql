@@ -3,6 +3,7 @@ CREATE TABLE installation (
   master_key_id TEXT NOT NULL,
   key_check {BYTES} NOT NULL,
   epoch BIGINT NOT NULL,
+  keys_version BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   written_at BIGINT
 );
@@ -12,6 +13,7 @@ CREATE TABLE sealing_keys (
   id BIGINT NOT NULL,
   encrypted {BYTES} NOT NULL,
   created_at BIGINT NOT NULL,
+  seals_from BIGINT NOT NULL,
   PRIMARY KEY (environment, id)
 );
 

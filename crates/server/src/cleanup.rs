@@ -1,0 +1,87 @@
+//! Removes expired rows, all the time and in small steps, so that no table grows without bound.
+//!
+//! 1. [`keep_clean`] walks the tables of an environment, rests, and walks again;
+//! 2. [`walk`] takes a step, pauses, and takes the next: between two steps everybody else writes;
+//! 3. at the end of a walk the sealing keys go that have nothing left to verify.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use grantor_protocol::access_token::CLOCK_SKEW_SECONDS;
+
+use crate::keys::rotation;
+use crate::site::Site;
+use crate::store::{Expiring, Step, StoreError};
+
+/// How many rows a step looks at.
+const ROWS: i64 = 500;
+/// How long to pause between two steps: a hundredth of the time goes into them at most.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long to rest between two walks. Several processes do not rest in step.
+const REST_SECONDS: u64 = 600;
+/// A grant outlives its last refresh token by this, in seconds: no access token lives longer, and for
+/// a day whoever comes too late is told by how much.
+const GRANT_STAYS_SECONDS: i64 = 24 * 3600;
+
+/// What a walk removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// grants
+    pub grants: u64,
+    /// sessions
+    pub sessions: u64,
+    /// access tokens that were revoked alone
+    pub revoked_tokens: u64,
+}
+
+/// Keeps the tables of an environment clean, until it is dropped.
+pub async fn keep_clean(site: Arc<Site>) {
+    loop {
+        let [unlike] = site.random.bytes::<1>();
+        let rest = REST_SECONDS / 2 + REST_SECONDS * u64::from(unlike) / 256;
+        tokio::time::sleep(Duration::from_secs(rest)).await;
+        match walk(&site, ROWS, PAUSE).await {
+            Ok(walked) if walked == Walked::default() => {}
+            Ok(walked) => tracing::info!(
+                environment = %site.environment,
+                grants = walked.grants,
+                sessions = walked.sessions,
+                revoked_tokens = walked.revoked_tokens,
+                "cleanup.removed"
+            ),
+            // It goes on with the next walk; nothing depends on it.
+            Err(error) => tracing::warn!(%error, "cleanup.store"),
+        }
+    }
+}
+
+/// Walks all tables of an environment once, in steps of so many rows.
+///
+/// # Errors
+/// [`StoreError`]: what was removed until then stays removed.
+pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, StoreError> {
+    let mut walked = Walked::default();
+    for table in Expiring::ALL {
+        let (stays, count) = match table {
+            Expiring::Grants => (GRANT_STAYS_SECONDS, &mut walked.grants),
+            Expiring::Sessions => (0, &mut walked.sessions),
+            Expiring::RevokedTokens => (0, &mut walked.revoked_tokens),
+        };
+        let mut after = Vec::new();
+        loop {
+            // Another process, whose clock is behind, may still take what expired here.
+            let before = site.clock.now() - stays - CLOCK_SKEW_SECONDS;
+            let environment = site.environment;
+            let step = Step { environment, table, after: &after, before, rows };
+            let removed = site.store.remove_expired(&step).await?;
+            *count += removed.rows;
+            let Some(next) = removed.next else {
+                break;
+            };
+            after = next;
+            tokio::time::sleep(pause).await;
+        }
+    }
+    rotation::remove_ended(&site.store, site.clock.now(), &site.random).await?;
+    Ok(walked)
+}

@@ -66,12 +66,18 @@ impl CodeChallenge {
 
     /// Whether this is the challenge of that verifier (RFC 7636 4.6), in constant time.
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
-        let hash = digest(&SHA256, verifier.0.as_bytes());
-        bool::from(self.0.ct_eq(hash.as_ref()))
+        bool::from(self.0.ct_eq(&verifier.challenge().0))
     }
 }
 
 impl CodeVerifier {
+    /// The challenge that it answers, with S256 (RFC 7636 4.2).
+    pub fn challenge(&self) -> CodeChallenge {
+        let mut challenge = [0; 32];
+        challenge.copy_from_slice(digest(&SHA256, self.0.as_bytes()).as_ref());
+        CodeChallenge(challenge)
+    }
+
     /// Reads a `code_verifier`.
     ///
     /// # Errors

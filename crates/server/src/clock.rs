@@ -14,7 +14,8 @@ enum Source {
     Manual(Arc<AtomicI64>),
 }
 
-/// Measures how long something took. For the log alone: nothing is decided by it.
+/// Measures how long something took, by a clock that never goes back and that no test moves. For the
+/// log, and for what may be as old as that and is right all the same.
 pub struct Stopwatch(Instant);
 
 impl Clock {

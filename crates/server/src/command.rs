@@ -8,6 +8,7 @@
 
 pub mod dev;
 
+mod backup;
 mod basic;
 mod client;
 mod customer;
@@ -20,6 +21,7 @@ mod partner;
 mod place;
 mod postman;
 mod prompt;
+mod restore;
 mod serve;
 
 use std::process::ExitCode;
@@ -51,6 +53,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Make a data folder: a master key and a commented configuration
     Init(init::Arguments),
+    /// Save the database to a file, while the server runs
+    Backup(backup::Arguments),
+    /// Make a backup the database again; what ended since stays ended
+    Restore(restore::Arguments),
     /// Create and change API clients
     Client(client::Arguments),
     /// Create and change customers, who sign in and allow
@@ -98,6 +104,8 @@ impl Command {
             Command::Dev(arguments) => dev::run(arguments).await,
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Init(arguments) => init::run(&arguments),
+            Command::Backup(arguments) => backup::run(arguments).await,
+            Command::Restore(arguments) => restore::run(arguments).await,
             Command::Client(arguments) => client::run(arguments).await,
             Command::Customer(arguments) => customer::run(arguments).await,
             Command::Grant(arguments) => grant::run(arguments).await,

@@ -27,6 +27,8 @@ pub struct Config {
     pub store: Address,
     /// The file that holds the database's password, where it does not stand in the address.
     pub store_password_file: Option<PathBuf>,
+    /// The journal of endings.
+    pub journal_file: PathBuf,
     /// The file of the master key.
     pub master_key_file: PathBuf,
     /// How the log looks.

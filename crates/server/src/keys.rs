@@ -310,9 +310,18 @@ async fn install(
         keys_version: new_version(random),
     };
     // The first key of an installation seals at once: nobody else holds any.
-    let keys = Environment::ALL.map(|environment| draw(environment, master_key, random, [now; 2]));
+    let keys = fresh(master_key, random, now);
     store.install(&installation, &keys, now).await?;
     Ok(())
+}
+
+/// Draws a key of each environment that seals from `now` on, in Unix seconds.
+pub fn fresh(
+    master_key: &MasterKey,
+    random: &Random,
+    now: i64,
+) -> [StoredSealingKey; Environment::ALL.len()] {
+    Environment::ALL.map(|environment| draw(environment, master_key, random, [now; 2]))
 }
 
 /// Draws a sealing key that is made and seals at these times, in Unix seconds.

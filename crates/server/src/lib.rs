@@ -11,6 +11,7 @@ pub mod config;
 pub mod count;
 pub mod demo;
 pub mod http;
+pub mod journal;
 pub mod keys;
 pub mod listener;
 pub mod log;

@@ -33,6 +33,12 @@ pub struct MasterKey {
     file: Option<PathBuf>,
 }
 
+/// A master key's file with its new epoch, not yet in its place. Dropped before, it is removed.
+pub struct RaisedEpoch {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
 /// Why a master key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
@@ -160,30 +166,58 @@ impl MasterKey {
     /// [`MasterKeyError::Io`], also where there is a file already: a key is never overwritten.
     pub fn write(&self, path: &Path) -> Result<(), MasterKeyError> {
         let io = |source| MasterKeyError::Io { path: path.to_owned(), source };
+        // Written beside and linked: a crash leaves a whole key file or none, never a part of one.
+        let beside = extended(path, &format!("{}.tmp", std::process::id()));
+        let beside = self.write_beside(path, beside, self.epoch)?;
+        // The name has to last too, before a database depends on it.
+        let linked = fs::hard_link(&beside, path).and_then(|()| sync_folder(path));
+        remove_if_there(&beside).map_err(io)?;
+        linked.map_err(io)
+    }
+
+    /// Writes this key with a higher epoch beside its file, which stays as it is until
+    /// [`RaisedEpoch::put_in_place`]. So it is known before anything else is changed that it can be
+    /// written.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Io`]
+    pub fn raise_epoch(&self, path: &Path, epoch: i64) -> Result<RaisedEpoch, MasterKeyError> {
+        let io = |source| MasterKeyError::Io { path: path.to_owned(), source };
+        // A link stays a link, and what it points to is replaced.
+        let path = fs::canonicalize(path).map_err(io)?;
+        let beside = self.write_beside(&path, extended(&path, "raised"), epoch)?;
+        Ok(RaisedEpoch { beside, path })
+    }
+
+    /// Writes the file that `path` is to become, with nobody else's right to read it.
+    fn write_beside(
+        &self,
+        path: &Path,
+        beside: PathBuf,
+        epoch: i64,
+    ) -> Result<PathBuf, MasterKeyError> {
+        let io = |source| MasterKeyError::Io { path: path.to_owned(), source };
         let text = Zeroizing::new(format!(
             "# The master key of a Grantor data folder. Whoever has it and the database can make\n\
              # tokens; without it the database cannot be used. Keep a copy, apart from backups.\n\
              id = \"{}\"\nepoch = {}\nkey = \"{}\"\n",
             self.id,
-            self.epoch,
+            epoch,
             Zeroizing::new(STANDARD.encode(*self.secret)).as_str()
         ));
-        // Written beside and linked: a crash leaves a whole key file or none, never a part of one.
-        let beside = extended(path, &format!("{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             // Never into a file that is there: whoever laid it may read it.
             let mut file =
                 fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::hard_link(&beside, path)?;
-            // The name has to last too, before a database depends on it.
-            sync_folder(path)
+            file.sync_all()
         };
         remove_if_there(&beside).map_err(io)?;
-        let written = write();
-        remove_if_there(&beside).map_err(io)?;
-        written.map_err(io)
+        if let Err(error) = write() {
+            remove_if_there(&beside).map_err(io)?;
+            return Err(io(error));
+        }
+        Ok(beside)
     }
 
     /// Its id, which is no secret.
@@ -290,6 +324,24 @@ fn extended(file: &Path, more: &str) -> PathBuf {
 fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+impl RaisedEpoch {
+    /// Puts it in the place of the file before: a crash leaves the one or the other.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Io`]
+    pub fn put_in_place(self) -> Result<(), MasterKeyError> {
+        let put = fs::rename(&self.beside, &self.path).and_then(|()| sync_folder(&self.path));
+        put.map_err(|source| MasterKeyError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for RaisedEpoch {
+    fn drop(&mut self) {
+        // Once it is in its place there is nothing left to remove.
+        let _ = fs::remove_file(&self.beside);
+    }
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {

@@ -88,7 +88,8 @@ pub struct AccessSeal {
 /// Why a text is not the seal that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotThisSeal {
-    /// Not made by this environment's keys in this epoch, or changed since.
+    /// Not made by this environment's keys in this epoch (a refresh token: or an earlier one), or
+    /// changed since.
     Foreign,
     /// Genuine, but of another kind.
     OtherKind(Kind),
@@ -265,7 +266,11 @@ impl Sealer {
         let key = ring.key(parts.key_id).ok_or(NotThisSeal::UnknownKey)?;
         hmac::verify(&key.macs[kind as usize], parts.sealed, parts.mac)
             .map_err(|_| NotThisSeal::Foreign)?;
-        let current = parts.version == VERSION && parts.epoch == ring.epoch();
+        // Connections outlive a restore: a refresh token of a lower epoch opens still. Everything
+        // else of that time ended with it.
+        let is_of_epoch =
+            parts.epoch == ring.epoch() || kind == Kind::Refresh && parts.epoch < ring.epoch();
+        let current = parts.version == VERSION && is_of_epoch;
         current.then(|| parts.payload.to_vec()).ok_or(NotThisSeal::Foreign)
     }
 }
@@ -383,6 +388,20 @@ mod tests {
         assert_eq!(here.open_refresh(&text), Err(NotThisSeal::OtherKind(Kind::Access)));
         let disguised = text.replace("gr_access_", "gr_refresh_");
         assert_eq!(here.open_refresh(&disguised), Err(NotThisSeal::Foreign));
+    }
+
+    #[test]
+    fn d5_of_an_earlier_epoch_refresh_tokens_alone_open_and_of_a_later_one_nothing() {
+        let [before, after] = [1, 2].map(|epoch| sealer(Environment::Staging, epoch, &[1]));
+        let refresh = RefreshSeal { grant_id: [1; 16], generation: 2, expires_at: 9 };
+        let code = CodeSeal { grant_id: [1; 16], expires_at: 9 };
+        assert_eq!(after.open_refresh(&before.refresh(&refresh, 150)), Ok(refresh.clone()));
+        assert!(before.open_refresh(&after.refresh(&refresh, 150)).is_err());
+        assert_eq!(after.open_code(&before.code(&code, 150)), Err(NotThisSeal::Foreign));
+        assert_eq!(after.open_access(&before.access(&access())), Err(NotThisSeal::Foreign));
+        for kind in [Kind::Progress, Kind::Csrf] {
+            assert_eq!(after.open(kind, &before.seal(kind, b"x", 150)), Err(NotThisSeal::Foreign));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! 3. `engine/` knows which database there is, and nobody else does.
 
 mod access_token;
+pub mod backup;
 mod client;
 mod connection;
 mod consent;
@@ -18,8 +19,12 @@ mod encrypted;
 mod ending;
 mod engine;
 mod expired;
+#[cfg(feature = "floor")]
+mod floor;
 mod grant;
 mod installation;
+mod journal;
+mod known_clients;
 mod metrics;
 mod migration;
 mod partner;
@@ -37,24 +42,32 @@ pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
 pub use expired::{Expiring, Removed, Step};
-pub use grant::{NewGrant, Turn};
+#[cfg(feature = "floor")]
+pub use floor::Floor;
+pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::Installation;
+pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use partner::{NewManager, Partner};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::Engine;
+use known_clients::KnownClients;
 use metrics::Counted;
 
 use crate::clock::Clock;
+use crate::journal::Journal;
 
 /// The store. Cloned freely: all clones are one.
 #[derive(Clone)]
 pub struct Store {
     engine: Counted,
+    journal: Option<Journal>,
+    known_clients: KnownClients,
 }
 
 /// Why the store did not do what was asked.
@@ -97,6 +110,14 @@ pub enum StoreError {
         "the database was made by a version of grantor before its first release, which this one cannot read; begin with a new one"
     )]
     Unreleased,
+    /// A restore of this database was killed before its end.
+    #[error("a restore of the database {database} was cut short, or is under way")]
+    Unfinished {
+        /// which
+        database: String,
+        /// what it left: without that, the database is as it was before
+        remove: Option<PathBuf>,
+    },
 }
 
 impl Store {
@@ -105,12 +126,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Engine`] where the database cannot be used, [`StoreError::Unreachable`] where
-    /// it is not there, [`StoreError::Newer`] where a newer program wrote it.
+    /// it is not there, [`StoreError::Newer`] where a newer program wrote it,
+    /// [`StoreError::Unfinished`] where a restore was cut short.
     pub async fn open(address: &Address, clock: &Clock) -> Result<Store, StoreError> {
+        backup::refuse_unfinished_file(address)?;
         let metrics = Arc::<StoreMetrics>::default();
         let engine = Engine::open(address, &metrics).await?;
+        backup::refuse_unfinished(address, &engine).await?;
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine: Counted::new(engine, metrics) })
+        let engine = Counted::new(engine, metrics);
+        Ok(Store { engine, journal: None, known_clients: KnownClients::default() })
     }
 
     /// Opens the database of the simulation.
@@ -118,7 +143,8 @@ impl Store {
     pub(crate) async fn simulated(database: Simulated, clock: &Clock) -> Result<Store, StoreError> {
         let engine = Engine::Simulated(database);
         migration::migrate(&engine, clock).await?;
-        Ok(Store { engine: Counted::new(engine, Arc::default()) })
+        let engine = Counted::new(engine, Arc::default());
+        Ok(Store { engine, journal: None, known_clients: KnownClients::default() })
     }
 
     /// Whether the store answers.

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::demo::DemoError;
+use crate::journal::JournalError;
 use crate::keys::KeysError;
 use crate::listener::ListenError;
 use crate::log::LogError;
 use crate::master_key::MasterKeyError;
 use crate::password::PasswordError;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -118,8 +120,78 @@ impl From<StoreError> for Failure {
             StoreError::Unreleased => {
                 Failure::mendable(words).hint("`grantor dev --reset` begins a new one for dev")
             }
+            StoreError::Unfinished { remove, .. } => {
+                let failure = Failure::mendable(words)
+                    .hint("wait for it, or run `grantor restore` again, which begins anew");
+                match remove {
+                    Some(left) => failure.hint(format!(
+                        "to go on with the database as it was before, if there was one, remove {}",
+                        left.display()
+                    )),
+                    None => failure,
+                }
+            }
             StoreError::Engine(_) | StoreError::Corrupt { .. } => Failure::unexplained(words),
         }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        let words = error.to_string();
+        match error {
+            JournalError::Held { .. } => {
+                Failure::mendable(words).hint("try again when the restore is done")
+            }
+            JournalError::Io { .. } => Failure::mendable(words)
+                .hint("nothing ends without its line there; journal_file says where it is"),
+            JournalError::Busy => Failure::mendable(words).hint("try again in a moment"),
+            JournalError::Stopped => Failure::unexplained(words),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Failure {
+        let hint = match &error {
+            BackupError::Store(store) => return store.clone().into(),
+            BackupError::Engine { .. } => return Failure::unexplained(error.to_string()),
+            BackupError::Io { .. } => return Failure::mendable(error.to_string()),
+            BackupError::Exists { .. } => "nothing is ever written over; name another file",
+            BackupError::NeverServed { .. } => {
+                "`store` in the configuration says which database is meant"
+            }
+            BackupError::NoBackup { .. } => "`grantor backup` makes one",
+            BackupError::Damaged { .. } => {
+                "nothing was changed; fetch the file again, or take another backup"
+            }
+            BackupError::OtherFormat { .. } => {
+                "nothing was changed; restore it with the version of grantor that made it"
+            }
+            BackupError::OtherEngine { .. } => {
+                "nothing was changed; a backup goes back to an engine of its own kind: name such a \
+                 database in `store`"
+            }
+            BackupError::Newer { .. } => "run the newer version of grantor",
+            BackupError::Upgrading => {
+                "try again in a moment; if that goes on, start the newer version, which ends it"
+            }
+            BackupError::InUse { .. } => {
+                "nothing was changed; stop the server and whatever else has it open"
+            }
+            BackupError::NotReplaced { .. } => {
+                "nothing was changed; with --replace it is kept under another name and replaced"
+            }
+            BackupError::NotEmpty { .. } => {
+                "nothing was changed; make a new database, and name it in `store`: the one that is \
+                 there is never written over"
+            }
+            BackupError::Unknown { .. } => {
+                "start the server: it starts if it was, and otherwise says that the restore has to \
+                 be run again"
+            }
+        };
+        Failure::mendable(error.to_string()).hint(hint)
     }
 }
 

@@ -9,6 +9,7 @@ use grantor_protocol::environment::Environment;
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::random::Random;
 use crate::store::{Address, Store};
 
@@ -68,7 +69,7 @@ impl Place {
                 }
                 Address::Sqlite(database)
             }
-            None => Config::read(&self.config.path)?.database()?,
+            None => return open_configured(&Config::read(&self.config.path)?).await,
         };
         let clock = Clock::system();
         let store = open_store(&database, &clock).await?;
@@ -84,9 +85,18 @@ impl Place {
     }
 }
 
+/// Opens the store of a configuration with its journal. The journal comes first: a restore holds it
+/// while it changes the database for another, and whoever had opened the old one would go on in it.
+pub(super) async fn open_configured(config: &Config) -> Result<Opened, Failure> {
+    let (clock, random) = (Clock::system(), Random::system());
+    let journal = Journal::open(&config.journal_file, &clock, &random)?;
+    let store = open_store(&config.database()?, &clock).await?.with_journal(journal);
+    Ok(Opened { store, clock, random })
+}
+
 /// Opens a database, and makes a new file so that only its owner can read it: it holds addresses
 /// and password hashes. SQLite gives the files beside it the same mode.
-pub(super) async fn open_store(address: &Address, clock: &Clock) -> Result<Store, Failure> {
+async fn open_store(address: &Address, clock: &Clock) -> Result<Store, Failure> {
     if let Some(file) = address.file() {
         make(file)?;
     }

@@ -1,4 +1,4 @@
-//! Secrets and passwords: from a prompt that does not echo, or from one line of standard input.
+//! Choices, and secrets and passwords: from a prompt that does not echo, or from one line of standard input.
 //! Never from the arguments, which every process of the machine can read and every shell remembers.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -51,6 +51,23 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         Ok(true) => Ok(()),
         Ok(false)
         | Err(
+            inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted,
+        ) => Err(Failure::mendable("stopped; nothing was changed")),
+        Err(error) => Err(Failure::unexplained("the prompt failed").because(&error)),
+    }
+}
+
+/// Asks which of these, where somebody is there to answer. `None` otherwise.
+pub(super) fn choice<T: std::fmt::Display>(
+    question: &str,
+    options: Vec<T>,
+) -> Result<Option<T>, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    match inquire::Select::new(question, options).without_filtering().prompt() {
+        Ok(chosen) => Ok(Some(chosen)),
+        Err(
             inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted,
         ) => Err(Failure::mendable("stopped; nothing was changed")),
         Err(error) => Err(Failure::unexplained("the prompt failed").because(&error)),

@@ -1,21 +1,24 @@
 //! `grantor serve`: the server that a configuration describes.
 //!
 //! 1. the configuration and the master key are read; without the right key nothing starts (D8);
-//! 2. the store is opened, and refused where anything in it is dev's (S26);
+//! 2. the journal of endings is opened, and then the store, which is refused where it was lost (D5)
+//!    or anything in it is dev's (S26);
 //! 3. each environment becomes a site, each address a listener, and all of them are bound;
 //! 4. one line `ready` for each environment, and requests are served until SIGTERM.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::Failure;
 use super::output::Output;
-use super::place::{self, ConfigFile};
+use super::place::{self, ConfigFile, Opened};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig};
+use crate::journal::{self, Mark};
 use crate::keys::Keys;
 use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
@@ -60,8 +63,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let clock = Clock::system();
     let random = Random::system();
     let database = config.database()?;
-    let master_key = master_key(&config, &database, &clock).await?;
-    let store = place::open_store(&database, &clock).await?;
+    let master_key = master_key(&config, &database).await?;
+    let Opened { store, .. } = place::open_configured(&config).await?;
+    refuse_lost(&store, &config).await?;
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
 
@@ -90,12 +94,34 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         site
     })?;
     if let Some(address) = config.metrics_listen {
-        let exposition = Exposition { sites, store, passwords, started_at: clock.now() };
+        let (store, started_at) = (store.clone(), clock.now());
+        let exposition = Exposition { sites, store, passwords, started_at };
         bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
     }
+    mark(&store, Mark::Opened).await;
     announce(&config, arguments.output)?;
-    listener::serve(bound, asked_to_stop).await?;
-    Ok(())
+    let alive = tokio::spawn(say_alive(store.clone()));
+    let served = listener::serve(bound, asked_to_stop).await;
+    alive.abort();
+    mark(&store, Mark::Closed).await;
+    Ok(served?)
+}
+
+/// The journal says until when it is whole: a restore shows it.
+async fn say_alive(store: Store) {
+    let mut every = tokio::time::interval(Duration::from_secs(journal::ALIVE_SECONDS));
+    loop {
+        every.tick().await;
+        mark(&store, Mark::Alive).await;
+    }
+}
+
+async fn mark(store: &Store, mark: Mark) {
+    if let Some(journal) = store.journal()
+        && let Err(error) = journal.mark(mark).await
+    {
+        tracing::error!(%error, "journal.mark");
+    }
 }
 
 /// One listener for each address.
@@ -138,11 +164,7 @@ fn announce(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 /// Reads the master key. Where it cannot be used, the database that exists says which it has to be.
-async fn master_key(
-    config: &Config,
-    database: &Address,
-    clock: &Clock,
-) -> Result<MasterKey, Failure> {
+async fn master_key(config: &Config, database: &Address) -> Result<MasterKey, Failure> {
     let error = match MasterKey::read(&config.master_key_file) {
         Ok(key) => return Ok(key),
         Err(error) => error,
@@ -151,7 +173,7 @@ async fn master_key(
     if database.file().is_some_and(|file| !file.exists()) {
         return Err(failure);
     }
-    let store = place::open_store(database, clock).await?;
+    let Opened { store, .. } = place::open_configured(config).await?;
     Err(match store.installation().await? {
         Some(installation) => failure.hint(format!(
             "the database {} belongs to the master key {}",
@@ -159,6 +181,23 @@ async fn master_key(
         )),
         None => failure,
     })
+}
+
+/// A server that was here before left its mark in the journal. Where the database is new then, the
+/// one that was served is somewhere else, or lost: nobody wants to go on without it unawares.
+async fn refuse_lost(store: &Store, config: &Config) -> Result<(), Failure> {
+    if store.installation().await?.is_some()
+        || !journal::read(&config.journal_file).says(&Mark::Opened)
+    {
+        return Ok(());
+    }
+    Err(Failure::mendable(format!(
+        "the database {} is empty, and the journal {} tells of one that was served",
+        config.store,
+        config.journal_file.display()
+    ))
+    .hint("run `grantor restore`, or look at `store` in the configuration")
+    .hint("to begin with an empty database, move the journal away"))
 }
 
 /// S26: the demo's words are known to everybody.

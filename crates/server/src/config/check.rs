@@ -15,6 +15,9 @@ use crate::site::Settings;
 use crate::store::{Address, AddressError};
 
 const DAY: i64 = 24 * 3600;
+/// The journal of endings, where the file names no other: beside the SQLite file, or else beside the
+/// master key.
+const JOURNAL: &str = "endings.journal";
 
 /// The check of one file, with what was found wrong so far.
 pub(super) struct Check<'a> {
@@ -54,6 +57,7 @@ impl<'a> Check<'a> {
             None => Some(None),
         };
         let master_key_file = self.file(&file.master_key_file);
+        let journal_file = file.journal_file.as_ref().map(|text| self.file(text));
         let sections = [
             (Environment::Staging, file.environment.staging),
             (Environment::Production, file.environment.production),
@@ -81,7 +85,9 @@ impl<'a> Check<'a> {
             (Some(store), Some(store_password_file), Some(master_key_file))
                 if self.faults.is_empty() =>
             {
+                let beside = store.file().unwrap_or(&master_key_file).with_file_name(JOURNAL);
                 Ok(Config {
+                    journal_file: journal_file.flatten().unwrap_or(beside),
                     store,
                     store_password_file,
                     master_key_file,

@@ -12,6 +12,7 @@ pub(super) struct File {
     pub(super) store_password_file: Option<Spanned<String>>,
     pub(super) store_ca_file: Option<Spanned<String>>,
     pub(super) master_key_file: Spanned<String>,
+    pub(super) journal_file: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) log: Log,
     pub(super) metrics: Option<Metrics>,

@@ -150,7 +150,7 @@ const WRONG: &[(usize, &str, &str)] = &[
     (
         2,
         r#"master_key = "x""#,
-        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `log`, `metrics`, `environment`",
+        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `journal_file`, `log`, `metrics`, `environment`",
     ),
     (4, r#"base_url = "api.example.com""#, "4: base_url is not a URL"),
     (4, r#"base_url = "ftp://api.example.com""#, "4: base_url is not an https URL"),

@@ -9,6 +9,7 @@ use axum::http::header::{
 use axum::http::{Response, StatusCode};
 use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::redirect_uri::ProvedRedirectUri;
+use serde::Serialize;
 
 use super::request::{RequestId, Unshown};
 use crate::pages::{Frame, MessagePage, stylesheet_url};
@@ -109,8 +110,11 @@ fn see_other(site: &Site, target: &str) -> Response<Body> {
 }
 
 /// JSON.
-pub(super) fn json(site: &Site, status: StatusCode, body: &serde_json::Value) -> Response<Body> {
-    respond(site, status, "application/json", body.to_string())
+pub(super) fn json(site: &Site, status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(body) {
+        Ok(body) => respond(site, status, "application/json", body),
+        Err(_) => plain(site, StatusCode::INTERNAL_SERVER_ERROR, "This answer cannot be written."),
+    }
 }
 
 /// A sentence.
@@ -128,6 +132,8 @@ pub(super) fn respond(
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    // Room for all of them at once, those of the endpoints included.
+    *headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     secure(site, headers);

@@ -3,23 +3,26 @@
 //! `/oauth/token`, `/oauth/revoke` and `/oauth/introspect` answer the same faults in the same words
 //! (RFC 6749 5.2, RFC 7009 2.2.1, RFC 7662 2.3).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
     ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Response, StatusCode};
-use grantor_protocol::client::{Client, ClientAuthentication, SecretDigest};
+use grantor_protocol::client::{ClientAuthentication, SecretDigest};
 use grantor_protocol::client_authentication::{PresentedClient, authenticate};
 use grantor_protocol::client_call::ClientCall;
 use grantor_protocol::token_error::{RequestFault, TokenError};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::request::RequestId;
 use crate::site::Site;
-use crate::store::{ClientRecord, StoreError};
+use crate::store::{ClientRecord, KnownClient, StoreError};
 
 /// Reads the whole call, and makes of it what `read` makes.
 pub(super) async fn parse<T>(
@@ -51,23 +54,38 @@ fn body_fault(error: axum::Error) -> RequestFault {
     }
 }
 
-/// The client that calls, once it proved that it is the one.
+/// The client that calls, once it proved that it is the one: as it was known a moment ago, or, where
+/// it cannot prove it so, as it is now.
 pub(super) async fn authenticated(
     site: &Site,
     request_id: &RequestId,
     presented: &PresentedClient,
-) -> Result<Client, TokenError> {
-    let record = site.store.client(presented.client_id()).await.map_err(unavailable(request_id))?;
-    let record = record.filter(|record| site.admits(&record.client));
-    let client = record.as_ref().map(|record| &record.client);
-    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
-    let Some(record) = record else {
-        return Err(TokenError::Unavailable);
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let (id, clock) = (presented.client_id(), &site.clock);
+    let known = site.store.known_client(id, clock).await.map_err(unavailable(request_id))?;
+    let is_new = known.as_ref().is_none_or(|known| known.is_new);
+    let record = match proved(site, known, presented) {
+        Err(_) if !is_new => {
+            let now = site.store.newly_known_client(id, clock).await;
+            proved(site, now.map_err(unavailable(request_id))?, presented)?
+        }
+        outcome => outcome?,
     };
     if let PresentedClient::Basic(basic) = presented {
         note_secret(site, &record, basic.client_secret.digest());
     }
-    Ok(record.client)
+    Ok(record)
+}
+
+fn proved(
+    site: &Site,
+    known: Option<KnownClient>,
+    presented: &PresentedClient,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let client = record.as_ref().map(|record| &record.client);
+    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
+    record.ok_or(TokenError::Unavailable)
 }
 
 /// Notes which of the two secrets was used, so that its owner knows when the old one may go.
@@ -92,7 +110,7 @@ pub(super) fn unavailable(request_id: &RequestId) -> impl FnOnce(StoreError) -> 
 }
 
 /// JSON that no cache keeps (RFC 6749 5.1).
-pub(super) fn answer(site: &Site, status: StatusCode, body: &Value) -> Response<Body> {
+pub(super) fn answer(site: &Site, status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let mut response = answer::json(site, status, body);
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response

@@ -48,7 +48,8 @@ async fn answer(
     let IntrospectionRequest(form) =
         client_call::parse(request, IntrospectionRequest::parse).await?;
     // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
-    let client = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(site, request_id, &form.client).await?;
+    let client = &record.client;
     if client.is_public() {
         return Err(TokenError::Client(ClientFault::SecretNeededHere));
     }
@@ -62,9 +63,9 @@ async fn answer(
         .await
         .map_err(unavailable(request_id))?;
     // 4. Decide.
-    match decide(&opened.token, row.as_ref(), &client, site.clock.now()) {
+    match decide(&opened.token, row.as_ref(), client, site.clock.now()) {
         // 5. Answer.
-        Introspection::Active(token) => Ok(active(site, &client, &token, opened.token_id)),
+        Introspection::Active(token) => Ok(active(site, client, &token, opened.token_id)),
         Introspection::Inactive { alarm } => {
             if alarm {
                 access_token::alarm(request_id, row.as_ref());

@@ -46,7 +46,8 @@ async fn carry_out(
     // 1. Parse.
     let RevocationRequest(form) = client_call::parse(request, RevocationRequest::parse).await?;
     // 2. Authenticate.
-    let client = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(site, request_id, &form.client).await?;
+    let client = &record.client;
     // 3. Load.
     let Some(opened) = access_token::open(site, &form.token).await? else {
         tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
@@ -60,13 +61,13 @@ async fn carry_out(
     // 4. Decide.
     let now = site.clock.now();
     let grant = row.as_ref().map(|row| &row.grant);
-    let decided = check_revocation(&opened.token, grant, &client, now);
+    let decided = check_revocation(&opened.token, grant, client, now);
     if let Revocation::EndGrant { alarm: true } | Revocation::EndToken { alarm: true } = decided {
         access_token::alarm(request_id, row.as_ref());
     }
     // 5. Commit.
     commit(site, request_id, &opened, decided).await?;
-    note(request_id, &client, decided);
+    note(request_id, client, decided);
     Ok(())
 }
 

@@ -65,7 +65,8 @@ async fn answer(
     // 1. Parse.
     let request = client_call::parse(request, TokenRequest::parse).await?;
     // 2. Authenticate.
-    let client = authenticated(site, request_id, &request.client).await?;
+    let record = authenticated(site, request_id, &request.client).await?;
+    let client = &record.client;
     if request.from_query {
         // Both the environment and the client may forbid what the guide does.
         if !site.settings.parameters_in_query || !client.settings.parameters_in_query {
@@ -78,7 +79,7 @@ async fn answer(
         TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
     };
     // 3. Decide and commit.
-    let caller = Caller { site, request_id, client: &client, address };
+    let caller = Caller { site, request_id, client, address };
     let issued = match &request.grant {
         TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await?

@@ -10,8 +10,9 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
 use super::consent;
-use super::engine::{Columns, Row, Statement, Value};
+use super::engine::{Columns, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// A client to be.
 pub struct NewClient {
@@ -173,12 +174,15 @@ impl Store {
         id: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        if disabled {
+            self.note(Ending::ClientDisabled { environment, id: id.to_owned() }).await?;
+        }
         let statement = Statement::new(
             "UPDATE clients SET disabled = $3, counter = counter + 1 \
              WHERE environment = $1 AND id = $2 AND disabled <> $3",
             vec![environment.as_str().into(), id.into(), disabled.into()],
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        Ok(self.write_clients(vec![statement]).await?.is_done())
     }
 
     /// Switches off every client of a partner, in both environments and in one write, which ends all
@@ -187,12 +191,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn disable_clients_of(&self, partner_id: [u8; 16]) -> Result<(), StoreError> {
+        self.note(Ending::PartnerDisabled { id: partner_id }).await?;
         let statement = Statement::any(
             "UPDATE clients SET disabled = $2, counter = counter + 1 \
              WHERE partner_id = $1 AND NOT disabled",
             vec![partner_id.into(), true.into()],
         );
-        self.engine.write(vec![statement]).await.map(|_| ())
+        self.write_clients(vec![statement]).await.map(|_| ())
     }
 
     /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
@@ -207,6 +212,7 @@ impl Store {
         secret: &(SecretDigest, String),
         now: i64,
     ) -> Result<Option<i64>, StoreError> {
+        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
         for (slot, sql) in [(1, ADD_1), (2, ADD_2)] {
             let values = vec![
                 environment.as_str().into(),
@@ -215,7 +221,7 @@ impl Store {
                 secret.1.as_str().into(),
                 now.into(),
             ];
-            if self.engine.write(vec![Statement::new(sql, values)]).await?.is_done() {
+            if self.write_clients(vec![Statement::new(sql, values)]).await?.is_done() {
                 return Ok(Some(slot));
             }
         }
@@ -237,8 +243,9 @@ impl Store {
             2 => REMOVE_2,
             _ => return Ok(RemovedSecret::LastOrAbsent),
         };
+        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
         let values = vec![environment.as_str().into(), id.into()];
-        let outcome = self.engine.write(vec![Statement::new(sql, values)]).await?;
+        let outcome = self.write_clients(vec![Statement::new(sql, values)]).await?;
         Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
     }
 
@@ -273,6 +280,13 @@ impl Store {
         self.engine.write(uses.iter().map(statement).collect()).await.map(|_| ())
     }
 
+    /// Carries out a write that changes what a client may, and forgets what was known of clients.
+    async fn write_clients(&self, transaction: Vec<Statement>) -> Result<Outcome, StoreError> {
+        let outcome = self.engine.write(transaction).await;
+        self.known_clients.forget();
+        outcome
+    }
+
     /// Makes the demo client's redirect URIs those of the ports that dev has this time.
     ///
     /// # Errors
@@ -288,7 +302,7 @@ impl Store {
             "UPDATE clients SET redirect_uris = $3 WHERE environment = $1 AND id = $2 AND demo",
             vec![environment.as_str().into(), id.into(), uris.join(" ").into()],
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        Ok(self.write_clients(vec![statement]).await?.is_done())
     }
 }
 

@@ -4,6 +4,7 @@ use grantor_protocol::environment::Environment;
 
 use super::engine::{Row, Statement};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -109,6 +110,9 @@ impl Store {
         email: &str,
         password_hash: &str,
     ) -> Result<bool, StoreError> {
+        if let Some(Customer { id, .. }) = self.customer(environment, email).await? {
+            self.note(Ending::PasswordChanged { environment, id }).await?;
+        }
         let statement = Statement::new(
             "UPDATE customers SET password_hash = $3, counter = counter + 1 \
              WHERE environment = $1 AND email = $2",
@@ -128,6 +132,9 @@ impl Store {
         email: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        if disabled && let Some(Customer { id, .. }) = self.customer(environment, email).await? {
+            self.note(Ending::CustomerDisabled { environment, id }).await?;
+        }
         let statement = Statement::new(
             "UPDATE customers SET disabled = $3, counter = counter + 1 \
              WHERE environment = $1 AND email = $2 AND disabled <> $3",

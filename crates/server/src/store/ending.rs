@@ -10,6 +10,7 @@ use grantor_protocol::environment::Environment;
 use super::client;
 use super::engine::Statement;
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 impl Store {
     /// Ends every grant of a client, and leaves the client itself and the consents alone. Answers
@@ -22,6 +23,7 @@ impl Store {
         environment: Environment,
         client_id: &str,
     ) -> Result<bool, StoreError> {
+        self.note(Ending::Client { environment, id: client_id.to_owned() }).await?;
         let statement = Statement::new(
             "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
             vec![environment.as_str().into(), client_id.into()],
@@ -39,6 +41,7 @@ impl Store {
         environment: Environment,
         customer_id: [u8; 16],
     ) -> Result<bool, StoreError> {
+        self.note(Ending::Customer { environment, id: customer_id }).await?;
         let statement = Statement::new(
             "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
             vec![environment.as_str().into(), customer_id.into()],
@@ -57,15 +60,13 @@ impl Store {
         customer_id: [u8; 16],
         client_id: &str,
     ) -> Result<bool, StoreError> {
+        let client_id = client_id.to_owned();
+        let key = client::key(&client_id);
+        self.note(Ending::Consent { environment, customer_id, client_id }).await?;
         let statement = Statement::new(
             "UPDATE consents SET revoked = $4, counter = counter + 1 \
              WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND NOT revoked",
-            vec![
-                environment.as_str().into(),
-                customer_id.into(),
-                client::key(client_id).into(),
-                true.into(),
-            ],
+            vec![environment.as_str().into(), customer_id.into(), key.into(), true.into()],
         );
         self.ended(statement).await
     }

@@ -20,6 +20,7 @@ mod value;
 
 pub use address::{Address, AddressError, Database};
 pub(super) use hot::{HotWrite, Parameter};
+pub(super) use postgres::{connect, described, parameters};
 #[cfg(test)]
 pub(crate) use simulated::{Simulated, Weather};
 pub(super) use value::{Columns, Row, Value};
@@ -65,10 +66,11 @@ pub(super) enum Expect {
 }
 
 /// What became of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// It is committed.
-    Done,
+    /// It is committed. The row is what its last statement gives back, where it is a hot write that
+    /// does.
+    Done(Option<Row>),
     /// A statement found another state than it expected, or another caller was faster. Nothing
     /// happened, and the caller decides again from what is true now.
     Refused,
@@ -112,20 +114,24 @@ impl Engine {
     /// Carries out one statement of a migration, with the words that differ put in: `{BYTES}`, and
     /// `{CLUSTERED}` for a table that is its own index where there is such a thing.
     pub(super) async fn migrate(&self, statement: &str) -> Result<(), StoreError> {
-        let (bytes, clustered) = match self {
-            Engine::Sqlite(_) => ("BLOB", " WITHOUT ROWID"),
-            Engine::Postgres(_) => ("BYTEA", ""),
-            #[cfg(test)]
-            Engine::Simulated(_) => ("BLOB", " WITHOUT ROWID"),
-        };
-        let statement = statement.replace("{BYTES}", bytes).replace("{CLUSTERED}", clustered);
         match self {
-            Engine::Sqlite(sqlite) => sqlite.migrate(&statement),
-            Engine::Postgres(postgres) => postgres.migrate(&statement).await,
+            Engine::Sqlite(sqlite) => sqlite.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID")),
+            Engine::Postgres(postgres) => postgres.migrate(&Engine::for_postgres(statement)).await,
             #[cfg(test)]
-            Engine::Simulated(simulated) => simulated.migrate(&statement),
+            Engine::Simulated(simulated) => {
+                simulated.migrate(&dialect(statement, "BLOB", " WITHOUT ROWID"))
+            }
         }
     }
+
+    /// A statement of a migration in PostgreSQL's words.
+    pub(super) fn for_postgres(statement: &str) -> String {
+        dialect(statement, "BYTEA", "")
+    }
+}
+
+fn dialect(statement: &str, bytes: &str, clustered: &str) -> String {
+    statement.replace("{BYTES}", bytes).replace("{CLUSTERED}", clustered)
 }
 
 impl Statement {
@@ -141,6 +147,11 @@ impl Statement {
         Statement { sql: Sql::Hot(write), values, expect: Expect::One }
     }
 
+    /// Whether it gives back the row that it wrote.
+    fn gives_back(&self) -> bool {
+        matches!(self.sql, Sql::Hot(write) if write.gives_back())
+    }
+
     /// The text that carries out this statement alone.
     fn text(&self) -> &'static str {
         match self.sql {
@@ -151,7 +162,7 @@ impl Statement {
 }
 
 impl Outcome {
-    pub(super) fn is_done(self) -> bool {
-        self == Outcome::Done
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Outcome::Done(_))
     }
 }

@@ -5,10 +5,13 @@
 //! 3. [`Store::turn_generation`] turns it, at each refresh;
 //! 4. [`Store::revoke_grant`] ends it.
 //!
+//! `at_once.rs` does 2 and 3 without a read before, for a caller who presents what it should.
+//!
 //! A grant copies the counters of its client, customer and consent when it is born, and every write
 //! demands that they still stand. So a whole past ends by raising one counter, and no clock decides
 //! what came first.
 
+mod at_once;
 mod attempt;
 
 use std::sync::LazyLock;
@@ -22,6 +25,9 @@ use grantor_protocol::scope::Scope;
 use super::consent::{self, NewConsent};
 use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
 use super::{Store, StoreError};
+use crate::journal::Ending;
+
+pub use at_once::{Presented, Turned};
 
 /// What has to be true of a grant besides its own state, in every write that lets it live on.
 const IN_FORCE: &str = " AND revoked_at IS NULL \
@@ -61,14 +67,23 @@ static ALLOW: HotWrite = HotWrite::new(
     ],
 );
 
+/// How a code is redeemed, and what of its own state that takes.
+const REDEEM_SET: &str = "UPDATE grants SET generation = 1, attempt = {3}, redeemed_at = {4}, \
+     turned_at = {4}, idle_expires_at = CASE WHEN ends_at < {5} THEN ends_at ELSE {5} END, \
+     turned_from = {6} {MEMBERS}";
+const REDEEM_WHERE: &str = "WHERE environment = {1} AND id = {2} AND generation = 0 \
+     AND code_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})";
+
+/// How a generation is turned, and what of its own state that takes.
+const TURN_SET: &str = "UPDATE grants SET generation = generation + 1, attempt = {3}, \
+     turned_at = {4}, idle_expires_at = CASE WHEN ends_at < {5} THEN ends_at ELSE {5} END, \
+     turned_from = {6}, repeated = FALSE, \
+     repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END {MEMBERS}";
+const TURN_WHERE: &str = "WHERE environment = {1} AND id = {2} AND generation = {7} \
+     AND idle_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})";
+
 static REDEEM: HotWrite = HotWrite::new(
-    &[
-        "UPDATE grants SET generation = 1, attempt = {3}, redeemed_at = {4}, turned_at = {4}, \
-         idle_expires_at = {5}, turned_from = {6} \
-         {MEMBERS}WHERE environment = {1} AND id = {2} AND generation = 0 \
-         AND code_expires_at > {4}",
-        IN_FORCE,
-    ],
+    &[REDEEM_SET, REDEEM_WHERE, IN_FORCE],
     &[
         Parameter::Text,
         Parameter::Bytes,
@@ -80,14 +95,7 @@ static REDEEM: HotWrite = HotWrite::new(
 );
 
 static TURN: HotWrite = HotWrite::new(
-    &[
-        "UPDATE grants SET generation = generation + 1, attempt = {3}, turned_at = {4}, \
-         idle_expires_at = {5}, turned_from = {6}, repeated = FALSE, \
-         repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END \
-         {MEMBERS}WHERE environment = {1} AND id = {2} AND generation = {7} \
-         AND idle_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})",
-        IN_FORCE,
-    ],
+    &[TURN_SET, TURN_WHERE, IN_FORCE],
     &[
         Parameter::Text,
         Parameter::Bytes,
@@ -158,7 +166,8 @@ pub struct Turn<'a> {
     pub id: [u8; 16],
     /// Drawn for this request: a retry of ours that finds its own succeeded, and is no replay.
     pub attempt: [u8; 16],
-    /// When the new generation ends unless it is refreshed, in Unix seconds.
+    /// When the new generation ends unless it is refreshed, in Unix seconds; never later than its
+    /// grant.
     pub idle_expires_at: i64,
     /// Where the request came from, to be reported beside a repeat.
     pub from: &'a str,
@@ -227,7 +236,7 @@ impl Store {
     /// [`StoreError`]
     pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
         let statement = Statement::hot(&REDEEM, turn.values());
-        self.settle(statement, turn, 0).await
+        self.settle(statement, turn, 0, None).await
     }
 
     /// `generation` becomes the next. Answers whether it did: of many that try with one refresh
@@ -242,7 +251,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut values = turn.values();
         values.push(generation.into());
-        self.settle(Statement::hot(&TURN, values), turn, generation).await
+        self.settle(Statement::hot(&TURN, values), turn, generation, None).await
     }
 
     /// Notes that the turn to `generation` was asked for again. Answers whether this was the first
@@ -292,6 +301,7 @@ impl Store {
         id: [u8; 16],
         now: i64,
     ) -> Result<bool, StoreError> {
+        self.note(Ending::Grant { environment, id }).await?;
         let values = vec![environment.as_str().into(), id.into(), now.into()];
         self.ended(Statement::hot(&REVOKE, values)).await
     }

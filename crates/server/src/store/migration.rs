@@ -16,6 +16,28 @@ use crate::clock::Clock;
 /// All, in order; the place in the list is the version.
 const MIGRATIONS: [(&str, &str); 1] = [("0001_store", include_str!("migrations/0001_store.sql"))];
 
+/// The newest schema version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// All tables with rows to keep, in a schema of that version.
+pub(super) fn tables(version: i64) -> Vec<&'static str> {
+    let made = scripts(version).flat_map(|script| script.split("CREATE TABLE ").skip(1));
+    let names = made.filter_map(|behind| behind.split_whitespace().next());
+    ["schema_migrations"].into_iter().chain(names).collect()
+}
+
+/// What makes an empty schema of that version, with the words in it that differ.
+pub(super) fn statements(version: i64) -> Vec<String> {
+    let parts = scripts(version).flat_map(|script| script.split(';')).map(str::trim);
+    [VERSIONS].into_iter().chain(parts.filter(|text| !text.is_empty())).map(str::to_owned).collect()
+}
+
+fn scripts(version: i64) -> impl Iterator<Item = &'static str> {
+    (1..).zip(MIGRATIONS).take_while(move |(at, _)| *at <= version).map(|(_, (_, script))| script)
+}
+
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
 const LEASES: &str = "CREATE TABLE IF NOT EXISTS schema_leases \
@@ -34,7 +56,7 @@ pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreE
     for table in [VERSIONS, LEASES] {
         make(engine, table).await?;
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     loop {
         let found = newest(engine).await?;
         if found > known {

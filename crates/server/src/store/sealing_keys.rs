@@ -10,6 +10,7 @@ use grantor_protocol::environment::Environment;
 
 use super::engine::Statement;
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// How often a change is tried whose fate is not known, and how long to wait before each time: a
 /// database that fails over or starts again is away for a moment.
@@ -78,6 +79,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn change_sealing_keys(&self, change: &KeyChange<'_>) -> Result<bool, StoreError> {
+        for (environment, id) in change.remove {
+            self.note(Ending::SealingKey { environment: *environment, id: *id }).await?;
+        }
         let mut transaction = vec![Statement::new(
             "UPDATE installation SET keys_version = $1 \
              WHERE id = 1 AND master_key_id = $2 AND keys_version = $3",

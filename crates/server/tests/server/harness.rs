@@ -209,6 +209,22 @@ impl Server {
         }
     }
 
+    /// The same database as another process sees it.
+    pub async fn another_store(&self) -> Store {
+        let address = match &self.postgres {
+            Some(database) => Address::parse(&database.url(), Path::new("")).unwrap(),
+            None => Address::Sqlite(self.folder.path().join("grantor.db")),
+        };
+        Store::open(&address, &self.clock).await.unwrap()
+    }
+
+    /// As after a second: whoever changes clients behind the store's back has to wait for it.
+    pub async fn forget_known_clients(&self) {
+        let store = &self.staging.store;
+        let nobody = store.set_client_disabled(Environment::Staging, "nobody", true).await.unwrap();
+        assert!(!nobody);
+    }
+
     /// Where an environment can be reached, whatever its base URL says.
     pub fn listening(&self, environment: Environment) -> String {
         format!("http://{}", self.addresses[environment as usize])

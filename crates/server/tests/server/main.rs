@@ -21,7 +21,27 @@ macro_rules! on_both_engines {
     };
 }
 
+/// The same tests on each engine, each with the real program on a data folder of its own.
+macro_rules! installed_on_both_engines {
+    ($($name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::installation::Installation::new().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::installation::Installation::on_postgres().await).await;
+            })*
+        }
+    };
+}
+
+mod at_once;
 mod authorize;
+mod backup;
 mod calls;
 mod cleanup;
 mod client_authentication;
@@ -35,6 +55,7 @@ mod harness;
 #[expect(dead_code, reason = "the house is that of tests/command, used in part")]
 #[path = "../command/house.rs"]
 mod house;
+mod installation;
 mod introspection;
 mod keys;
 mod lasting;
@@ -48,6 +69,8 @@ mod query;
 mod readiness;
 mod refresh;
 mod rekey;
+mod restore;
+mod restore_killed;
 mod revocation;
 mod sign_in;
 mod slow_bodies;

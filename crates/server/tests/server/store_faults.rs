@@ -188,6 +188,7 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
         let before: rusqlite::types::Value =
             connection.query_row(&kept, [], |row| row.get(0)).unwrap();
         server.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {whose}"));
+        server.forget_known_clients().await;
 
         let store = &server.staging.store;
         let fault = match table {
@@ -200,8 +201,12 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
         assert_eq!((named, which), (table, column));
         let hex: String = issued.grant_id.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(key == hex || key == client.id, "{key}");
-        let answer = server.exchange(&client, &issued.code).await;
-        answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+        // Which of two texts is later, and whether a first turn was repeated, is no reason not to
+        // turn; whoever reads the row hears of it.
+        if !matches!(column, "code_expires_at" | "repeated") {
+            let answer = server.exchange(&client, &issued.code).await;
+            answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+        }
 
         if table == "clients" {
             let page = server.browser().get(&server.authorize_url(&client, "")).await;
@@ -210,7 +215,11 @@ async fn s17_a_row_that_nobody_of_ours_wrote_names_its_column_and_is_503() {
 
         let restore = format!("UPDATE {table} SET {column} = ?1 WHERE {whose}");
         connection.execute(&restore, [before]).unwrap();
-        assert_unspent(&server, &client, &issued).await;
+        server.forget_known_clients().await;
+        // What the write gives back was written: the code is spent, and nobody has tokens of it.
+        if !matches!(column, "scope" | "businesses") {
+            assert_unspent(&server, &client, &issued).await;
+        }
         connection.execute("DELETE FROM grants", []).unwrap();
     }
     let living = crate::calls::tokens(&server, &client).await;

@@ -2,28 +2,56 @@
 
 use grantor_protocol::grant::{CodeFault, Exchange, check_exchange};
 use grantor_protocol::pkce::CodeVerifier;
+use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::token_error::TokenError;
-use serde_json::Value;
 
-use super::issue::{Generation, idle_expires_at, issue};
+use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
-use crate::store::Turn;
+use crate::store::{Presented, Turn};
 
 /// Redeems a code.
 ///
-/// Every check comes before the one write that spends (S12). Where that write finds another state
-/// than was read, somebody else was faster, and the decision is taken again from what is true now.
+/// Every check comes before the one write that spends, or stands in it (S12):
+///
+/// 1. what is presented is tried at once, with everything it must match in the write itself;
+/// 2. where that is refused the grant is read, and `protocol` says why. Where it sees no reason, or
+///    the write that follows finds another state than was read, somebody else was faster, and the
+///    decision is taken again from what is true now.
 pub(super) async fn exchange(
     caller: &Caller<'_>,
     code: &str,
     redirect_uri: &str,
     code_verifier: Option<&CodeVerifier>,
-) -> Result<Value, TokenError> {
+) -> Result<Issued, TokenError> {
     let site = caller.site;
     let seal = open(caller, code).await?;
     let attempt = site.random.bytes();
+    let from = caller.address.to_string();
+    let turn = |now| Turn {
+        environment: site.environment,
+        id: seal.grant_id,
+        attempt,
+        idle_expires_at: at_most_idle_until(caller, now),
+        from: &from,
+        now,
+    };
+    // Without a secret and without a verifier anybody could redeem it (RFC 9700 2.1.1).
+    if !caller.client.is_public() || code_verifier.is_some() {
+        let presented = Presented {
+            client_id: &caller.client.id,
+            redirect_uri: RedirectUriDigest::of(redirect_uri),
+            code_challenge: code_verifier.map(CodeVerifier::challenge),
+        };
+        let now = site.clock.now();
+        let turned = site.store.redeem_at_once(&turn(now), &presented).await;
+        if let Some(turned) = turned.map_err(unavailable(caller.request_id))? {
+            let first =
+                Generation { grant_id: seal.grant_id, number: 1, turned_at: now, turned: &turned };
+            return Ok(issue(caller, &first, &turned.scope));
+        }
+    }
     for _ in 0..3 {
         let grant = site
             .store
@@ -51,19 +79,12 @@ pub(super) async fn exchange(
         let Some(grant) = grant else {
             return Err(TokenError::Unavailable);
         };
-        let idle_expires_at = idle_expires_at(caller, &grant, now);
-        let from = caller.address.to_string();
-        let turn = Turn {
-            environment: site.environment,
-            id: grant.id,
-            attempt,
-            idle_expires_at,
-            from: &from,
-            now,
-        };
+        let turn = turn(now);
         if site.store.redeem_code(&turn).await.map_err(unavailable(caller.request_id))? {
-            let first = Generation { grant: &grant, number: 1, turned_at: now, idle_expires_at };
-            return Ok(issue(caller, &first, &grant.scope));
+            let turned = turned(&turn, &grant);
+            let first =
+                Generation { grant_id: grant.id, number: 1, turned_at: now, turned: &turned };
+            return Ok(issue(caller, &first, &turned.scope));
         }
     }
     Err(TokenError::Unavailable)

@@ -5,24 +5,48 @@ use grantor_protocol::grant::{
 };
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
-use serde_json::Value;
 
-use super::issue::{Generation, idle_expires_at, issue};
+use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{NotThisSeal, RefreshSeal};
-use crate::store::Turn;
+use crate::store::{Turn, Turned};
 
 /// Turns a generation, or gives the same successor once more.
+///
+/// 1. The turn is tried at once, with everything that must be true in the write itself;
+/// 2. where that is refused, or a scope is asked for, the grant is read and `protocol` decides.
 pub(super) async fn refresh(
     caller: &Caller<'_>,
     refresh_token: &str,
     scope: Option<&str>,
-) -> Result<Value, TokenError> {
+) -> Result<Issued, TokenError> {
     let site = caller.site;
     let seal = open(caller, refresh_token).await?;
     let window = refresh_window_seconds(caller.client, site.settings.refresh_window_seconds);
     let attempt = site.random.bytes();
+    let from = caller.address.to_string();
+    let turn = |now| Turn {
+        environment: site.environment,
+        id: seal.grant_id,
+        attempt,
+        idle_expires_at: at_most_idle_until(caller, now),
+        from: &from,
+        now,
+    };
+    let next = |now, turned| Generation {
+        grant_id: seal.grant_id,
+        number: seal.generation + 1,
+        turned_at: now,
+        turned,
+    };
+    if scope.is_none() {
+        let now = site.clock.now();
+        let turned = site.store.turn_at_once(&turn(now), seal.generation, &caller.client.id).await;
+        if let Some(turned) = turned.map_err(unavailable(caller.request_id))? {
+            return Ok(issue(caller, &next(now, &turned), &turned.scope));
+        }
+    }
     for _ in 0..3 {
         let grant = site
             .store
@@ -42,25 +66,14 @@ pub(super) async fn refresh(
         if decision == RefreshDecision::Repeat {
             return repeat(caller, &grant, &scope).await;
         }
-        let idle_expires_at = idle_expires_at(caller, &grant, now);
-        let from = caller.address.to_string();
-        let turn = Turn {
-            environment: site.environment,
-            id: grant.id,
-            attempt,
-            idle_expires_at,
-            from: &from,
-            now,
-        };
+        let turn = turn(now);
         if site
             .store
             .turn_generation(&turn, seal.generation)
             .await
             .map_err(unavailable(caller.request_id))?
         {
-            let number = seal.generation + 1;
-            let next = Generation { grant: &grant, number, turned_at: now, idle_expires_at };
-            return Ok(issue(caller, &next, &scope));
+            return Ok(issue(caller, &next(now, &turned(&turn, &grant)), &scope));
         }
     }
     Err(TokenError::Unavailable)
@@ -68,7 +81,7 @@ pub(super) async fn refresh(
 
 /// The successor was never used: the caller gets it again. That is what parallel workers and lost
 /// answers need; a thief would look the same, so it is counted and reported.
-async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Value, TokenError> {
+async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Issued, TokenError> {
     let site = caller.site;
     let GrantStatus::Active(active) = grant.status else {
         return Err(TokenError::Unavailable);
@@ -93,11 +106,16 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Val
         generation = active.generation,
         "refresh.repeated"
     );
+    let turned = Turned {
+        scope: grant.scope.clone(),
+        idle_expires_at: active.idle_expires_at,
+        ends_at: grant.ends_at,
+    };
     let same = Generation {
-        grant,
+        grant_id: grant.id,
         number: active.generation,
         turned_at: active.turned_at,
-        idle_expires_at: active.idle_expires_at,
+        turned: &turned,
     };
     Ok(issue(caller, &same, scope))
 }

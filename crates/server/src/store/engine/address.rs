@@ -21,7 +21,7 @@ pub enum Address {
 /// A PostgreSQL database, and how it is reached.
 #[derive(Clone)]
 pub struct Database {
-    pub(super) config: tokio_postgres::Config,
+    pub(super) config: Box<tokio_postgres::Config>,
     /// Whose certificates are believed beside the system's, as PEM.
     pub(super) authorities: Option<PathBuf>,
 }
@@ -124,7 +124,7 @@ impl Database {
             }
             _ => {}
         }
-        Ok(Database { config, authorities: None })
+        Ok(Database { config: Box::new(config), authorities: None })
     }
 }
 

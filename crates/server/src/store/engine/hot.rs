@@ -9,6 +9,9 @@
 //!    trip and one flush of its log. Each parameter is an array, and the answer is the ids of the
 //!    rows that were written.
 //!
+//! A write may give back columns of the row as it is now ([`HotWrite::giving_back`]): who knows what
+//! it wants needs no read before it.
+//!
 //! The first two parameters are the environment and the id of the row; that is how a batch tells
 //! its members apart.
 
@@ -21,6 +24,8 @@ use super::value::Value;
 pub(in crate::store) struct HotWrite {
     parts: &'static [&'static str],
     parameters: &'static [Parameter],
+    /// The columns that are given back, separated by commas.
+    back: &'static str,
     single: OnceLock<String>,
     batch: OnceLock<String>,
 }
@@ -38,7 +43,21 @@ impl HotWrite {
         parts: &'static [&'static str],
         parameters: &'static [Parameter],
     ) -> HotWrite {
-        HotWrite { parts, parameters, single: OnceLock::new(), batch: OnceLock::new() }
+        HotWrite::giving_back("", parts, parameters)
+    }
+
+    /// The same, giving back these columns of the row that was written.
+    pub(in crate::store) const fn giving_back(
+        back: &'static str,
+        parts: &'static [&'static str],
+        parameters: &'static [Parameter],
+    ) -> HotWrite {
+        HotWrite { parts, parameters, back, single: OnceLock::new(), batch: OnceLock::new() }
+    }
+
+    /// Whether it gives back the row that it wrote.
+    pub(super) fn gives_back(&self) -> bool {
+        !self.back.is_empty()
     }
 
     /// The types of the parameters, in order.
@@ -49,7 +68,9 @@ impl HotWrite {
     /// The form for one member: `{2}` becomes `$2`.
     pub(super) fn single(&'static self) -> &'static str {
         self.single.get_or_init(|| {
-            self.fill(|at| format!("${at}"), if self.is_insert() { "FROM " } else { "" })
+            let members = if self.is_insert() { "FROM " } else { "" };
+            let text = self.fill(|at| format!("${at}"), members);
+            if self.gives_back() { format!("{text} RETURNING {}", self.back) } else { text }
         })
     }
 
@@ -65,7 +86,9 @@ impl HotWrite {
             let more = if self.is_insert() { ", " } else { " " };
             let members =
                 format!("FROM unnest({}) AS m({}){more}", arrays.join(", "), names.join(", "));
-            format!("{} RETURNING id", self.fill(|at| format!("m.p{at}"), &members))
+            let text = self.fill(|at| format!("m.p{at}"), &members);
+            let back = if self.gives_back() { format!(", {}", self.back) } else { String::new() };
+            format!("{text} RETURNING id{back}")
         })
     }
 
@@ -109,6 +132,11 @@ mod tests {
         &["UPDATE grants SET generation = {3} {MEMBERS}", "WHERE environment = {1} AND id = {2}"],
         &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
     );
+    static GIVING: HotWrite = HotWrite::giving_back(
+        "scope, ends_at",
+        &["UPDATE grants SET generation = 1 {MEMBERS}WHERE environment = {1} AND id = {2}"],
+        &[Parameter::Text, Parameter::Bytes],
+    );
     static INSERT: HotWrite = HotWrite::new(
         &[
             "INSERT INTO grants (environment, id) SELECT {1}, {2} {MEMBERS}clients c WHERE c.id = {2}",
@@ -128,6 +156,12 @@ mod tests {
              FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS m(p1, p2, p3) \
              WHERE environment = m.p1 AND id = m.p2 RETURNING id"
         );
+        assert!(
+            GIVING
+                .single()
+                .ends_with("WHERE environment = $1 AND id = $2 RETURNING scope, ends_at")
+        );
+        assert!(GIVING.batch().ends_with("AND id = m.p2 RETURNING id, scope, ends_at"));
         assert_eq!(
             INSERT.single(),
             "INSERT INTO grants (environment, id) SELECT $1, $2 FROM clients c WHERE c.id = $2"

@@ -27,6 +27,7 @@ use tokio_postgres::error::SqlState;
 use super::address::Database;
 use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
 use link::{Connector, Link, Session};
+pub(in crate::store) use values::parameters;
 
 /// No more transactions wait.
 const QUEUE: usize = 4096;
@@ -147,6 +148,13 @@ impl Postgres {
     }
 }
 
+/// Connects for one purpose, such as a backup, with nothing between the caller and the database.
+pub(in crate::store) async fn connect(
+    database: &Database,
+) -> Result<tokio_postgres::Client, StoreError> {
+    Ok(Connector::new(database)?.connect().await?.into_client())
+}
+
 async fn work(writer: Writer, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut taken = Vec::new();
@@ -209,11 +217,19 @@ async fn transact(session: &Session, transaction: &[Statement]) -> Result<Outcom
     let failed = |committing| move |fault| Failed { fault, committing };
     if let [statement] = transaction {
         // One statement is a transaction by itself: one round trip.
+        if statement.gives_back() {
+            let rows = answered(session.select(statement.text(), &statement.values))
+                .await
+                .map_err(failed(true))?;
+            // What cannot be read is written all the same; who needs it reads it again.
+            let back = |row| Outcome::Done(values::row(row).ok());
+            return Ok(rows.first().map_or(Outcome::Refused, back));
+        }
         let changed = answered(session.execute(statement.text(), &statement.values))
             .await
             .map_err(failed(true))?;
         let refused = statement.expect == Expect::One && changed != 1;
-        return Ok(if refused { Outcome::Refused } else { Outcome::Done });
+        return Ok(if refused { Outcome::Refused } else { Outcome::Done(None) });
     }
     answered(session.command("BEGIN")).await.map_err(failed(false))?;
     for statement in transaction {
@@ -231,7 +247,7 @@ async fn transact(session: &Session, transaction: &[Statement]) -> Result<Outcom
         }
     }
     answered(session.command("COMMIT")).await.map_err(failed(true))?;
-    Ok(Outcome::Done)
+    Ok(Outcome::Done(None))
 }
 
 /// What went wrong with a statement.
@@ -244,7 +260,7 @@ enum Fault {
 }
 
 /// The driver's own words say where it was; the database's say what is wrong.
-fn described(error: &tokio_postgres::Error) -> String {
+pub(in crate::store) fn described(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(database), _) => format!("{} ({})", database.message(), database.code().code()),
         (None, Some(source)) => format!("{error}: {source}"),

@@ -178,7 +178,7 @@ impl Database {
         let outcomes = match fate {
             Fate::Committed => self.commit(&transactions),
             Fate::Failed(ref error) => group.iter().map(|_| Err(error.clone())).collect(),
-            Fate::Forgotten => group.iter().map(|_| Ok(Outcome::Done)).collect(),
+            Fate::Forgotten => group.iter().map(|_| Ok(Outcome::Done(None))).collect(),
             Fate::Lost(ref happens) => {
                 if matches!(happens, Happens::Now) {
                     self.commit(&transactions);

@@ -2,7 +2,7 @@
 //!
 //! 1. [`Sqlite::write`] puts a transaction into a bounded queue; past the bound it is
 //!    [`StoreError::Busy`], so that load turns into 503 and not into memory;
-//! 2. one thread takes whatever waits, carries each out between savepoints, and commits all of it
+//! 2. one thread takes whatever waits, carries each out so that it can be undone alone, and commits all of it
 //!    with one fsync (`synchronous=FULL`);
 //! 3. only after that commit does any of the callers get its answer. A caller that went away
 //!    cancels nothing.
@@ -16,12 +16,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use super::{Expect, Outcome, Row, Statement, StoreError, StoreMetrics, Value};
+use super::{Expect, Outcome, Row, Sql, Statement, StoreError, StoreMetrics, Value};
 
 /// No more transactions wait.
 const QUEUE: usize = 4096;
@@ -127,6 +128,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=OFF;",
         )
         .map_err(fault)?;
+    // Without it every statement that joins is planned anew each time that a value is bound: SQLite
+    // is built with STAT4 here, and would look whether another value asks for another plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -204,23 +208,20 @@ pub(super) fn commit_group(
 
 /// One transaction of the group, undone alone where it is refused or fails.
 fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outcome, StoreError> {
-    let run = || -> rusqlite::Result<Outcome> {
-        connection.prepare_cached("SAVEPOINT one")?.execute([])?;
-        for statement in transaction {
-            let changed =
-                bind(&mut connection.prepare_cached(statement.text())?, &statement.values)?
-                    .raw_execute()?;
-            if statement.expect == Expect::One && changed != 1 {
-                return Ok(Outcome::Refused);
-            }
-        }
-        Ok(Outcome::Done)
-    };
-    let outcome = run();
+    // A statement that fails undoes itself, and a hot write that is refused has changed nothing:
+    // it is about one row. So one alone needs nothing around it.
+    if let [Statement { sql: Sql::Hot(_), .. }] = transaction {
+        return run(connection, transaction).map_err(fault);
+    }
+    connection
+        .prepare_cached("SAVEPOINT one")
+        .and_then(|mut begin| begin.execute([]))
+        .map_err(fault)?;
+    let outcome = run(connection, transaction);
     if connection.is_autocommit() {
         return outcome.map_err(fault);
     }
-    if !matches!(outcome, Ok(Outcome::Done)) {
+    if !matches!(outcome, Ok(Outcome::Done(_))) {
         connection
             .prepare_cached("ROLLBACK TO one")
             .and_then(|mut undo| undo.execute([]))
@@ -233,23 +234,48 @@ fn carry_out(connection: &Connection, transaction: &[Statement]) -> Result<Outco
     outcome.map_err(fault)
 }
 
+fn run(connection: &Connection, transaction: &[Statement]) -> rusqlite::Result<Outcome> {
+    let mut back = None;
+    for statement in transaction {
+        let mut prepared = connection.prepare_cached(statement.text())?;
+        let changed = if statement.gives_back() {
+            let mut rows = rows(&mut prepared, &statement.values)?;
+            let changed = rows.len();
+            back = rows.pop();
+            changed
+        } else {
+            bind(&mut prepared, &statement.values)?.raw_execute()?
+        };
+        if statement.expect == Expect::One && changed != 1 {
+            return Ok(Outcome::Refused);
+        }
+    }
+    Ok(Outcome::Done(back))
+}
+
 pub(super) fn select(
     connection: &Connection,
     sql: &str,
     values: &[Value],
 ) -> Result<Vec<Row>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<Row>> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let width = statement.column_count();
-        let mut rows = bind(&mut statement, values)?.raw_query();
-        let mut read = Vec::new();
-        while let Some(row) = rows.next()? {
-            let columns = (0..width).map(|at| row.get_ref(at).map(Value::from));
-            read.push(Row(columns.collect::<rusqlite::Result<_>>()?));
-        }
-        Ok(read)
-    };
-    read().map_err(fault)
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| rows(&mut statement, values))
+        .map_err(fault)
+}
+
+fn rows(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    values: &[Value],
+) -> rusqlite::Result<Vec<Row>> {
+    let width = statement.column_count();
+    let mut rows = bind(statement, values)?.raw_query();
+    let mut read = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = (0..width).map(|at| row.get_ref(at).map(Value::from));
+        read.push(Row(columns.collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(read)
 }
 
 /// SQLite takes `$1` for a name, so each parameter is bound by its name: the text of a statement is

@@ -31,16 +31,23 @@ struct Found {
 }
 
 impl Store {
-    /// Makes a turn from `generation`. Answers whether it was made, by this call.
+    /// Makes a turn from `generation`. Answers whether it was made, by this call. `lost` is how the
+    /// answer to a first try was lost, where there was one.
     pub(super) async fn settle(
         &self,
         statement: Statement,
         turn: &Turn<'_>,
         generation: i64,
+        lost: Option<StoreError>,
     ) -> Result<bool, StoreError> {
+        let mut first = lost.map(Err);
         let mut unknown: Option<StoreError> = None;
         for _ in 0..TRIES {
-            let refused = match self.engine.write(vec![statement.clone()]).await {
+            let outcome = match first.take() {
+                Some(lost) => lost,
+                None => self.engine.write(vec![statement.clone()]).await,
+            };
+            let refused = match outcome {
                 Ok(outcome) if outcome.is_done() => return Ok(true),
                 Ok(_) if unknown.is_none() => return Ok(false),
                 // Perhaps by our own earlier write, which came late.

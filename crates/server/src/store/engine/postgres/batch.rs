@@ -7,14 +7,17 @@
 //! 3. [`together`] carries a batch out and credits the members whose rows came back. A fault in one
 //!    member's data fails the whole statement, so its members are then carried out one by one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tokio_postgres::types::ToSql;
 
-use super::super::{HotWrite, Sql, Statement, Value};
+use super::super::{HotWrite, Row, Sql, Statement, Value};
 use super::link::Session;
-use super::values::Column;
+use super::values::{self, Column};
 use super::{Fate, Fault, Job, Outcome, PAUSE, StoreError, TRIES, Writer, alone, answered};
+
+/// What a batch wrote: each row's id, and what it gives back.
+type Written = HashMap<Vec<u8>, Option<Row>>;
 
 /// Hot writes of one kind, each of another row.
 struct Batch {
@@ -106,10 +109,9 @@ async fn together(
 ) -> Vec<Result<Outcome, StoreError>> {
     if members.len() > 1 {
         match written(writer, write, members).await {
-            Ok(Some(ids)) => {
-                let credit =
-                    |job| if ids.contains(id(job)) { Outcome::Done } else { Outcome::Refused };
-                return members.iter().map(|job| Ok(credit(job))).collect();
+            Ok(Some(mut written)) => {
+                let credit = |job| written.remove(id(job)).map_or(Outcome::Refused, Outcome::Done);
+                return members.iter().map(credit).map(Ok).collect();
             }
             // One member's data may be at fault, and which one only shows alone.
             Ok(None) => {}
@@ -123,12 +125,12 @@ async fn together(
     outcomes
 }
 
-/// The ids of the rows that were written; `None` where the statement did not happen at all.
+/// The rows that were written, by their ids; `None` where the statement did not happen at all.
 async fn written(
     writer: &Writer,
     write: &'static HotWrite,
     members: &[Job],
-) -> Result<Option<HashSet<Vec<u8>>>, StoreError> {
+) -> Result<Option<Written>, StoreError> {
     let Some(columns) = columns(write, members) else {
         return Ok(None);
     };
@@ -138,7 +140,7 @@ async fn written(
         let fault = match answered(select(&session, write.batch(), &columns)).await {
             Ok(rows) => {
                 writer.metrics.commits.add(1);
-                return Ok(Some(rows.iter().map(|row| row.get(0)).collect()));
+                return Ok(Some(rows.iter().map(|row| (row.get(0), back(write, row))).collect()));
             }
             Err(fault) => fault,
         };
@@ -159,6 +161,14 @@ async fn written(
         }
     }
     Ok(None)
+}
+
+/// What a row of the answer gives back behind its id. What cannot be read is written all the same;
+/// who needs it reads it again.
+fn back(write: &HotWrite, row: &tokio_postgres::Row) -> Option<Row> {
+    let mut row = values::row(row).ok().filter(|_| write.gives_back())?;
+    row.0.remove(0);
+    Some(row)
 }
 
 fn lost(fault: &Fault) -> StoreError {

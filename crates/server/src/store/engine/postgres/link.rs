@@ -68,10 +68,10 @@ impl Connector {
             .map_err(|error| StoreError::Engine(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Connector { config, tls: MakeRustlsConnect::new(tls) })
+        Ok(Connector { config: *config, tls: MakeRustlsConnect::new(tls) })
     }
 
-    async fn connect(&self) -> Result<Session, StoreError> {
+    pub(super) async fn connect(&self) -> Result<Session, StoreError> {
         let connecting = async {
             let (client, connection) = self.config.connect(self.tls.clone()).await?;
             tokio::spawn(async move {
@@ -126,6 +126,10 @@ impl Link {
 impl Session {
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) fn into_client(self) -> Client {
+        self.client
     }
 
     pub(super) async fn command(&self, sql: &str) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::super::{Parameter, Row, StoreError, Value};
 
 /// The values of one statement.
-pub(super) fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+pub(in crate::store) fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 

@@ -7,7 +7,7 @@
 //! 3. [`together`] carries a batch out and credits the members whose rows came back. A fault in one
 //!    member's data fails the whole statement, so its members are then carried out one by one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::types::ToSql;
 

@@ -25,12 +25,14 @@ mod server;
 use std::collections::BTreeMap;
 
 use ledger::Violation;
-use rounds::{Failover, Rounds, Victim, kills_and_seed};
+use rounds::{
+    Failover, Rounds, USUAL_DATABASE_KILLS, USUAL_FAILOVERS, USUAL_KILLS, Victim, kills_and_seed,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d1_d2_d11_killed_at_any_moment_under_load_nothing_is_taken_twice_and_nothing_is_forgotten()
 {
-    let (kills, seed) = kills_and_seed();
+    let (kills, seed) = kills_and_seed(USUAL_KILLS);
     let mut rounds = Rounds::begin(Victim::Server, seed).await;
     rounds.run(kills).await;
     let counts = rounds.counts();
@@ -49,19 +51,18 @@ async fn d1_d2_d11_killed_at_any_moment_under_load_nothing_is_taken_twice_and_no
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d1_d2_d11_postgres_killed_under_load_the_server_answers_503_and_recovers_by_itself() {
-    let (kills, seed) = kills_and_seed();
+    let (kills, seed) = kills_and_seed(USUAL_DATABASE_KILLS);
     let cluster = grantor_test_cluster::Cluster::start().unwrap();
     let mut rounds = Rounds::begin(Victim::Database(Box::new(cluster)), seed).await;
     rounds.run(kills).await;
     println!("{:#?}", rounds.counts());
 }
 
-/// Each failover needs two clusters of its own, so there are fewer than kills.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d3_postgres_replica_promoted_under_load_forgets_no_end_and_takes_no_code_twice() {
-    let (kills, seed) = kills_and_seed();
+    let (kills, seed) = kills_and_seed(USUAL_FAILOVERS);
     let mut failovers = BTreeMap::new();
-    for failover in 0..kills.div_ceil(15) {
+    for failover in 0..kills {
         let both = tokio::task::block_in_place(Failover::start);
         let mut rounds = Rounds::begin(Victim::Primary(Box::new(both)), seed + failover).await;
         rounds.run(1).await;
@@ -75,7 +76,7 @@ async fn d3_postgres_replica_promoted_under_load_forgets_no_end_and_takes_no_cod
 /// The test of the test: a store that forgets is found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn d2_a_database_that_went_back_in_time_is_noticed_by_the_ledger() {
-    let (_, seed) = kills_and_seed();
+    let (_, seed) = kills_and_seed(USUAL_KILLS);
     let mut rounds = Rounds::begin(Victim::Server, seed).await;
     rounds.load_and_kill().await;
     let files = ["grantor.db", "grantor.db-wal"].map(|name| rounds.installed.house.path(name));

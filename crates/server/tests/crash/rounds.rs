@@ -19,7 +19,11 @@ use crate::partner::Partner;
 use crate::server::{Installed, Server};
 
 /// Enough to show a fault that is there always, in the time of an everyday run.
-const USUAL_KILLS: u64 = 25;
+pub(crate) const USUAL_KILLS: u64 = 25;
+/// A database takes seconds to come back.
+pub(crate) const USUAL_DATABASE_KILLS: u64 = 8;
+/// And each failover needs two of its own.
+pub(crate) const USUAL_FAILOVERS: u64 = 2;
 const WORKERS: usize = 12;
 /// A kill comes within this time after the load began again, in microseconds.
 const SPAN: u64 = 150_000;
@@ -285,13 +289,13 @@ impl Rounds {
 }
 
 /// How often to kill, and from which seed; both can be named, and both are printed.
-pub(crate) fn kills_and_seed() -> (u64, u64) {
+pub(crate) fn kills_and_seed(usual: u64) -> (u64, u64) {
     use std::hash::{BuildHasher as _, RandomState};
     let number = |name: &str| {
         let text = std::env::var_os(name)?.into_string().unwrap();
         Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
     };
-    let kills = number("GRANTOR_CRASH_KILLS").unwrap_or(USUAL_KILLS);
+    let kills = number("GRANTOR_CRASH_KILLS").unwrap_or(usual);
     let seed = number("GRANTOR_CRASH_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
     println!("GRANTOR_CRASH_KILLS={kills} GRANTOR_CRASH_SEED={seed}");
     (kills, seed)

@@ -7,8 +7,11 @@
 
 use grantor_protocol::environment::Environment;
 
-use super::engine::Statement;
+use super::engine::{Columns, Statement, Value};
 use super::{Store, StoreError};
+
+/// Where the id of a revoked token's grant ends, and its own begins.
+const GRANT_ID_BYTES: usize = 16;
 
 /// A table whose rows expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,43 +53,66 @@ impl Expiring {
     /// All of them.
     pub const ALL: [Expiring; 3] = [Expiring::Grants, Expiring::Sessions, Expiring::RevokedTokens];
 
-    /// Gives each id, and whether its row expired.
+    /// Gives each id, and whether its row expired. `$1` is the environment, `$2` the time, and then
+    /// come the id behind which to look and how many rows to look at.
     fn look(self) -> &'static str {
         match self {
             Expiring::Grants => {
-                "SELECT id, CASE WHEN generation = 0 THEN code_expires_at <= $3 \
-                   ELSE idle_expires_at <= $3 OR COALESCE(ends_at <= $3, FALSE) END \
-                 FROM grants WHERE environment = $1 AND id > $2 ORDER BY id LIMIT $4"
+                "SELECT id, CASE WHEN generation = 0 THEN code_expires_at <= $2 \
+                   ELSE idle_expires_at <= $2 OR COALESCE(ends_at <= $2, FALSE) END \
+                 FROM grants WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
             }
             Expiring::Sessions => {
-                "SELECT id_digest, expires_at <= $3 FROM sessions \
-                 WHERE environment = $1 AND id_digest > $2 ORDER BY id_digest LIMIT $4"
+                "SELECT id_digest, expires_at <= $2 FROM sessions \
+                 WHERE environment = $1 AND id_digest > $3 ORDER BY id_digest LIMIT $4"
             }
-            // The tokens of one grant are removed together, so a step may end between them.
             Expiring::RevokedTokens => {
-                "SELECT grant_id, expires_at <= $3 FROM revoked_tokens \
-                 WHERE environment = $1 AND grant_id > $2 ORDER BY grant_id LIMIT $4"
+                "SELECT grant_id, token_id, expires_at <= $2 FROM revoked_tokens \
+                 WHERE environment = $1 AND (grant_id, token_id) > ($3, $4) \
+                 ORDER BY grant_id, token_id LIMIT $5"
             }
         }
     }
 
-    /// It asks again what was seen: a grant that was refreshed meanwhile lives.
+    /// It asks again what was seen: a grant that was refreshed meanwhile lives. Up to the last id
+    /// that was looked at, which comes last.
     fn remove(self) -> &'static str {
         match self {
             Expiring::Grants => {
-                "DELETE FROM grants WHERE environment = $1 AND id > $2 AND id <= $4 \
-                 AND CASE WHEN generation = 0 THEN code_expires_at <= $3 \
-                   ELSE idle_expires_at <= $3 OR COALESCE(ends_at <= $3, FALSE) END"
+                "DELETE FROM grants WHERE environment = $1 AND id > $3 AND id <= $4 \
+                 AND CASE WHEN generation = 0 THEN code_expires_at <= $2 \
+                   ELSE idle_expires_at <= $2 OR COALESCE(ends_at <= $2, FALSE) END"
             }
             Expiring::Sessions => {
-                "DELETE FROM sessions WHERE environment = $1 AND id_digest > $2 \
-                 AND id_digest <= $4 AND expires_at <= $3"
+                "DELETE FROM sessions WHERE environment = $1 AND id_digest > $3 \
+                 AND id_digest <= $4 AND expires_at <= $2"
             }
             Expiring::RevokedTokens => {
-                "DELETE FROM revoked_tokens WHERE environment = $1 AND grant_id > $2 \
-                 AND grant_id <= $4 AND expires_at <= $3"
+                "DELETE FROM revoked_tokens WHERE environment = $1 \
+                 AND (grant_id, token_id) > ($3, $4) AND (grant_id, token_id) <= ($5, $6) \
+                 AND expires_at <= $2"
             }
         }
+    }
+
+    /// An id as the columns that it stands in: a revoked token's is its grant's and its own, for a
+    /// client may revoke many of one grant.
+    fn columns(self, id: &[u8]) -> Vec<Value> {
+        match self {
+            Expiring::Grants | Expiring::Sessions => vec![id.into()],
+            Expiring::RevokedTokens => {
+                let (grant_id, token_id) = id.split_at(id.len().min(GRANT_ID_BYTES));
+                vec![grant_id.into(), token_id.into()]
+            }
+        }
+    }
+
+    fn read_id(self, row: &mut Columns) -> Result<Vec<u8>, StoreError> {
+        let mut id = row.bytes("id")?;
+        if self == Expiring::RevokedTokens {
+            id.extend(row.bytes("token_id")?);
+        }
+        Ok(id)
     }
 }
 
@@ -97,18 +123,20 @@ impl Store {
     /// [`StoreError`]
     pub async fn remove_expired(&self, step: &Step<'_>) -> Result<Removed, StoreError> {
         let Step { environment, table, after, before, rows } = *step;
-        let values = vec![environment.as_str().into(), after.into(), before.into(), rows.into()];
-        let found = self.engine.read(table.look(), values).await?;
+        let mut values = vec![environment.as_str().into(), before.into()];
+        values.extend(table.columns(after));
+        let mut look = values.clone();
+        look.push(rows.into());
+        let found = self.engine.read(table.look(), look).await?;
         let is_end = i64::try_from(found.len()).is_ok_and(|found| found < rows);
         let (mut expired, mut last) = (0, None);
         for row in found {
             let mut row = row.columns("(expiring)", "(looked at)");
-            last = Some(row.bytes("id")?);
+            last = Some(table.read_id(&mut row)?);
             expired += u64::from(row.boolean("expired")?);
         }
         if let Some(last) = last.as_deref().filter(|_| expired > 0) {
-            let values =
-                vec![environment.as_str().into(), after.into(), before.into(), last.into()];
+            values.extend(table.columns(last));
             self.engine.write(vec![Statement::any(table.remove(), values)]).await?;
         }
         Ok(Removed { rows: expired, next: last.filter(|_| !is_end) })

@@ -1,20 +1,24 @@
 //! Endings of a whole past: each is one write, and the very next refresh and introspection see it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use grantor::demo;
 use grantor::store::WhichConnections;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::GrantStatus;
 use serde_json::json;
 
-use crate::calls::{assert_opens, introspect, issue, new_grant, tokens};
-use crate::harness::{Answer, Server, TestClient};
-use crate::store::race;
+use crate::calls::{assert_opens, introspect, issue, new_grant, row, tokens};
+use crate::harness::{Answer, START, Server, TestClient};
+use crate::store::{race, turn};
 
 const HERE: Environment = Environment::Staging;
 
 #[derive(Clone, Copy, Debug)]
 enum Ending {
+    /// Alone, by its id: only where the id is known.
+    Grant,
     Client,
     Customer,
     CustomerAndClient,
@@ -25,6 +29,7 @@ async fn end(server: &Server, client: &TestClient, ending: Ending) -> bool {
     let customer =
         store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
     match ending {
+        Ending::Grant => panic!("which one?"),
         Ending::Client => store.end_grants_of_client(HERE, &client.id).await.unwrap(),
         Ending::Customer => store.end_grants_of_customer(HERE, customer).await.unwrap(),
         Ending::CustomerAndClient => {
@@ -147,6 +152,68 @@ async fn s17_after_an_ending_was_acknowledged_none_of_sixteen_refreshes_lives(se
     }
 }
 
+async fn s17_no_turn_and_no_redemption_that_begins_behind_an_ending_is_carried_out(server: Server) {
+    let client = Arc::new(server.client().await);
+    let server = Arc::new(server);
+    for ending in [Ending::Grant, Ending::Client, Ending::Customer, Ending::CustomerAndClient] {
+        let store = &server.staging.store;
+        let active = issue(&server.staging, &client).await.grant_id;
+        assert!(store.redeem_code(&turn(active, 1, START)).await.unwrap());
+        let pending = issue(&server.staging, &client).await.grant_id;
+        let ended = Arc::new(AtomicBool::new(false));
+        race(24, |at| {
+            let (server, client, ended) =
+                (Arc::clone(&server), Arc::clone(&client), Arc::clone(&ended));
+            async move {
+                let store = &server.staging.store;
+                if at % 12 == 0 {
+                    match ending {
+                        Ending::Grant => {
+                            store.revoke_grant(HERE, active, START).await.unwrap();
+                            store.revoke_grant(HERE, pending, START).await.unwrap();
+                        }
+                        _ => drop(end(&server, &client, ending).await),
+                    }
+                    ended.store(true, Ordering::SeqCst);
+                    return;
+                }
+                for generation in 1..40 {
+                    let begun_behind = ended.load(Ordering::SeqCst);
+                    let done = match at % 2 {
+                        0 => store.redeem_code(&turn(pending, at, START)).await.unwrap(),
+                        _ => {
+                            let turn = turn(active, at, START);
+                            store.turn_generation(&turn, generation).await.unwrap()
+                        }
+                    };
+                    assert!(!(begun_behind && done), "{ending:?} was outlived");
+                }
+            }
+        })
+        .await;
+        for id in [active, pending] {
+            let grant = row(&server, id).await;
+            let revoked = matches!(grant.status, GrantStatus::Revoked { .. });
+            assert!(revoked || !grant.in_force, "{ending:?} {grant:?}");
+        }
+    }
+}
+
+async fn s17_of_many_that_take_back_one_consent_one_is_told_that_it_did(server: Server) {
+    let server = Arc::new(server);
+    let client = Arc::new(server.client().await);
+    for _ in 0..5 {
+        let living = tokens(&server, &client).await;
+        let outcomes = race(16, |_| {
+            let (server, client) = (Arc::clone(&server), Arc::clone(&client));
+            async move { end(&server, &client, Ending::CustomerAndClient).await }
+        })
+        .await;
+        assert_eq!(outcomes.iter().filter(|done| **done).count(), 1);
+        assert_lives(&server, &client, &living, false).await;
+    }
+}
+
 async fn connections_are_listed_newest_first_within_their_bounds(server: Server) {
     let (client, other) = (server.client().await, server.client().await);
     let mut ids = Vec::new();
@@ -177,5 +244,7 @@ on_both_engines! {
     s17_a_silent_allow_that_read_the_consent_before_it_was_taken_back_makes_no_grant,
     an_ending_of_what_is_not_there_says_so_and_stays_in_its_environment,
     s17_after_an_ending_was_acknowledged_none_of_sixteen_refreshes_lives,
+    s17_no_turn_and_no_redemption_that_begins_behind_an_ending_is_carried_out,
+    s17_of_many_that_take_back_one_consent_one_is_told_that_it_did,
     connections_are_listed_newest_first_within_their_bounds,
 }

@@ -39,13 +39,22 @@ pub struct Server {
     pub staging: Arc<Site>,
     pub production: Arc<Site>,
     pub clock: Clock,
-    pub folder: tempfile::TempDir,
-    pub master_key: MasterKey,
+    pub folder: Arc<tempfile::TempDir>,
+    pub master_key: Arc<MasterKey>,
     /// Where the data is not a file.
-    postgres: Option<Database>,
+    postgres: Option<Arc<Database>>,
+    store: Address,
     /// Where each environment really listens.
     addresses: Vec<SocketAddr>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// What a server stands on, and another may stand on too.
+struct Ground {
+    clock: Clock,
+    folder: Arc<tempfile::TempDir>,
+    store: Address,
+    master_key: Arc<MasterKey>,
 }
 
 /// A client that a test made.
@@ -72,7 +81,7 @@ impl Server {
         let address = |_: &Path| Address::parse(&database.url(), Path::new("")).unwrap();
         let base_url = |_, address| format!("http://{address}");
         let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
-        server.postgres = Some(database);
+        server.postgres = Some(Arc::new(database));
         server
     }
 
@@ -86,7 +95,7 @@ impl Server {
         let address = |_: &Path| Address::parse(url.as_str(), Path::new("")).unwrap();
         let base_url = |_, address| format!("http://{address}");
         let mut server = Server::start_at(address, Settings::default(), true, base_url).await;
-        server.postgres = Some(database);
+        server.postgres = Some(Arc::new(database));
         server
     }
 
@@ -111,11 +120,41 @@ impl Server {
         dev: bool,
         base_url: impl Fn(Environment, SocketAddr) -> String,
     ) -> Server {
-        let clock = Clock::manual(START);
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let ground = Ground {
+            clock: Clock::manual(START),
+            store: address(folder.path()),
+            folder,
+            master_key: Arc::new(MasterKey::generate(&Random::system())),
+        };
+        Server::start_on(ground, settings, dev, base_url).await
+    }
+
+    /// Starts another server on the same database, as a second machine would: with the same master
+    /// key, and nothing in memory.
+    pub async fn start_another(&self) -> Server {
+        let ground = Ground {
+            clock: self.clock.clone(),
+            folder: Arc::clone(&self.folder),
+            store: self.store.clone(),
+            master_key: Arc::clone(&self.master_key),
+        };
+        let base_url = |_, address| format!("http://{address}");
+        let settings = self.staging.settings.clone();
+        let mut other = Server::start_on(ground, settings, true, base_url).await;
+        other.postgres = self.postgres.clone();
+        other
+    }
+
+    async fn start_on(
+        ground: Ground,
+        settings: Settings,
+        dev: bool,
+        base_url: impl Fn(Environment, SocketAddr) -> String,
+    ) -> Server {
+        let Ground { clock, folder, store: address, master_key } = ground;
         let random = Random::system();
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&address(folder.path()), &clock).await.unwrap();
-        let master_key = MasterKey::generate(&random);
+        let store = Store::open(&address, &clock).await.unwrap();
         let keys = Keys::open(&store, &master_key, &clock, &random).await.unwrap();
         let passwords = Passwords::start(2, random.clone()).unwrap();
         let mut sites = Vec::new();
@@ -155,8 +194,19 @@ impl Server {
         }));
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
-        let (postgres, stop) = (None, Some(stop));
-        Server { staging, production, clock, folder, master_key, postgres, addresses, stop }
+        let postgres = None;
+        let stop = Some(stop);
+        Server {
+            staging,
+            production,
+            clock,
+            folder,
+            postgres,
+            store: address,
+            master_key,
+            addresses,
+            stop,
+        }
     }
 
     /// The same database as another process sees it.
@@ -242,6 +292,14 @@ impl Server {
             Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
+        }
+    }
+
+    /// Changes the schema behind the server's back.
+    pub fn alter(&self, sql: &str) {
+        match &self.postgres {
+            Some(database) => drop(database.execute(sql).unwrap()),
+            None => self.database().execute_batch(sql).unwrap(),
         }
     }
 

@@ -77,4 +77,5 @@ mod slow_bodies;
 mod store;
 mod store_faults;
 mod token;
+mod two_servers;
 mod usage;

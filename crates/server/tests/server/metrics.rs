@@ -14,13 +14,13 @@ use crate::calls::{exchange_form, issue, tokens};
 use crate::harness::{Page, START, Server};
 
 /// The metrics of a server, at an address of their own.
-struct Metrics {
+pub(crate) struct Metrics {
     url: String,
     http: reqwest::Client,
 }
 
 impl Metrics {
-    fn of(server: &Server) -> Metrics {
+    pub(crate) fn of(server: &Server) -> Metrics {
         let exposition = Exposition {
             sites: vec![Arc::clone(&server.staging), Arc::clone(&server.production)],
             store: server.staging.store.clone(),
@@ -46,7 +46,7 @@ impl Metrics {
     }
 
     /// The value of one series; 0 where there is none yet.
-    async fn value(&self, series: &str) -> f64 {
+    pub(crate) async fn value(&self, series: &str) -> f64 {
         let text = self.text().await;
         let value = text.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
         value.map_or(0.0, |value| value.parse().unwrap())

@@ -12,11 +12,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::calls::{Call, exchange_form, issue, new_grant, row};
+use crate::calls::{Call, assert_opens, exchange_form, issue, new_grant, revoke, row};
 use crate::harness::{START, Server};
 
 /// How often each write loses its answer: it is another connection each time.
 const TIMES: usize = 8;
+
+/// What stands in the writes that are meant.
+const WRITES: [&str; 6] = [
+    "UPDATE grants",
+    "INTO grants",
+    "INTO revoked_tokens",
+    "UPDATE clients SET counter",
+    "UPDATE customers SET counter",
+    "UPDATE consents",
+];
 
 /// Stands before a database, and loses answers when it is told to.
 #[derive(Clone, Default)]
@@ -72,12 +82,12 @@ impl Proxy {
     }
 }
 
-/// Passes requests on, and notes whether this connection writes grants.
+/// Passes requests on, and notes whether this connection writes what is meant.
 async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wrote: Arc<AtomicUsize>) {
     let mut buffer = vec![0; 65_536];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let text = String::from_utf8_lossy(&buffer[..read]);
-        if text.contains("UPDATE grants") || text.contains("INTO grants") {
+        if WRITES.iter().any(|write| text.contains(write)) {
             wrote.fetch_add(1, Ordering::SeqCst);
         }
         if to.write_all(&buffer[..read]).await.is_err() {
@@ -152,6 +162,41 @@ async fn d4_postgres_an_exchange_and_a_refresh_whose_commit_answer_is_lost_are_g
         let form = [("grant_type", "refresh_token"), ("refresh_token", next.as_str())];
         let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    let lost = proxy.lost.load(Ordering::SeqCst);
+    assert!(lost >= TIMES, "only {lost} answers were lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d4_postgres_an_ending_whose_commit_answer_is_lost_is_told_as_done_and_is() {
+    let (server, proxy) = start().await;
+    let client = server.client().await;
+    let (store, here) = (&server.staging.store, Environment::Staging);
+    for _ in 0..TIMES {
+        for ending in ["client", "customer", "customer and client", "grant", "token"] {
+            let issued = issue(&server.staging, &client).await;
+            let living = server.exchange(&client, &issued.code).await;
+            let grant = row(&server, issued.grant_id).await;
+            let (customer, refresh) = (grant.customer_id, living.text("refresh_token"));
+            proxy.lose_next();
+            match ending {
+                "client" => assert!(store.end_grants_of_client(here, &client.id).await.unwrap()),
+                "customer" => assert!(store.end_grants_of_customer(here, customer).await.unwrap()),
+                "customer and client" => {
+                    let id = &client.id;
+                    let told = store.end_grants_of_customer_and_client(here, customer, id).await;
+                    assert!(told.unwrap());
+                }
+                "grant" => assert_eq!(revoke(&server, &client, refresh).await.status, 200),
+                _ => {
+                    let told = revoke(&server, &client, living.text("access_token")).await;
+                    assert_eq!(told.status, 200);
+                }
+            }
+            assert_opens(&server, living.text("access_token"), false).await;
+            let answer = server.refresh(&client, refresh).await;
+            assert_eq!(answer.status, if ending == "token" { 200 } else { 400 }, "{ending}");
+        }
     }
     let lost = proxy.lost.load(Ordering::SeqCst);
     assert!(lost >= TIMES, "only {lost} answers were lost");

@@ -311,6 +311,34 @@ async fn s17_after_the_200_of_a_revocation_no_refresh_and_no_introspection_succe
     }
 }
 
+/// Of those that come together, PostgreSQL is asked for one alone: the others have to be told what
+/// became of that one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s17_postgres_of_many_revocations_that_cannot_be_written_not_one_is_answered_200() {
+    let server = Arc::new(Server::start_on_postgres().await);
+    let client = Arc::new(server.client().await);
+    let (living, id) = connect(&server, &client).await;
+    let refresh_token = living.text("refresh_token");
+    server.alter("ALTER TABLE grants ADD CONSTRAINT none_ends CHECK (revoked_at IS NULL)");
+    let outcomes = race(24, |_| {
+        let (server, client, token) =
+            (Arc::clone(&server), Arc::clone(&client), refresh_token.to_owned());
+        async move {
+            let told = server.staging.store.revoke_grant(Environment::Staging, id, 1).await;
+            assert!(told.is_err(), "told {told:?}, and nothing was written");
+            revoke(&server, &client, &token).await
+        }
+    })
+    .await;
+    for answer in outcomes {
+        answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+    }
+    assert!(!is_revoked(&server, id).await);
+    server.alter("ALTER TABLE grants DROP CONSTRAINT none_ends");
+    assert_revoked(&revoke(&server, &client, refresh_token).await);
+    assert!(is_revoked(&server, id).await);
+}
+
 #[tokio::test]
 async fn d2_a_revocation_that_was_acknowledged_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ where
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-fn turn(id: [u8; 16], attempt: usize, now: i64) -> Turn<'static> {
+pub(crate) fn turn(id: [u8; 16], attempt: usize, now: i64) -> Turn<'static> {
     let attempt = u8::try_from(attempt).unwrap();
     let idle_expires_at = now + 1000;
     Turn { environment: HERE, id, attempt: [attempt; 16], idle_expires_at, from: "::1", now }

@@ -17,8 +17,10 @@ use crate::store::{Expiring, Step, StoreError};
 const ROWS: i64 = 500;
 /// How long to pause between two steps: a hundredth of the time goes into them at most.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long to rest between two walks. Several processes do not rest in step.
-const REST_SECONDS: u64 = 600;
+/// How long to rest between two walks at most, and before the first. Several processes do not rest
+/// in step.
+const REST_SECONDS: u64 = 900;
+const FIRST_REST_SECONDS: u64 = 60;
 /// A grant outlives its last refresh token by this, in seconds: no access token lives longer, and for
 /// a day whoever comes too late is told by how much.
 const GRANT_STAYS_SECONDS: i64 = 24 * 3600;
@@ -36,10 +38,13 @@ pub struct Walked {
 
 /// Keeps the tables of an environment clean, until it is dropped.
 pub async fn keep_clean(site: Arc<Site>) {
+    // Soon after the start: a server that is often started again has to clean too.
+    let mut longest = FIRST_REST_SECONDS;
     loop {
         let [unlike] = site.random.bytes::<1>();
-        let rest = REST_SECONDS / 2 + REST_SECONDS * u64::from(unlike) / 256;
+        let rest = longest / 2 + longest * u64::from(unlike) / 512;
         tokio::time::sleep(Duration::from_secs(rest)).await;
+        longest = REST_SECONDS;
         match walk(&site, ROWS, PAUSE).await {
             Ok(walked) if walked == Walked::default() => {}
             Ok(walked) => tracing::info!(

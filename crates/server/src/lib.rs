@@ -4,12 +4,16 @@
 //! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
 //! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
 
+#[cfg(test)]
+#[path = "../tests/crash/chance.rs"]
+mod chance;
 pub mod cleanup;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod count;
 pub mod demo;
+pub mod exposition;
 pub mod http;
 pub mod journal;
 pub mod keys;

@@ -3,18 +3,14 @@
 //! 1. `requests.rs` and `tokens.rs` hold the numbers of one environment; a request changes them by
 //!    atomic additions, and looks up no label by its text;
 //! 2. the store and the passwords count themselves, where it happens;
-//! 3. `exposition.rs` writes all of it as OpenMetrics text when it is asked for;
-//! 4. [`Exposition::router`] is the page, behind a listener of its own.
+//! 3. [`crate::exposition`] writes all of it as text when it is asked for.
 //!
 //! No label holds what a stranger chose, nor a client's id: the number of series is bounded by the
 //! program and not by who calls it.
 
-mod exposition;
-mod process;
 mod requests;
 mod tokens;
 
-pub use exposition::Exposition;
 pub use requests::Requests;
 pub use tokens::{GrantType, TokenEvent, Tokens};
 

@@ -16,7 +16,7 @@ enum Source {
     System,
     /// The same again from the same seed, for the simulation.
     #[cfg(test)]
-    Seeded(std::sync::Arc<std::sync::Mutex<crate::simulation::chance::Chance>>),
+    Seeded(std::sync::Arc<std::sync::Mutex<crate::chance::Chance>>),
 }
 
 impl Random {
@@ -28,7 +28,7 @@ impl Random {
     /// The same again from the same seed.
     #[cfg(test)]
     pub(crate) fn seeded(seed: u64) -> Random {
-        let chance = crate::simulation::chance::Chance::new(seed);
+        let chance = crate::chance::Chance::new(seed);
         Random(Source::Seeded(std::sync::Arc::new(std::sync::Mutex::new(chance))))
     }
 

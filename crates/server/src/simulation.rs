@@ -9,8 +9,6 @@
 //! `GRANTOR_SIMULATION_SEEDS` says how many seeds are tried, `GRANTOR_SIMULATION_SEED` which one
 //! alone. A seed that fails prints itself.
 
-#[path = "../tests/crash/chance.rs"]
-pub(crate) mod chance;
 #[path = "../tests/crash/ledger.rs"]
 mod ledger;
 mod partner;
@@ -24,6 +22,7 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::http::router;
 use crate::keys::Keys;
@@ -34,7 +33,6 @@ use crate::random::Random;
 use crate::site::{Settings, Site};
 use crate::store::{NewClient, NewCustomer, Partner as PartnerRow, Simulated, Store, Weather};
 use crate::usage::Usage;
-use chance::Chance;
 use ledger::{Ledger, Violation};
 use partner::{CLIENT_ID, CUSTOMER_ID, Partner, REDIRECT_URI, SECRET};
 use scheduler::Scheduler;

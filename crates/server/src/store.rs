@@ -12,6 +12,7 @@
 mod access_token;
 pub mod backup;
 mod client;
+mod client_key;
 mod connection;
 mod consent;
 mod customer;

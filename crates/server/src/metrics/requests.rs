@@ -25,8 +25,8 @@ pub struct Requests {
 }
 
 /// The requests of one route.
-pub(super) struct Route {
-    pub(super) name: String,
+pub(crate) struct Route {
+    pub(crate) name: String,
     statuses: [Count; STATUSES],
     buckets: [Count; BOUNDS.len() + 1],
     microseconds: Count,
@@ -46,7 +46,7 @@ impl Requests {
     }
 
     /// The routes that were asked for.
-    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter().map_while(|place| place.get()).map(|route| &**route)
     }
 
@@ -74,19 +74,19 @@ impl Route {
     }
 
     /// The statuses that were answered, and how often.
-    pub(super) fn statuses(&self) -> impl Iterator<Item = (u16, u64)> {
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = (u16, u64)> {
         let counted = (FIRST_STATUS..).zip(&self.statuses);
         counted.map(|(status, count)| (status, count.read())).filter(|(_, count)| *count > 0)
     }
 
     /// The upper end of each bucket in seconds, with what fell into it alone.
-    pub(super) fn buckets(&self) -> Vec<(f64, u64)> {
+    pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
         let ends = BOUNDS.iter().map(|bound| Duration::from_micros(*bound).as_secs_f64());
         ends.chain([f64::INFINITY]).zip(self.buckets.iter().map(Count::read)).collect()
     }
 
     /// How long all of them took together, in seconds.
-    pub(super) fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         Duration::from_micros(self.microseconds.read()).as_secs_f64()
     }
 }

@@ -76,7 +76,7 @@ impl Tokens {
     }
 
     /// Grant type, outcome, and how often.
-    pub(super) fn calls(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         GRANT_TYPES.into_iter().zip(&self.calls).flat_map(|(grant_type, outcomes)| {
             let counted = OUTCOMES.into_iter().zip(outcomes);
             counted.map(move |(outcome, count)| (grant_type, outcome, count.read()))
@@ -84,7 +84,7 @@ impl Tokens {
     }
 
     /// Each event, and how often.
-    pub(super) fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
         EVENTS.into_iter().zip(self.events.iter().map(Count::read))
     }
 }

@@ -16,8 +16,8 @@ use grantor_protocol::scope::Scope;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-use super::chance::Chance;
 use super::ledger::{Fate, Ledger, Standing, Tokens};
+use crate::chance::Chance;
 use crate::http::ClientAddress;
 use crate::seal::CodeSeal;
 use crate::site::Site;

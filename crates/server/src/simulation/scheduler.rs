@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::chance::Chance;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::store::Simulated;
 

@@ -1,7 +1,6 @@
 //! API clients, with their one or two secrets. Both secrets stand in the client's own row, so that
 //! "never a third" and "never without" are conditions of one write.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use grantor_protocol::client::{
     Client, ClientAuthentication, ClientSettings, Partner, SecretDigest,
 };
@@ -9,6 +8,7 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
+use super::client_key::client_key;
 use super::consent;
 use super::engine::{Columns, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
@@ -131,7 +131,7 @@ impl Store {
                 digest.map(|_| now).into(),
                 now.into(),
                 client.environment.other().as_str().into(),
-                key(&client.id).into(),
+                client_key(&client.id).into(),
             ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
@@ -315,15 +315,6 @@ pub struct ClientUse {
     pub query_called_at: Option<i64>,
     /// The last use of what stood in each of the two places for secrets.
     pub secrets: [Option<SecretUse>; 2],
-}
-
-/// By which a grant names its client: the first 8 bytes of the id's SHA-256. An id has 60 characters
-/// and would be the longest column of each grant.
-pub(super) fn key(id: &str) -> i64 {
-    let whole = digest(&SHA256, id.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&whole.as_ref()[..8]);
-    i64::from_be_bytes(first)
 }
 
 /// The last use of a secret.

@@ -4,7 +4,7 @@ use grantor_protocol::authorization_step::Consent;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
-use super::client;
+use super::client_key::client_key;
 use super::engine::{Columns, Statement};
 use super::{Store, StoreError};
 
@@ -34,7 +34,7 @@ impl Store {
         let values = vec![
             environment.as_str().into(),
             customer_id.into(),
-            client::key(client_id).into(),
+            client_key(client_id).into(),
             epoch.into(),
             false.into(),
         ];
@@ -75,7 +75,7 @@ pub(super) fn give(
         vec![
             grant.environment.as_str().into(),
             grant.customer_id.into(),
-            client::key(&grant.client_id).into(),
+            client_key(&grant.client_id).into(),
             consent.scope.to_string().into(),
             consent.asked_scope.to_string().into(),
             join(&grant.businesses).into(),

@@ -7,7 +7,7 @@
 
 use grantor_protocol::environment::Environment;
 
-use super::client;
+use super::client_key::client_key;
 use super::engine::Statement;
 use super::{Store, StoreError};
 use crate::journal::Ending;
@@ -61,7 +61,7 @@ impl Store {
         client_id: &str,
     ) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
-        let key = client::key(&client_id);
+        let key = client_key(&client_id);
         self.note(Ending::Consent { environment, customer_id, client_id }).await?;
         let statement = Statement::new(
             "UPDATE consents SET revoked = $4, counter = counter + 1 \

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use grantor::exposition::Exposition;
 use grantor::listener::{Bound, Socket, serve};
-use grantor::metrics::Exposition;
 use grantor::store::Store;
 use grantor_protocol::environment::Environment;
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::sqlite::{commit_group, select};
 use super::{Outcome, Row, Statement, StoreError, StoreMetrics, Value};
-use crate::simulation::chance::Chance;
+use crate::chance::Chance;
 
 /// No more transactions share a commit here.
 const GROUP: u64 = 4;

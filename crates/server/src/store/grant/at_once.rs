@@ -13,7 +13,7 @@ use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 
 use super::{IN_FORCE, REDEEM_SET, REDEEM_WHERE, TURN_SET, TURN_WHERE, Turn};
-use crate::store::client::key;
+use crate::store::client_key::client_key;
 use crate::store::consent;
 use crate::store::engine::{HotWrite, Outcome, Parameter, Row, Statement};
 use crate::store::{Store, StoreError};
@@ -99,7 +99,7 @@ impl Store {
         presented: &Presented<'_>,
     ) -> Result<Option<Turned>, StoreError> {
         let mut values = turn.values();
-        values.push(key(presented.client_id).into());
+        values.push(client_key(presented.client_id).into());
         values.push((*presented.redirect_uri.as_bytes()).into());
         values.push(presented.code_challenge.map(|challenge| *challenge.as_bytes()).into());
         self.at_once(Statement::hot(&REDEEM_AT_ONCE, values), turn, 0).await
@@ -118,7 +118,7 @@ impl Store {
     ) -> Result<Option<Turned>, StoreError> {
         let mut values = turn.values();
         values.push(generation.into());
-        values.push(key(client_id).into());
+        values.push(client_key(client_id).into());
         self.at_once(Statement::hot(&TURN_AT_ONCE, values), turn, generation).await
     }
 

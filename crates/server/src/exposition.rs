@@ -1,4 +1,7 @@
-//! All that is counted, as OpenMetrics text.
+//! All that is counted, as OpenMetrics text: a page behind a listener of its own
+//! ([`Exposition::router`]).
+
+mod process;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +22,6 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::process;
 use crate::password::Passwords;
 use crate::site::Site;
 use crate::store::Store;

@@ -239,10 +239,26 @@ impl Server {
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {
-            Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
+            Some(database) if sql.starts_with("ALTER") || sql.starts_with("SET") => {
+                database.execute(sql).unwrap().len()
+            }
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
         }
+    }
+
+    /// The PostgreSQL database, by its name.
+    pub fn database_name(&self) -> &str {
+        self.postgres.as_ref().unwrap().name()
+    }
+
+    /// Ends every connection of the server to its PostgreSQL database, as a restart would.
+    pub fn end_connections(&self) {
+        let ended = self.number(
+            "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        assert!(ended > 0);
     }
 
     /// The site of an environment.

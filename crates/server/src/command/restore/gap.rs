@@ -13,8 +13,9 @@ use crate::store::backup::Header;
 
 /// An ending is noted before it is committed. One that was on its way while the backup was begun
 /// may stand above the backup's mark and be missing in the backup all the same; no write is on its
-/// way longer than this, in seconds.
-const ON_ITS_WAY_SECONDS: i64 = 60;
+/// way longer than this, in seconds: one whose fate is unknown is sent again thirty times, and each
+/// time it may take ten seconds to hear nothing, and six to connect.
+const ON_ITS_WAY_SECONDS: i64 = 15 * 60;
 
 /// A server that serves writes a line more often than this, in seconds. A database that was written
 /// later than that after the journal's last line had endings that stand somewhere else.

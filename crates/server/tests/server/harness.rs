@@ -76,6 +76,13 @@ impl Server {
         server
     }
 
+    /// Starts on the PostgreSQL database of that URL, which the test looks into by itself.
+    pub async fn start_on(url: &str) -> Server {
+        let address = |_: &Path| Address::parse(url, Path::new("")).unwrap();
+        let base_url = |_, address| format!("http://{address}");
+        Server::start_at(address, Settings::default(), true, base_url).await
+    }
+
     /// Starts on a PostgreSQL database of its own, reached by the port that `between` gives for the
     /// database's own.
     pub async fn start_on_postgres_through(between: impl AsyncFn(u16) -> u16) -> Server {

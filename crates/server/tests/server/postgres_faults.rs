@@ -1,10 +1,13 @@
 //! Single statements that fail on PostgreSQL (S17): a constraint stands for whatever makes the database
 //! say no, and a database that takes no writes for a replica or a full disk.
 
+use std::time::Duration;
+
 use grantor::store::{NewConsent, Turn};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use grantor_protocol::scope::Scope;
+use grantor_test_cluster::{Cluster, Replication};
 
 use crate::calls::{allow, connect, introspect, issue, new_grant, revoke, row};
 use crate::harness::{START, Server};
@@ -114,4 +117,31 @@ async fn s17_postgres_a_database_that_takes_no_writes_is_503_and_spends_nothing(
     assert_eq!(introspect(&server, &client, &token).await.body["active"], true);
     assert_eq!(server.exchange(&client, &issued.code).await.status, 200);
     assert_eq!(server.refresh(&client, &token).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d3_postgres_an_end_that_no_replica_has_is_not_acknowledged_by_a_primary_that_started_again()
+ {
+    let mut primary = Cluster::start().unwrap();
+    let mut replica = primary.replica(Replication::Synchronous).unwrap();
+    let server = Server::start_on(&primary.create_database("grantor").unwrap()).await;
+    let client = server.client().await;
+    let (_, id) = connect(&server, &client).await;
+    replica.kill();
+    let store = server.staging.store.clone();
+    let mut ending = tokio::spawn(async move { store.revoke_grant(HERE, id, START).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!ending.is_finished());
+    // The commit stops waiting for the replica, and stands in the primary alone.
+    primary.stop_fast().unwrap();
+    primary.start_again().unwrap();
+    let revoked = "SELECT COUNT(*)::TEXT FROM grants WHERE revoked_at IS NOT NULL";
+    assert_eq!(primary.execute("grantor", revoked).unwrap(), [Some("1".to_owned())]);
+    let told = tokio::time::timeout(Duration::from_secs(4), &mut ending).await;
+    assert!(told.is_err(), "{told:?}: and the replica does not have it");
+    replica.start_again().unwrap();
+    assert!(ending.await.unwrap().unwrap());
+    primary.kill();
+    replica.promote().unwrap();
+    assert_eq!(replica.execute("grantor", revoked).unwrap(), [Some("1".to_owned())]);
 }

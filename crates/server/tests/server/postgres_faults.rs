@@ -126,12 +126,16 @@ async fn d3_postgres_an_end_that_no_replica_has_is_not_acknowledged_by_a_primary
     let mut replica = primary.replica(Replication::Synchronous).unwrap();
     let server = Server::start_on(&primary.create_database("grantor").unwrap()).await;
     let client = server.client().await;
-    let (_, id) = connect(&server, &client).await;
+    let (living, id) = connect(&server, &client).await;
+    let (other, _) = connect(&server, &client).await;
     replica.kill();
     let store = server.staging.store.clone();
     let mut ending = tokio::spawn(async move { store.revoke_grant(HERE, id, START).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!ending.is_finished());
+    let impatient = Duration::from_millis(500);
+    let alone = other.text("access_token");
+    assert!(tokio::time::timeout(impatient, revoke(&server, &client, alone)).await.is_err());
     // The commit stops waiting for the replica, and stands in the primary alone.
     primary.stop_fast().unwrap();
     primary.start_again().unwrap();
@@ -139,6 +143,11 @@ async fn d3_postgres_an_end_that_no_replica_has_is_not_acknowledged_by_a_primary
     assert_eq!(primary.execute("grantor", revoked).unwrap(), [Some("1".to_owned())]);
     let told = tokio::time::timeout(Duration::from_secs(4), &mut ending).await;
     assert!(told.is_err(), "{told:?}: and the replica does not have it");
+    // Nor by asking once more, for the connection or for one access token.
+    for token in [living.text("refresh_token"), alone] {
+        let told = tokio::time::timeout(impatient, revoke(&server, &client, token)).await;
+        assert!(told.is_err(), "{told:?}: and the replica does not have it");
+    }
     replica.start_again().unwrap();
     assert!(ending.await.unwrap().unwrap());
     primary.kill();

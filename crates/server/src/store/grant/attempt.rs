@@ -13,7 +13,7 @@ use std::time::Duration;
 use grantor_protocol::environment::Environment;
 
 use super::{NewGrant, Turn};
-use crate::store::engine::{Outcome, Statement};
+use crate::store::engine::Statement;
 use crate::store::{Store, StoreError};
 
 /// How often a write is made whose fate stays unknown.
@@ -106,7 +106,7 @@ impl Store {
         for looks in 0..LOOKS {
             let outcome = match self.engine.write(vec![statement.clone()]).await {
                 // Perhaps by our own earlier write, which came late.
-                Ok(Outcome::Refused) if unknown => self.confirm().await.map(|()| true),
+                Ok(_) if unknown => self.confirm().await.map(|()| true),
                 outcome => outcome.map(|outcome| outcome.is_done()),
             };
             match outcome {
@@ -125,7 +125,10 @@ impl Store {
     /// Waits until all that can be seen lasts as a commit does (D3). A commit that waited for its
     /// replica when the database was stopped stands in it when it starts again, and perhaps nowhere
     /// else. What is committed after it reaches a replica after it, so this write answers for both.
-    async fn confirm(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`]: then nobody knows whether it lasts.
+    pub async fn confirm(&self) -> Result<(), StoreError> {
         let sql = "UPDATE installation SET written_at = written_at WHERE id = 1";
         self.engine.write(vec![Statement::any(sql, vec![])]).await.map(|_| ())
     }

@@ -24,6 +24,9 @@ const FIRST_REST_SECONDS: u64 = 60;
 /// A grant outlives its last refresh token by this, in seconds: no access token lives longer, and for
 /// a day whoever comes too late is told by how much.
 const GRANT_STAYS_SECONDS: i64 = 24 * 3600;
+/// That an access token was revoked is remembered for this long after it expired, in seconds: on a
+/// clock that ran ahead and was put right it has not expired yet, and would live again.
+const REVOKED_TOKEN_STAYS_SECONDS: i64 = 24 * 3600;
 
 /// What a walk removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
         let (stays, count) = match table {
             Expiring::Grants => (GRANT_STAYS_SECONDS, &mut walked.grants),
             Expiring::Sessions => (0, &mut walked.sessions),
-            Expiring::RevokedTokens => (0, &mut walked.revoked_tokens),
+            Expiring::RevokedTokens => (REVOKED_TOKEN_STAYS_SECONDS, &mut walked.revoked_tokens),
         };
         let mut after = Vec::new();
         loop {

@@ -17,7 +17,9 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::client::Client;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
-use grantor_protocol::token_revocation::{Revocation, RevocationRequest, check_revocation};
+use grantor_protocol::token_revocation::{
+    NothingToEnd, Revocation, RevocationRequest, check_revocation,
+};
 use serde_json::json;
 
 use super::access_token::{self, Opened};
@@ -95,6 +97,10 @@ async fn commit(
         }
         // Only an access token ends alone; nothing else may be answered with 200.
         (Revocation::EndToken { .. }, _, _) => return Err(TokenError::Unavailable),
+        // Perhaps by a call before this one that was answered 503: a 200 says that it lasts.
+        (Revocation::Nothing(NothingToEnd::Ended), _, _) => {
+            site.store.confirm().await.map_err(unavailable(request_id))?;
+        }
         (Revocation::Nothing(_), _, _) => {}
     }
     Ok(())

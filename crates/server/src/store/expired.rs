@@ -21,7 +21,8 @@ pub enum Expiring {
     Grants,
     /// Sessions of customers.
     Sessions,
-    /// Access tokens that were revoked alone: by then they have expired by themselves.
+    /// Access tokens that were revoked alone: by then they have expired by themselves, and no clock
+    /// that is put right makes them live again.
     RevokedTokens,
 }
 

@@ -150,7 +150,9 @@ impl Store {
                 (Ok(_), Some(error)) => {
                     let found = self.installation().await;
                     return match found {
-                        Ok(Some(found)) if found.keys_version == new_keys_version => Ok(true),
+                        Ok(Some(found)) if found.keys_version == new_keys_version => {
+                            self.confirm().await.map(|()| true)
+                        }
                         _ => Err(error.clone()),
                     };
                 }

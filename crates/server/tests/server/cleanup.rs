@@ -74,11 +74,11 @@ async fn s15_a_grant_that_is_refreshed_never_goes_and_a_revoked_one_not_before_i
     assert_eq!(server.refresh(&client, living.text("refresh_token")).await.status, 200);
 }
 
-async fn s17_a_revoked_access_token_is_forgotten_when_it_would_have_expired(server: Server) {
+async fn s17_a_revoked_access_token_is_forgotten_a_day_after_it_would_have_expired(server: Server) {
     let client = server.client().await;
     let (living, _) = connect(&server, &client).await;
     revoke(&server, &client, living.text("access_token")).await;
-    server.clock.advance(3600 + SKEW - 1);
+    server.clock.advance(3600 + DAY + SKEW - 1);
     assert_eq!(clean(&server).await, Walked::default());
     server.clock.advance(1);
     assert_eq!(clean(&server).await, Walked { revoked_tokens: 1, ..Walked::default() });
@@ -86,6 +86,22 @@ async fn s17_a_revoked_access_token_is_forgotten_when_it_would_have_expired(serv
     let answer = introspect(&server, &client, living.text("access_token")).await;
     assert_eq!(answer.body["active"], false);
     assert_eq!(server.refresh(&client, living.text("refresh_token")).await.status, 200);
+}
+
+async fn s17_d10_a_clock_that_ran_ahead_and_was_put_right_brings_no_revoked_access_token_back(
+    server: Server,
+) {
+    let client = server.client().await;
+    let (revoked, _) = connect(&server, &client).await;
+    let (living, _) = connect(&server, &client).await;
+    revoke(&server, &client, revoked.text("access_token")).await;
+    server.clock.advance(DAY);
+    clean(&server).await;
+    server.clock.advance(-DAY);
+    let answer = introspect(&server, &client, revoked.text("access_token")).await;
+    assert_eq!(answer.body["active"], false);
+    let answer = introspect(&server, &client, living.text("access_token")).await;
+    assert_eq!(answer.body["active"], true);
 }
 
 async fn s24_sessions_that_expired_go_and_the_others_stay(server: Server) {
@@ -263,7 +279,8 @@ on_both_engines! {
     d6_sixteen_walks_and_the_refreshes_beside_them_do_not_harm_one_another,
     u7_a_grant_stays_for_a_day_after_its_end_and_then_goes,
     s15_a_grant_that_is_refreshed_never_goes_and_a_revoked_one_not_before_its_time,
-    s17_a_revoked_access_token_is_forgotten_when_it_would_have_expired,
+    s17_a_revoked_access_token_is_forgotten_a_day_after_it_would_have_expired,
+    s17_d10_a_clock_that_ran_ahead_and_was_put_right_brings_no_revoked_access_token_back,
     s24_sessions_that_expired_go_and_the_others_stay,
     a_step_looks_at_so_many_rows_and_says_where_the_next_begins,
     two_walks_at_once_harm_nobody,

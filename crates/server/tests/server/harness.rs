@@ -85,6 +85,13 @@ impl Server {
         server
     }
 
+    /// Starts on the PostgreSQL database of that URL, which the test looks into by itself.
+    pub async fn start_on(url: &str) -> Server {
+        let address = |_: &Path| Address::parse(url, Path::new("")).unwrap();
+        let base_url = |_, address| format!("http://{address}");
+        Server::start_at(address, Settings::default(), true, base_url).await
+    }
+
     /// Starts on a PostgreSQL database of its own, reached by the port that `between` gives for the
     /// database's own.
     pub async fn start_on_postgres_through(between: impl AsyncFn(u16) -> u16) -> Server {
@@ -127,7 +134,7 @@ impl Server {
             folder,
             master_key: Arc::new(MasterKey::generate(&Random::system())),
         };
-        Server::start_on(ground, settings, dev, base_url).await
+        Server::start_on_ground(ground, settings, dev, base_url).await
     }
 
     /// Starts another server on the same database, as a second machine would: with the same master
@@ -141,12 +148,12 @@ impl Server {
         };
         let base_url = |_, address| format!("http://{address}");
         let settings = self.staging.settings.clone();
-        let mut other = Server::start_on(ground, settings, true, base_url).await;
+        let mut other = Server::start_on_ground(ground, settings, true, base_url).await;
         other.postgres = self.postgres.clone();
         other
     }
 
-    async fn start_on(
+    async fn start_on_ground(
         ground: Ground,
         settings: Settings,
         dev: bool,
@@ -289,7 +296,9 @@ impl Server {
     /// Changes the database behind the server's back, and answers how many rows.
     pub fn execute(&self, sql: &str) -> usize {
         match &self.postgres {
-            Some(database) if sql.starts_with("ALTER") => database.execute(sql).unwrap().len(),
+            Some(database) if sql.starts_with("ALTER") || sql.starts_with("SET") => {
+                database.execute(sql).unwrap().len()
+            }
             Some(database) => database.execute(&format!("{sql} RETURNING 1")).unwrap().len(),
             None => self.database().execute(sql, []).unwrap(),
         }
@@ -301,6 +310,20 @@ impl Server {
             Some(database) => drop(database.execute(sql).unwrap()),
             None => self.database().execute_batch(sql).unwrap(),
         }
+    }
+
+    /// The PostgreSQL database, by its name.
+    pub fn database_name(&self) -> &str {
+        self.postgres.as_ref().unwrap().name()
+    }
+
+    /// Ends every connection of the server to its PostgreSQL database, as a restart would.
+    pub fn end_connections(&self) {
+        let ended = self.number(
+            "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        assert!(ended > 0);
     }
 
     /// The site of an environment.

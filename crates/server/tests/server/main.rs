@@ -61,6 +61,7 @@ mod keys;
 mod lasting;
 mod metrics;
 mod pages;
+mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;
 mod processes;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use grantor::store::{NewConsent, Turn};
+use grantor::store::{NewConsent, StoreError, Turn};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use reqwest::StatusCode;
@@ -34,7 +35,12 @@ struct Proxy {
     /// How many answers are still to be lost.
     to_lose: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
+    /// How often somebody asked which row holds an attempt. Each waits for a moment.
+    asked: Arc<AtomicUsize>,
 }
+
+/// How long the question for an attempt is held up.
+const HELD_UP: Duration = Duration::from_secs(2);
 
 impl Proxy {
     async fn start(&self, database: u16) -> u16 {
@@ -47,7 +53,7 @@ impl Proxy {
                 let (from_caller, to_caller) = caller.into_split();
                 let (from_server, to_server) = server.into_split();
                 let wrote = Arc::new(AtomicUsize::new(0));
-                tokio::spawn(forward(from_caller, to_server, Arc::clone(&wrote)));
+                tokio::spawn(proxy.clone().forward(from_caller, to_server, Arc::clone(&wrote)));
                 tokio::spawn(proxy.clone().answer(from_server, to_caller, wrote));
             }
         });
@@ -80,18 +86,27 @@ impl Proxy {
             }
         }
     }
-}
 
-/// Passes requests on, and notes whether this connection writes what is meant.
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wrote: Arc<AtomicUsize>) {
-    let mut buffer = vec![0; 65_536];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let text = String::from_utf8_lossy(&buffer[..read]);
-        if WRITES.iter().any(|write| text.contains(write)) {
-            wrote.fetch_add(1, Ordering::SeqCst);
-        }
-        if to.write_all(&buffer[..read]).await.is_err() {
-            return;
+    /// Passes requests on, and notes whether this connection writes what is meant.
+    async fn forward(
+        self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        wrote: Arc<AtomicUsize>,
+    ) {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            let text = String::from_utf8_lossy(&buffer[..read]);
+            if WRITES.iter().any(|write| text.contains(write)) {
+                wrote.fetch_add(1, Ordering::SeqCst);
+            }
+            if text.contains("AND attempt = $3") {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(HELD_UP).await;
+            }
+            if to.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -200,4 +215,41 @@ async fn d4_postgres_an_ending_whose_commit_answer_is_lost_is_told_as_done_and_i
     }
     let lost = proxy.lost.load(Ordering::SeqCst);
     assert!(lost >= TIMES, "only {lost} answers were lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn d4_postgres_a_turn_whose_row_went_on_before_it_was_found_is_unknown_and_no_replay() {
+    let (server, proxy) = start().await;
+    let client = server.client().await;
+    let grant = new_grant(&server.staging, &client).await;
+    let scope = grant.scope.clone();
+    let consent = NewConsent { scope: scope.clone(), asked_scope: scope };
+    let store = server.staging.store.clone();
+    assert!(store.allow(&grant, Some(&consent), 1, START).await.unwrap());
+    assert!(store.redeem_code(&turn(grant.id, 1)).await.unwrap());
+    let mut generation = 1;
+    // An answer that was cut off where it is prepared is asked for again, and never lost.
+    while proxy.asked.load(Ordering::SeqCst) == 0 {
+        proxy.lose_next();
+        let mine = tokio::spawn({
+            let (store, id, client_id) = (store.clone(), grant.id, client.id.clone());
+            async move { store.turn_at_once(&turn(id, 2), generation, &client_id).await }
+        });
+        while proxy.asked.load(Ordering::SeqCst) == 0 && !mine.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if proxy.asked.load(Ordering::SeqCst) > 0 {
+            // Who repeated the refresh in parallel has the successor already, and uses it.
+            assert_eq!(
+                server.execute("UPDATE grants SET generation = generation + 1, attempt = NULL"),
+                1
+            );
+            // "Refused" would be taken for a replay, and end the connection.
+            let outcome = mine.await.unwrap();
+            assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
+        } else {
+            assert!(mine.await.unwrap().unwrap().is_some());
+            generation += 1;
+        }
+    }
 }

@@ -13,8 +13,9 @@ use crate::store::backup::Header;
 
 /// An ending is noted before it is committed. One that was on its way while the backup was begun
 /// may stand above the backup's mark and be missing in the backup all the same; no write is on its
-/// way longer than this, in seconds.
-const ON_ITS_WAY_SECONDS: i64 = 60;
+/// way longer than this, in seconds: one whose fate is unknown is sent again thirty times, and each
+/// time it may take ten seconds to hear nothing, and six to connect.
+const ON_ITS_WAY_SECONDS: i64 = 15 * 60;
 
 /// A server that serves writes a line more often than this, in seconds. A database that was written
 /// later than that after the journal's last line had endings that stand somewhere else.
@@ -159,4 +160,42 @@ pub(super) fn choose(
         failure = failure.hint(format!("its last line is of {}", time(until)));
     }
     Err(failure.hint("--journal FILE reads another one, such as a copy"))
+}
+
+#[cfg(test)]
+mod tests {
+    use grantor_protocol::environment::Environment;
+
+    use super::*;
+    use crate::journal::Noted;
+    use crate::store::backup::Kind;
+
+    #[test]
+    fn d5_an_ending_counts_that_may_have_been_on_its_way_while_the_backup_was_begun() {
+        let backup = Header {
+            id: "b".to_owned(),
+            engine: Kind::Postgres,
+            created_at: 10_000,
+            schema_version: 1,
+            epoch: 1,
+            master_key_id: "k".to_owned(),
+            tables: std::collections::BTreeMap::new(),
+            body_bytes: 0,
+            body_sha256: String::new(),
+        };
+        // Thirty tries of sixteen seconds, before the database answered that it was done.
+        for (seconds_before, counts) in [(30 * 16, true), (ON_ITS_WAY_SECONDS + 1, false)] {
+            let ending = Ending::Client { environment: Environment::Staging, id: "c".to_owned() };
+            let ended = Entry::Ending(ending);
+            let begun = Entry::Mark(Mark::Backup { id: "b".to_owned() });
+            let notes = vec![
+                Noted { at: backup.created_at - seconds_before, entry: ended },
+                Noted { at: backup.created_at, entry: begun },
+            ];
+            let reading = Reading { notes, until: Some(backup.created_at), fault: None };
+            let evidence = Evidence { written_until: None, journal_written: None, key_epoch: 1 };
+            let journaled = Journaled::since(&reading, &backup, &evidence);
+            assert_eq!(!journaled.endings.is_empty(), counts, "{seconds_before}");
+        }
+    }
 }

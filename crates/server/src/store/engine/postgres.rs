@@ -236,8 +236,9 @@ async fn transact(session: &Session, transaction: &[Statement]) -> Result<Outcom
         let changed = match answered(session.execute(statement.text(), &statement.values)).await {
             Ok(changed) => changed,
             Err(fault) => {
-                // Where the connection is gone, so is the transaction.
-                let _ = answered(session.command("ROLLBACK")).await;
+                // Where nobody answers that it is over, the next to use this connection would come into
+                // the same transaction, and fail for ever: so it goes elsewhere.
+                answered(session.command("ROLLBACK")).await.map_err(failed(false))?;
                 return Err(Failed { fault, committing: false });
             }
         };

@@ -144,7 +144,12 @@ impl Store {
                    WHERE environment = $1 AND id = $2 AND attempt = $3";
         let values = vec![turn.environment.as_str().into(), turn.id.into(), turn.attempt.into()];
         let rows = self.engine.read(sql, values).await?;
-        rows.into_iter().next().map(read_turned).transpose()
+        match rows.into_iter().next() {
+            Some(row) => read_turned(row).map(Some),
+            // Whoever was given the same successor has turned it already. Were the row read as if
+            // this call had been refused, our own retry would look like a replay.
+            None => Err(StoreError::Unknown("it was turned, and the row went on".into())),
+        }
     }
 }
 

@@ -60,7 +60,10 @@ impl Store {
                 Err(error) => return Err(unknown.unwrap_or(error)),
             };
             match self.found(turn.environment, turn.id).await? {
-                Some(found) if found.attempt == Some(turn.attempt) => return Ok(true),
+                Some(found) if found.attempt == Some(turn.attempt) => {
+                    self.confirm().await.map_err(|error| unknown.unwrap_or(error))?;
+                    return Ok(true);
+                }
                 Some(found) if found.generation == generation && refused => return Ok(false),
                 Some(found) if found.generation == generation => {}
                 Some(_) | None => break,
@@ -101,8 +104,13 @@ impl Store {
     pub(in crate::store) async fn ended(&self, statement: Statement) -> Result<bool, StoreError> {
         let mut unknown = false;
         for looks in 0..LOOKS {
-            match self.engine.write(vec![statement.clone()]).await {
-                Ok(outcome) => return Ok(outcome.is_done() || unknown),
+            let outcome = match self.engine.write(vec![statement.clone()]).await {
+                // Perhaps by our own earlier write, which came late.
+                Ok(_) if unknown => self.confirm().await.map(|()| true),
+                outcome => outcome.map(|outcome| outcome.is_done()),
+            };
+            match outcome {
+                Ok(ended) => return Ok(ended),
                 Err(StoreError::Unknown(_)) => unknown = true,
                 Err(StoreError::Unreachable(_)) if unknown => {}
                 Err(error) => return Err(error),
@@ -112,6 +120,17 @@ impl Store {
             }
         }
         Err(StoreError::Unknown("the database does not come back".into()))
+    }
+
+    /// Waits until all that can be seen lasts as a commit does (D3). A commit that waited for its
+    /// replica when the database was stopped stands in it when it starts again, and perhaps nowhere
+    /// else. What is committed after it reaches a replica after it, so this write answers for both.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then nobody knows whether it lasts.
+    pub async fn confirm(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE installation SET written_at = written_at WHERE id = 1";
+        self.engine.write(vec![Statement::any(sql, vec![])]).await.map(|_| ())
     }
 
     /// The row as it is now, as soon as the database says.

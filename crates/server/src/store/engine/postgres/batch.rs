@@ -1,13 +1,13 @@
 //! What waits goes together: one statement for all hot writes of a kind.
 //!
 //! 1. [`sort`] makes batches of what a worker took. A row that stands twice in a batch is written
-//!    once: the later ones are refused, and decide again, unless that one write failed;
+//!    once: the later ones are refused, and decide again, or share the fault of the first;
 //! 2. the members of a batch are in the order of their ids, so that two batches which meet in the
 //!    same rows take their locks in the same order;
 //! 3. [`together`] carries a batch out and credits the members whose rows came back. A fault in one
 //!    member's data fails the whole statement, so its members are then carried out one by one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tokio_postgres::types::ToSql;
 
@@ -32,25 +32,19 @@ pub(super) async fn carry_out(writer: &Writer, jobs: Vec<Job>) {
     let (batches, others) = sort(jobs);
     for batch in batches {
         let outcomes = together(writer, batch.write, &batch.members).await;
-        let failed: HashSet<Vec<u8>> = (batch.members.iter().zip(&outcomes))
-            .filter(|(_, outcome)| outcome.is_err())
-            .map(|(job, _)| id(job).to_vec())
-            .collect();
+        let mut failed: HashMap<Vec<u8>, StoreError> = HashMap::new();
         for (job, outcome) in batch.members.into_iter().zip(outcomes) {
+            if let Err(error) = &outcome {
+                failed.insert(id(&job).to_vec(), error.clone());
+            }
             answer(job, outcome);
         }
-        // After the commit, so that they read what is true now.
-        let mut fault = None;
+        // After the commit, so that they read what is true now. "Refused" says that somebody was
+        // faster, which to whoever ends something means that it ended: where the faster one failed,
+        // it would be a false 200.
         for job in batch.doubles {
-            // "Refused" would say that the other one was faster, and whoever wants something ended
-            // would take it for the end: after a failure it has to find out for itself.
-            let outcome = match (&fault, failed.contains(id(&job))) {
-                (Some(fault), true) => Err(StoreError::clone(fault)),
-                (None, true) => alone(writer, &job.transaction).await,
-                (_, false) => Ok(Outcome::Refused),
-            };
-            fault = fault.or(outcome.as_ref().err().cloned());
-            answer(job, outcome);
+            let fault = failed.get(id(&job)).cloned();
+            answer(job, fault.map_or(Ok(Outcome::Refused), Err));
         }
     }
     for job in others {

@@ -112,7 +112,13 @@ impl Database {
         config.connect_timeout(CONNECT_TIMEOUT);
         // After a failover the former primary may still answer, and takes no writes.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        let abroad = config.get_hosts().iter().find_map(far_host);
+        // `hostaddr` says where the host really is, whatever its name.
+        let addresses = config.get_hostaddrs().iter();
+        let abroad = config
+            .get_hosts()
+            .iter()
+            .find_map(far_host)
+            .or(addresses.filter(|at| !at.is_loopback()).map(ToString::to_string).next());
         match (config.get_ssl_mode(), abroad) {
             (SslMode::Disable, Some(host)) => return Err(AddressError::Plain { host }),
             // `prefer` would let whoever stands between take TLS away.
@@ -208,6 +214,8 @@ mod tests {
         assert_eq!(mode("postgres://u@10.0.0.7/d"), SslMode::Require);
         assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Disable);
         assert_eq!(mode("postgres://u@localhost/d?sslmode=require"), SslMode::Require);
+        assert_eq!(mode("postgres://u@localhost/d?hostaddr=10.0.0.7"), SslMode::Require);
+        assert_eq!(mode("postgres://u@localhost/d?hostaddr=127.0.0.1"), SslMode::Disable);
         assert_eq!(
             parse("postgres://u@127.0.0.1,db.example/d?sslmode=disable"),
             Err(AddressError::Plain { host: "db.example".to_owned() })

@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod count;
 pub mod demo;
+pub mod hex;
 pub mod http;
 pub mod journal;
 pub mod keys;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::clock::Clock;
+use crate::hex;
 
 /// How many bytes a thread draws at once.
 const DRAWN_AT_ONCE: usize = 1024;
@@ -88,13 +89,7 @@ impl Random {
 
     /// `2 × N` hexadecimal digits.
     pub fn hex<const N: usize>(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(2 * N);
-        for byte in self.bytes::<N>() {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        text
+        hex::hex(&self.bytes::<N>())
     }
 }
 

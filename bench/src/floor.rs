@@ -4,7 +4,7 @@
 //!
 //! - `GET /get` answers;
 //! - `POST /write` parses the form, makes one HMAC and one durable commit;
-//! - `POST /read` parses the form, makes one HMAC and one indexed read.
+//! - `POST /read` parses the form, makes one HMAC and as many indexed reads as introspection does.
 //!
 //! It is a process of its own, so that the kernel keeps its books apart: this program starts itself
 //! again as `bench floor`, and reads the address from its first line.

@@ -29,6 +29,9 @@ pub(crate) const PASSWORD: &str = "a password of this run alone";
 const BUSINESSES: [(&str, &str, &str); 2] =
     [("9765040300495493", "Bistro Aurora", "EUR"), ("9765040300495494", "Harbour Grill", "GBP")];
 
+/// Names a program to be measured instead of one that is built.
+const PROGRAM: &str = "GRANTOR_BENCH_PROGRAM";
+
 /// A data folder with one client and one customer.
 pub(crate) struct Installation {
     program: PathBuf,
@@ -50,7 +53,11 @@ pub(crate) struct Server {
 }
 
 /// Has cargo build the program as it is released, without any feature of this benchmark.
+/// Where the variable [`PROGRAM`] names one, that one is taken as it is: so two builds are compared.
 pub(crate) fn build() -> Result<PathBuf, Failure> {
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        return Ok(program.into());
+    }
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let built = Command::new(cargo)

@@ -84,6 +84,9 @@ pub(crate) fn secret_in(query: &Parameters) -> Option<&'static str> {
 }
 
 fn found(query: &Parameters, names: &[&'static str]) -> Option<&'static str> {
+    if query.is_empty() {
+        return None;
+    }
     let stands = |name: &&str| query.contains(name) || query.contains(&name.replace('_', "-"));
     names.iter().copied().find(stands)
 }
@@ -98,15 +101,14 @@ fn check_content_type(call: &ClientCall<'_>) -> Result<(), RequestFault> {
     if call.body.is_empty() {
         return Ok(());
     }
-    let essence = call
-        .content_type
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase());
-    match essence.as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(()),
-        Some("application/json") => Err(RequestFault::JsonBody),
-        _ if call.body.trim_ascii_start().starts_with(b"{") => Err(RequestFault::JsonBody),
-        _ => Err(RequestFault::ContentType),
+    let essence = call.content_type.and_then(|value| value.split(';').next()).map(str::trim);
+    let is = |wanted: &str| essence.is_some_and(|essence| essence.eq_ignore_ascii_case(wanted));
+    if is("application/x-www-form-urlencoded") {
+        Ok(())
+    } else if is("application/json") || call.body.trim_ascii_start().starts_with(b"{") {
+        Err(RequestFault::JsonBody)
+    } else {
+        Err(RequestFault::ContentType)
     }
 }
 

@@ -119,6 +119,11 @@ impl Parameters {
         self.pairs.iter().any(|(held, _)| held == name) || self.is_faulty(name)
     }
 
+    /// Whether there is none at all, not even a faulty one.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.faults.is_empty()
+    }
+
     /// All names, for the log: values are never logged.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().map(|(name, _)| name.as_str())
@@ -163,6 +168,10 @@ impl Parameters {
 /// Decodes one name or value; `None` where it is not UTF-8, an escape is cut short, or a NUL stands
 /// in it, which no request needs and PostgreSQL's TEXT does not take.
 pub(crate) fn decode(encoded: &[u8]) -> Option<String> {
+    // Most are written as they are meant.
+    if !encoded.iter().any(|byte| matches!(byte, b'%' | b'+' | 0)) {
+        return std::str::from_utf8(encoded).ok().map(str::to_owned);
+    }
     let spaced: Vec<u8> =
         encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     // A lone '%' is refused and not kept: two readers that disagree about it are an attack.

@@ -14,6 +14,7 @@ pub mod config;
 pub mod count;
 pub mod demo;
 pub mod exposition;
+pub mod hex;
 pub mod http;
 pub mod journal;
 pub mod keys;

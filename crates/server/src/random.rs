@@ -1,10 +1,32 @@
 //! Randomness, handed in. Nothing else in the server draws any.
+//!
+//! A call of the generator costs about as much as a MAC, and a request draws several times a few
+//! bytes. So each thread draws [`DRAWN_AT_ONCE`] of them and gives each byte away once; what was
+//! given away, and what is left when the thread ends, is wiped.
+
+use std::cell::RefCell;
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use crate::clock::Clock;
+use crate::hex;
+
+/// How many bytes a thread draws at once.
+const DRAWN_AT_ONCE: usize = 1024;
+
+thread_local! {
+    static DRAWN: RefCell<Drawn> = RefCell::new(Drawn::none());
+}
+
+/// What a thread has drawn, and how much of it is left.
+struct Drawn {
+    bytes: Zeroizing<[u8; DRAWN_AT_ONCE]>,
+    left: usize,
+}
 
 /// Where randomness comes from. Cloned freely.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +58,6 @@ impl Random {
     ///
     /// # Panics
     /// Where the system has no randomness: nothing safe can be done then.
-    #[expect(clippy::disallowed_methods, reason = "the one place that draws")]
-    #[expect(clippy::panic, reason = "a server without randomness must not go on")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         #[cfg(test)]
@@ -46,8 +66,10 @@ impl Random {
             bytes.fill_with(|| u8::try_from(chance.below(256)).unwrap());
             return bytes;
         }
-        if rand::fill(&mut bytes).is_err() {
-            panic!("the operating system gives no randomness");
+        // A thread that is about to end has none any more.
+        let given = DRAWN.try_with(|drawn| drawn.borrow_mut().give(&mut bytes));
+        if given.is_err() {
+            draw(&mut bytes);
         }
         bytes
     }
@@ -67,19 +89,68 @@ impl Random {
 
     /// `2 × N` hexadecimal digits.
     pub fn hex<const N: usize>(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(2 * N);
-        for byte in self.bytes::<N>() {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        hex::hex(&self.bytes::<N>())
+    }
+}
+
+impl Drawn {
+    fn none() -> Drawn {
+        Drawn { bytes: Zeroizing::new([0; DRAWN_AT_ONCE]), left: 0 }
+    }
+
+    /// Gives bytes that nobody got before.
+    fn give(&mut self, wanted: &mut [u8]) {
+        if wanted.len() > DRAWN_AT_ONCE {
+            return draw(wanted);
         }
-        text
+        if wanted.len() > self.left {
+            draw(self.bytes.as_mut_slice());
+            self.left = DRAWN_AT_ONCE;
+        }
+        // From the end, so that what is left is always in front.
+        let given = &mut self.bytes[self.left - wanted.len()..self.left];
+        wanted.copy_from_slice(given);
+        given.zeroize();
+        self.left -= wanted.len();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that draws")]
+#[expect(clippy::panic, reason = "a server without randomness must not go on")]
+fn draw(bytes: &mut [u8]) {
+    if rand::fill(bytes).is_err() {
+        panic!("the operating system gives no randomness");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_byte_is_given_twice_and_what_was_given_is_wiped() {
+        let mut drawn = Drawn::none();
+        let mut all = std::collections::HashSet::new();
+        for _ in 0..10 * DRAWN_AT_ONCE / 24 {
+            let mut given = [0; 24];
+            drawn.give(&mut given);
+            assert!(all.insert(given));
+            assert!(drawn.bytes[drawn.left..].iter().all(|byte| *byte == 0));
+            assert!(!drawn.bytes.windows(24).any(|window| window == given));
+        }
+        let mut long = vec![0; 3 * DRAWN_AT_ONCE];
+        drawn.give(&mut long);
+        assert!(long.chunks(24).all(|part| part.iter().any(|byte| *byte != 0)));
+    }
+
+    #[test]
+    fn threads_draw_each_their_own() {
+        let draw = || (0..100).map(|_| Random::system().bytes::<16>()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw)).collect();
+        let drawn: Vec<_> = threads.into_iter().flat_map(|one| one.join().unwrap()).collect();
+        let all: std::collections::HashSet<_> = drawn.iter().collect();
+        assert_eq!(all.len(), drawn.len());
+    }
 
     #[test]
     fn hexadecimal_digits_are_two_a_byte_lower_case_and_all_of_them_come() {

@@ -75,8 +75,3 @@ pub(super) fn alarm(request_id: &RequestId, row: Option<&TokenRow>) {
         "token.ahead_of_row: the database went back in time"
     );
 }
-
-/// A token id or a grant id, as people and programs write it down.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

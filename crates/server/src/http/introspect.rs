@@ -19,13 +19,38 @@ use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::{
     ActiveToken, Introspection, IntrospectionRequest, introspect as decide,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::access_token::{self, hex};
+use super::access_token;
 use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
+use crate::hex::hex;
 use crate::site::Site;
+
+/// What is answered (RFC 7662 2.2): the word alone, or the word and all of the rest.
+#[derive(Default, Serialize)]
+struct Answer {
+    active: bool,
+    #[serde(flatten)]
+    living: Option<Living>,
+}
+
+/// What a client may know of a living token of its own. `sub` always: some libraries refuse an answer
+/// without it. Neither a name nor an address: the client was not given those.
+#[derive(Serialize)]
+struct Living {
+    client_id: String,
+    sub: String,
+    scope: String,
+    exp: i64,
+    iat: i64,
+    iss: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+}
 
 /// Answers a call.
 pub(super) async fn introspect(
@@ -43,7 +68,7 @@ async fn answer(
     site: &Site,
     request_id: &RequestId,
     request: Request,
-) -> Result<Value, TokenError> {
+) -> Result<Answer, TokenError> {
     // 1. Parse.
     let IntrospectionRequest(form) =
         client_call::parse(request, IntrospectionRequest::parse).await?;
@@ -76,25 +101,20 @@ async fn answer(
 }
 
 /// RFC 7662 2.2: nothing but the word, so that nobody learns why.
-fn inactive() -> Value {
-    json!({ "active": false })
+fn inactive() -> Answer {
+    Answer::default()
 }
 
-/// RFC 7662 2.2. `sub` always: some libraries refuse an answer without it. Neither a name nor an
-/// address: the client was not given those.
-fn active(site: &Site, client: &Client, token: &ActiveToken, token_id: Option<[u8; 8]>) -> Value {
-    let mut body = json!({
-        "active": true,
-        "client_id": client.id,
-        "sub": Uuid::from_bytes(token.customer_id).to_string(),
-        "scope": token.scope.to_string(),
-        "exp": token.expires_at,
-        "iat": token.issued_at,
-        "iss": site.base_url,
-    });
-    if let Some(token_id) = token_id {
-        body["token_type"] = "bearer".into();
-        body["jti"] = hex(&token_id).into();
-    }
-    body
+fn active(site: &Site, client: &Client, token: &ActiveToken, token_id: Option<[u8; 8]>) -> Answer {
+    let living = Living {
+        client_id: client.id.clone(),
+        sub: Uuid::from_bytes(token.customer_id).to_string(),
+        scope: token.scope.to_string(),
+        exp: token.expires_at,
+        iat: token.issued_at,
+        iss: site.base_url.clone(),
+        token_type: token_id.map(|_| "bearer"),
+        jti: token_id.map(|id| hex(&id)),
+    };
+    Answer { active: true, living: Some(living) }
 }

@@ -1,8 +1,8 @@
 //! What each request meets first.
 //!
-//! 1. [`admit`] says whose address it is, and turns away what came around the proxy;
-//! 2. `/healthz` and `/readyz` answer for the whole process, under any name; ready means that the
-//!    stores answer and take writes;
+//! 1. `/healthz` and `/readyz` answer for the whole process, to anybody and under any name; ready
+//!    means that the stores answer and take writes;
+//! 2. [`admit`] says whose address it is, and turns away what came around the proxy;
 //! 3. [`dispatch`] gives the rest to the site that `Host` names.
 
 use std::future::Future;
@@ -17,7 +17,6 @@ use axum::http::header::{
 };
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::sync::Mutex;
@@ -88,8 +87,7 @@ impl Front {
         Router::new()
             .route("/healthz", get(healthy))
             .route("/readyz", get(ready))
-            .fallback(dispatch)
-            .layer(from_fn_with_state(Arc::clone(&doors), admit))
+            .fallback(enter)
             .with_state(doors)
     }
 
@@ -182,25 +180,32 @@ impl Name {
     }
 }
 
-/// Says whose address it is, and turns away what came around the proxy.
-async fn admit(
+/// All but the probes. One handler and no layer: each layer would be another allocation and another
+/// indirection for every request.
+async fn enter(
     State(doors): State<Arc<Doors>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
-    next: Next,
 ) -> Response {
+    match admit(&doors, peer, &mut request) {
+        Some(refusal) => refusal,
+        None => dispatch(&doors, request).await,
+    }
+}
+
+/// Says whose address it is, and turns away what came around the proxy, with this answer.
+fn admit(doors: &Doors, peer: SocketAddr, request: &mut Request) -> Option<Response> {
     let peer = peer.ip().to_canonical();
-    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if doors.front.only_through_proxy() && !doors.front.is_trusted(peer) && !probe {
+    if doors.front.only_through_proxy() && !doors.front.is_trusted(peer) {
         tracing::warn!(client.address = %peer, response.status = 403, "refused: not through the proxy");
-        return sentence(
+        return Some(sentence(
             StatusCode::FORBIDDEN,
             "This server takes requests over TLS only, through its proxy.\n",
-        );
+        ));
     }
     let client = doors.front.client_address(peer, request.headers());
     request.extensions_mut().insert(ClientAddress(client));
-    next.run(request).await
+    None
 }
 
 async fn healthy() -> Response {
@@ -230,7 +235,7 @@ async fn answers(site: &Site, asked: impl Future<Output = Result<(), StoreError>
     false
 }
 
-async fn dispatch(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+async fn dispatch(doors: &Doors, request: Request) -> Response {
     let site = doors.site_for(request.uri(), request.headers());
     match site.and_then(|at| doors.routers.get(at)) {
         Some(router) => router.clone().oneshot(request).await.into_response(),

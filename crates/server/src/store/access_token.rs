@@ -9,6 +9,7 @@ use grantor_protocol::environment::Environment;
 use super::engine::Statement;
 use super::grant::{COLUMNS, TABLES, read_grant};
 use super::{Store, StoreError};
+use crate::hex::hex;
 
 static INTROSPECTED: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -36,8 +37,7 @@ impl Store {
         rows.into_iter()
             .next()
             .map(|row| {
-                let key = grant_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                let mut row = row.columns("grants", key);
+                let mut row = row.columns("grants", hex(&grant_id));
                 let token_revoked = row.boolean("(revoked token)")?;
                 Ok(TokenRow { grant: read_grant(grant_id, row)?, token_revoked })
             })

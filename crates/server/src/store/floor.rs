@@ -15,6 +15,14 @@ static TURN: HotWrite = HotWrite::new(
     &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
 );
 
+/// Five lookups by key, for the grant, its client, customer and consent, and the revoked token.
+const READ: &str = "SELECT a.generation + b.generation + c.generation + d.generation \
+     + (SELECT generation FROM floor e WHERE e.environment = $1 AND e.id = $2) \
+     FROM floor a JOIN floor b ON b.environment = a.environment AND b.id = a.id \
+     JOIN floor c ON c.environment = a.environment AND c.id = a.id \
+     JOIN floor d ON d.environment = a.environment AND d.id = a.id \
+     WHERE a.environment = $1 AND a.id = $2";
+
 /// A table of ids and generations, and nothing else. Cloned freely.
 #[derive(Clone)]
 pub struct Floor {
@@ -54,16 +62,16 @@ impl Floor {
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
 
-    /// One indexed read: the row's generation.
+    /// As many indexed reads as introspection makes, in one statement as there: the sum of what is
+    /// read, which is five times the row's generation.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn read(&self, row: u32) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT generation FROM floor WHERE environment = $1 AND id = $2";
-        let rows = self.engine.read(sql, vec!["floor".into(), id(row).into()]).await?;
-        let generation =
+        let rows = self.engine.read(READ, vec!["floor".into(), id(row).into()]).await?;
+        let generations =
             |found: super::engine::Row| found.columns("floor", "").integer("generation");
-        rows.into_iter().next().map(generation).transpose()
+        rows.into_iter().next().map(generations).transpose()
     }
 }
 

@@ -25,6 +25,7 @@ use grantor_protocol::scope::Scope;
 use super::consent::{self, NewConsent};
 use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
 use super::{Store, StoreError};
+use crate::hex::hex;
 use crate::journal::Ending;
 
 pub use at_once::{Presented, Turned};
@@ -222,10 +223,7 @@ impl Store {
         let rows = self.engine.read(&GRANT, vec![environment.as_str().into(), id.into()]).await?;
         rows.into_iter()
             .next()
-            .map(|row| {
-                let key = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                read_grant(id, row.columns("grants", key))
-            })
+            .map(|row| read_grant(id, row.columns("grants", hex(&id))))
             .transpose()
     }
 
@@ -235,7 +233,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
-        let statement = Statement::hot(&REDEEM, turn.values());
+        let statement = Statement::hot(&REDEEM, turn.values(0));
         self.settle(statement, turn, 0, None).await
     }
 
@@ -249,7 +247,7 @@ impl Store {
         turn: &Turn<'_>,
         generation: i64,
     ) -> Result<bool, StoreError> {
-        let mut values = turn.values();
+        let mut values = turn.values(1);
         values.push(generation.into());
         self.settle(Statement::hot(&TURN, values), turn, generation, None).await
     }
@@ -308,15 +306,18 @@ impl Store {
 }
 
 impl Turn<'_> {
-    fn values(&self) -> Vec<Value> {
-        vec![
+    /// The first parameters of every turn, with room for that many more.
+    fn values(&self, more: usize) -> Vec<Value> {
+        let mut values = Vec::with_capacity(6 + more);
+        values.extend([
             self.environment.as_str().into(),
             self.id.into(),
             self.attempt.into(),
             self.now.into(),
             self.idle_expires_at.into(),
             self.from.into(),
-        ]
+        ]);
+        values
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! 1. [`Sqlite::write`] puts a transaction into a bounded queue; past the bound it is
 //!    [`StoreError::Busy`], so that load turns into 503 and not into memory;
-//! 2. one thread takes whatever waits, carries each out so that it can be undone alone, and commits all of it
-//!    with one fsync (`synchronous=FULL`);
+//! 2. one thread takes whatever waits, and for a moment what is about to come ([`gather`]), carries
+//!    each out so that it can be undone alone, and commits all of it with one fsync
+//!    (`synchronous=FULL`);
 //! 3. only after that commit does any of the callers get its answer. A caller that went away
 //!    cancels nothing.
 //!
@@ -28,6 +29,11 @@ use super::{Expect, Outcome, Row, Sql, Statement, StoreError, StoreMetrics, Valu
 const QUEUE: usize = 4096;
 /// No more transactions share one commit.
 const GROUP: usize = 512;
+/// Where the last commit answered as many, more than one caller is about to come again.
+const MANY: usize = 4;
+/// How long is waited for more of them, and how often at most.
+const GATHER_PAUSE: Duration = Duration::from_micros(60);
+const GATHER_PAUSES: usize = 4;
 /// How long to wait where SQLite does not wait by itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The write-ahead log of older versions has a bug that can corrupt the file.
@@ -160,13 +166,36 @@ fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
 
 fn write_all(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, metrics: &StoreMetrics) {
     let mut group = Vec::with_capacity(GROUP);
+    let mut answered = 0;
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        if answered >= MANY {
+            gather(&mut jobs, &mut group);
+        }
+        answered = group.len();
         let (transactions, answers): (Vec<_>, Vec<_>) =
             group.drain(..).map(|job| (job.transaction, job.answer)).unzip();
         let outcomes = commit_group(&mut connection, &transactions, metrics);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The caller may have gone away; what it asked for is done all the same.
             let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// Takes what comes while more comes. Who was answered by the last commit asks again at about the
+/// same time, and a commit costs more than the wait: without it the first few would get one for
+/// themselves, and everybody else would wait for that. A caller alone never waits here.
+fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
+    for _ in 0..GATHER_PAUSES {
+        std::thread::sleep(GATHER_PAUSE);
+        let before = group.len();
+        while group.len() < GROUP
+            && let Ok(job) = jobs.try_recv()
+        {
+            group.push(job);
+        }
+        if group.len() == before || group.len() == GROUP {
+            return;
         }
     }
 }

@@ -98,11 +98,14 @@ impl Store {
         turn: &Turn<'_>,
         presented: &Presented<'_>,
     ) -> Result<Option<Turned>, StoreError> {
-        let mut values = turn.values();
-        values.push(client_key(presented.client_id).into());
-        values.push((*presented.redirect_uri.as_bytes()).into());
-        values.push(presented.code_challenge.map(|challenge| *challenge.as_bytes()).into());
-        self.at_once(Statement::hot(&REDEEM_AT_ONCE, values), turn, 0).await
+        let statement = || {
+            let mut values = turn.values(3);
+            values.push(client_key(presented.client_id).into());
+            values.push((*presented.redirect_uri.as_bytes()).into());
+            values.push(presented.code_challenge.map(|challenge| *challenge.as_bytes()).into());
+            Statement::hot(&REDEEM_AT_ONCE, values)
+        };
+        self.at_once(statement, turn, 0).await
     }
 
     /// Turns `generation` of a grant of that client. `None` where the row is not as it should be,
@@ -116,24 +119,29 @@ impl Store {
         generation: i64,
         client_id: &str,
     ) -> Result<Option<Turned>, StoreError> {
-        let mut values = turn.values();
-        values.push(generation.into());
-        values.push(client_key(client_id).into());
-        self.at_once(Statement::hot(&TURN_AT_ONCE, values), turn, generation).await
+        let statement = || {
+            let mut values = turn.values(2);
+            values.push(generation.into());
+            values.push(client_key(client_id).into());
+            Statement::hot(&TURN_AT_ONCE, values)
+        };
+        self.at_once(statement, turn, generation).await
     }
 
+    /// The statement is made again where it has to be tried again, which is rare: a copy would be
+    /// made every time.
     async fn at_once(
         &self,
-        statement: Statement,
+        statement: impl Fn() -> Statement,
         turn: &Turn<'_>,
         generation: i64,
     ) -> Result<Option<Turned>, StoreError> {
-        match self.engine.write(vec![statement.clone()]).await {
+        match self.engine.write(vec![statement()]).await {
             Ok(Outcome::Done(Some(row))) => return read_turned(row).map(Some),
             Ok(Outcome::Done(None)) => {}
             Ok(Outcome::Refused) => return Ok(None),
             Err(lost @ StoreError::Unknown(_)) => {
-                if !self.settle(statement, turn, generation, Some(lost)).await? {
+                if !self.settle(statement(), turn, generation, Some(lost)).await? {
                     return Ok(None);
                 }
             }

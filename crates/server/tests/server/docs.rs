@@ -45,6 +45,24 @@ async fn no_link_of_the_docs_is_dead() {
     assert!(seen.len() > 10, "only {seen:?}");
 }
 
+/// A test that is renamed or removed must not go on proving something there.
+#[test]
+fn each_test_that_the_checklist_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let checklist = std::fs::read_to_string(root.join("docs/reference/checklist.md")).unwrap();
+    let (_, named) = checklist.split_once("{#tests}").unwrap();
+    let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+    assert!(named.len() > 30, "only {named:?}");
+    let tests: String = ["crates/protocol", "crates/server"]
+        .iter()
+        .flat_map(|home| ["src", "tests"].map(|part| root.join(home).join(part)))
+        .flat_map(|folder| sources(&folder))
+        .collect();
+    let is_there = |name: &&str| tests.contains(&format!("fn {name}("));
+    let missing: Vec<_> = named.into_iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 fn has_id(page: &Page, id: &str) -> bool {
     page.text.contains(&format!("id=\"{id}\""))
 }

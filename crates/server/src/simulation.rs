@@ -195,7 +195,10 @@ fn d1_d2_d4_d11_s10_s15_s17_no_interleaving_and_no_fault_breaks_the_life_of_a_gr
         steps += outcome.steps;
     }
     println!("seeds {:?}, steps {steps}, faults {faults}: {sum:#?}", seeds());
-    // What never came to pass was never tried.
+    // What never came to pass was never tried; one seed alone need not try everything.
+    if seeds().count() == 1 {
+        return;
+    }
     for what in partner::COUNTED {
         assert!(sum.get(what).is_some_and(|count| *count > 0), "{what}: {sum:#?}");
     }

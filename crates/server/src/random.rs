@@ -3,10 +3,12 @@
 //! A call of the generator costs about as much as a MAC, and a request draws several times a few
 //! bytes. So each thread draws [`DRAWN_AT_ONCE`] of them and gives each byte away once; what was
 //! given away, and what is left when the thread ends, is wiped.
+//!
+//! They come from the operating system. The generator of aws-lc gathers jitter of its own before
+//! its first byte, for 20 ms and more: a server that starts has a request waiting by then.
 
 use std::cell::RefCell;
 
-use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -118,7 +120,7 @@ impl Drawn {
 #[expect(clippy::disallowed_methods, reason = "the one place that draws")]
 #[expect(clippy::panic, reason = "a server without randomness must not go on")]
 fn draw(bytes: &mut [u8]) {
-    if rand::fill(bytes).is_err() {
+    if getrandom::fill(bytes).is_err() {
         panic!("the operating system gives no randomness");
     }
 }

@@ -157,8 +157,10 @@ async fn every_error_code_of_the_token_endpoint_is_counted_by_its_own_name() {
     let server = Server::start().await;
     let text = Metrics::of(&server).text().await;
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = here.join("../protocol/src/token_error.rs");
-    let source = std::fs::read_to_string(source).unwrap();
+    let read =
+        |file: &str| std::fs::read_to_string(here.join("../protocol/src").join(file)).unwrap();
+    let source: String =
+        ["token_error.rs", "token_error/client.rs", "token_error/grant.rs"].map(read).concat();
     let codes: BTreeSet<&str> =
         source.split("code: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(codes.len() > 4, "only {codes:?}");

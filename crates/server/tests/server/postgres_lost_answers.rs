@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use grantor::store::{NewConsent, StoreError, Turn};
+use grantor::store::{StoreError, Turn};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use reqwest::StatusCode;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::calls::{Call, assert_opens, exchange_form, issue, new_grant, revoke, row};
+use crate::calls::{Call, allow, assert_opens, exchange_form, issue, new_grant, revoke, row};
 use crate::harness::{START, Server};
 
 /// How often each write loses its answer: it is another connection each time.
@@ -130,9 +130,7 @@ async fn d4_postgres_a_write_whose_answer_is_lost_is_done_once_and_is_no_replay(
     let store = &server.staging.store;
     for _ in 0..TIMES {
         let grant = new_grant(&server.staging, &client).await;
-        let scope = grant.scope.clone();
-        let consent = NewConsent { scope: scope.clone(), asked_scope: scope };
-        assert!(store.allow(&grant, Some(&consent), 1, START).await.unwrap());
+        assert!(allow(&server.staging, &grant).await);
         let grant = new_grant(&server.staging, &client).await;
         proxy.lose_next();
         assert!(store.allow(&grant, None, 1, START).await.unwrap());
@@ -222,10 +220,8 @@ async fn d4_postgres_a_turn_whose_row_went_on_before_it_was_found_is_unknown_and
     let (server, proxy) = start().await;
     let client = server.client().await;
     let grant = new_grant(&server.staging, &client).await;
-    let scope = grant.scope.clone();
-    let consent = NewConsent { scope: scope.clone(), asked_scope: scope };
     let store = server.staging.store.clone();
-    assert!(store.allow(&grant, Some(&consent), 1, START).await.unwrap());
+    assert!(allow(&server.staging, &grant).await);
     assert!(store.redeem_code(&turn(grant.id, 1)).await.unwrap());
     let mut generation = 1;
     // An answer that was cut off where it is prepared is asked for again, and never lost.

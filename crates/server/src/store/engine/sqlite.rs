@@ -106,7 +106,10 @@ impl Sqlite {
 
     /// Carries out one statement of a migration.
     pub(super) fn migrate(&self, statement: &str) -> Result<(), StoreError> {
-        connect(&self.readers.path)?.execute_batch(statement).map_err(fault)
+        let connection = self.readers.take()?;
+        let done = connection.execute_batch(statement).map_err(fault);
+        self.readers.put(connection);
+        done
     }
 }
 

@@ -222,6 +222,7 @@ impl Forge {
             issued_at: self.turned_at,
             token_id: [7; 8],
             scope: Scope::parse(SCOPES).unwrap_or_default(),
+            binding: grantor_protocol::grant::Binding::default(),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! behind a genuine seal is found before anything that ends a grant, because the operator has to
 //! hear of it.
 
-use crate::grant::{Grant, GrantStatus};
+use crate::grant::{Binding, Grant, GrantStatus};
 use crate::scope::Scope;
 
 /// How far the clocks of two servers may differ, in seconds: a seal from further ahead is refused.
@@ -21,6 +21,8 @@ pub struct AccessToken {
     pub issued_at: i64,
     /// What it may do, of what was granted.
     pub scope: Scope,
+    /// For which APIs and which key.
+    pub binding: Binding,
 }
 
 /// What the store says of the grant that a token belongs to, read in one statement.
@@ -37,6 +39,8 @@ pub struct TokenRow {
 pub struct LiveAccess {
     /// What it may do: no more than its own scope, and no more than what is granted.
     pub scope: Scope,
+    /// For which APIs and which key: its own, whatever its grant is for.
+    pub binding: Binding,
     /// When it ends, in Unix seconds.
     pub expires_at: i64,
 }
@@ -103,6 +107,7 @@ pub fn check_access(
     }
     Ok(LiveAccess {
         scope: token.scope.intersection(&grant.scope),
+        binding: token.binding.clone(),
         expires_at: grant.ends_at.map_or(token.expires_at, |end| end.min(token.expires_at)),
     })
 }

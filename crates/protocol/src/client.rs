@@ -23,6 +23,8 @@ pub struct Client {
     pub website: Option<String>,
     /// Where a code may go.
     pub redirect_uris: Vec<RedirectUri>,
+    /// Where a customer may be sent after signing out (OpenID Connect RP-Initiated Logout 3.1).
+    pub post_logout_redirect_uris: Vec<String>,
     /// All that it may ask for.
     pub scopes: Scope,
     /// Those of `scopes` that a customer may leave out.
@@ -53,18 +55,73 @@ pub struct Partner {
 /// How a client proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientAuthentication {
-    /// `client_secret_basic`: a confidential client with one or two secrets.
-    SecretBasic {
+    /// A confidential client with one or two secrets; its settings say how it may send one.
+    Secret {
         /// the digests of its secrets, of which any one proves it
         secrets: Vec<SecretDigest>,
+    },
+    /// `private_key_jwt`: a confidential client that signs (RFC 7523).
+    PrivateKeyJwt {
+        /// where its public keys are
+        keys: ClientKeys,
     },
     /// `none`: a public client, which has to use PKCE.
     None,
 }
 
+/// Where the public keys of a client are (RFC 7591 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// `jwks`: the set itself, as JSON
+    Set(String),
+    /// `jwks_uri`: where the set is fetched
+    Uri(String),
+}
+
+/// How a client may send its secret (RFC 6749 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretMethods {
+    /// `client_secret_basic`: in the header
+    #[default]
+    Basic,
+    /// `client_secret_post`: in the body
+    Post,
+    /// in either
+    Any,
+}
+
+/// With which algorithm the ID tokens of a client are signed (OpenID Connect Core 2: RS256 unless
+/// the client asks for another).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdTokenAlgorithm {
+    /// RSA with SHA-256
+    #[default]
+    Rs256,
+    /// ECDSA on P-256
+    Es256,
+    /// Ed25519
+    EdDsa,
+}
+
 /// What may differ from client to client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
+    /// How it may send its secret, if it has one.
+    pub secret_methods: SecretMethods,
+    /// Whether it may send customers to `/oauth/authorize`.
+    pub authorization_code: bool,
+    /// Whether it may ask for tokens of its own (RFC 6749 4.4).
+    pub client_credentials: bool,
+    /// Whether it may connect a device without a browser (RFC 8628).
+    pub device_code: bool,
+    /// Whether its authorization requests have to be pushed (RFC 9126).
+    pub par_required: bool,
+    /// Whether its tokens have to be bound to a key (RFC 9449).
+    pub dpop_required: bool,
+    /// Whether a refresh token takes the scope `offline_access`.
+    pub offline_access_required: bool,
+    /// How its ID tokens are signed.
+    pub id_token_algorithm: IdTokenAlgorithm,
     /// Whether an exchange brings a refresh token.
     pub refresh_tokens: bool,
     /// Whether the token endpoint takes its parameters from the query, as the guide does.
@@ -75,8 +132,39 @@ pub struct ClientSettings {
     pub refresh_window_seconds: Option<i64>,
 }
 
+impl Default for ClientSettings {
+    fn default() -> ClientSettings {
+        ClientSettings {
+            secret_methods: SecretMethods::default(),
+            authorization_code: true,
+            client_credentials: false,
+            device_code: false,
+            par_required: false,
+            dpop_required: false,
+            offline_access_required: false,
+            id_token_algorithm: IdTokenAlgorithm::default(),
+            refresh_tokens: true,
+            parameters_in_query: true,
+            pkce_required: false,
+            refresh_window_seconds: None,
+        }
+    }
+}
+
+impl SecretMethods {
+    /// Whether the header may hold it.
+    pub fn basic(self) -> bool {
+        self != SecretMethods::Post
+    }
+
+    /// Whether the body may hold it.
+    pub fn post(self) -> bool {
+        self != SecretMethods::Basic
+    }
+}
+
 impl Client {
-    /// Whether it has no secret.
+    /// Whether it proves nothing of itself.
     pub fn is_public(&self) -> bool {
         self.authentication == ClientAuthentication::None
     }
@@ -166,19 +254,15 @@ pub(crate) mod fixtures {
             partner: Partner { name: "My Company Ltd".into(), verified: true },
             website: None,
             redirect_uris: vec![RedirectUri::register(REDIRECT_URI).unwrap()],
+            post_logout_redirect_uris: vec![],
             scopes: Scope::parse("financial-api orders-api items").unwrap(),
             optional_scopes: Scope::parse("items").unwrap(),
-            authentication: ClientAuthentication::SecretBasic { secrets: vec![secret.digest()] },
+            authentication: ClientAuthentication::Secret { secrets: vec![secret.digest()] },
             approved: true,
             disabled: false,
             demo: false,
             counter: 0,
-            settings: ClientSettings {
-                refresh_tokens: true,
-                parameters_in_query: true,
-                pkce_required: false,
-                refresh_window_seconds: None,
-            },
+            settings: ClientSettings::default(),
         }
     }
 

@@ -168,17 +168,16 @@ pub fn authenticate(
         });
     }
     match (&client.authentication, proof) {
-        (ClientAuthentication::SecretBasic { .. }, Proof::NoSecretSent) => {
+        (ClientAuthentication::Secret { .. }, Proof::NoSecretSent) => {
             Err(ClientFault::SecretMissing)
         }
-        (ClientAuthentication::SecretBasic { .. }, Proof::Wrong) => Err(ClientFault::WrongSecret),
-        (ClientAuthentication::SecretBasic { .. }, Proof::RightButForStray) => {
+        (ClientAuthentication::Secret { .. }, Proof::Wrong) => Err(ClientFault::WrongSecret),
+        (ClientAuthentication::Secret { .. }, Proof::RightButForStray) => {
             Err(ClientFault::StrayAroundSecret)
         }
-        (ClientAuthentication::None, Proof::Wrong | Proof::Right | Proof::RightButForStray) => {
-            Err(ClientFault::SecretUnexpected)
-        }
-        (ClientAuthentication::SecretBasic { .. }, Proof::Right)
+        (ClientAuthentication::None, Proof::Wrong | Proof::Right | Proof::RightButForStray)
+        | (ClientAuthentication::PrivateKeyJwt { .. }, _) => Err(ClientFault::SecretUnexpected),
+        (ClientAuthentication::Secret { .. }, Proof::Right)
         | (ClientAuthentication::None, Proof::NoSecretSent) => {
             if client.disabled {
                 Err(ClientFault::Disabled)
@@ -198,8 +197,8 @@ enum Proof {
 
 fn prove(client: Option<&Client>, secret: &ClientSecret) -> Proof {
     let held: &[SecretDigest] = match client.map(|client| &client.authentication) {
-        Some(ClientAuthentication::SecretBasic { secrets }) => secrets,
-        Some(ClientAuthentication::None) | None => &[],
+        Some(ClientAuthentication::Secret { secrets }) => secrets,
+        Some(ClientAuthentication::PrivateKeyJwt { .. } | ClientAuthentication::None) | None => &[],
     };
     // Every digest is compared, so that the time does not tell which of two secrets is close.
     let is_held =
@@ -391,7 +390,7 @@ mod tests {
     #[test]
     fn u5_either_of_two_secrets_proves_the_client_and_none_is_proved_by_none() {
         let held = |secrets: &[&str]| Client {
-            authentication: ClientAuthentication::SecretBasic {
+            authentication: ClientAuthentication::Secret {
                 secrets: secrets
                     .iter()
                     .map(|held| ClientSecret::new((*held).into()).digest())

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::environment::Environment;
 use crate::pkce::{CodeChallenge, CodeVerifier};
 use crate::redirect_uri::RedirectUriDigest;
+use crate::resource::Resources;
 use crate::scope::Scope;
 
 /// A double submit of a code with PKCE within this time harms nobody, in seconds.
@@ -47,11 +48,38 @@ pub struct Grant {
     pub code_expires_at: i64,
     /// When it ends whatever happens, in Unix seconds.
     pub ends_at: Option<i64>,
+    /// For which APIs and which key.
+    pub binding: Binding,
+    /// What an ID token has to say, where one was asked for.
+    pub openid: Option<OpenIdRequest>,
     /// Where it stands in its life.
     pub status: GrantStatus,
     /// Whether its client, customer and consent still carry the counters that it was born with, and
     /// the client is not disabled. A grant that is not in force is ended, whatever its status says.
     pub in_force: bool,
+}
+
+/// What a token is bound to besides its client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The APIs that it is for (RFC 8707); none named: any that knows its scopes.
+    pub resources: Resources,
+    /// The SHA-256 thumbprint of the key that its bearer has to prove (RFC 9449 6.1).
+    pub key: Option<[u8; 32]>,
+}
+
+/// What an authorization request with the scope `openid` leaves for the ID token (OpenID Connect
+/// Core 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenIdRequest {
+    /// Handed back in the ID token as it came.
+    pub nonce: Option<String>,
+    /// When the customer entered the password, in Unix seconds.
+    pub signed_in_at: i64,
+    /// The names of the claims that were asked for in the ID token by `claims`.
+    pub id_token_claims: Vec<String>,
+    /// The names of the claims that were asked for at `/oauth/userinfo` by `claims`.
+    pub userinfo_claims: Vec<String>,
 }
 
 /// Where a grant stands in its life.

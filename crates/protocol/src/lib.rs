@@ -24,6 +24,7 @@ pub mod grant;
 pub mod parameters;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod resource;
 pub mod scope;
 pub mod token_error;
 pub mod token_introspection;

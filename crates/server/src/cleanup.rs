@@ -37,6 +37,8 @@ pub struct Walked {
     pub sessions: u64,
     /// access tokens that were revoked alone
     pub revoked_tokens: u64,
+    /// what is remembered for minutes: values used once, pushed requests, waiting devices
+    pub short_lived: u64,
 }
 
 /// Keeps the tables of an environment clean, until it is dropped.
@@ -55,6 +57,7 @@ pub async fn keep_clean(site: Arc<Site>) {
                 grants = walked.grants,
                 sessions = walked.sessions,
                 revoked_tokens = walked.revoked_tokens,
+                short_lived = walked.short_lived,
                 "cleanup.removed"
             ),
             // It goes on with the next walk; nothing depends on it.
@@ -74,6 +77,9 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
             Expiring::Grants => (GRANT_STAYS_SECONDS, &mut walked.grants),
             Expiring::Sessions => (0, &mut walked.sessions),
             Expiring::RevokedTokens => (REVOKED_TOKEN_STAYS_SECONDS, &mut walked.revoked_tokens),
+            Expiring::OnceValues | Expiring::PushedRequests | Expiring::DeviceAuthorizations => {
+                (0, &mut walked.short_lived)
+            }
         };
         let mut after = Vec::new();
         loop {

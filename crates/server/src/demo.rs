@@ -126,7 +126,11 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
             parameters_in_query: true,
             pkce_required: false,
             refresh_window_seconds: None,
+            ..ClientSettings::default()
         },
+        keys: None,
+        post_logout_redirect_uris: Vec::new(),
+        registration: crate::store::Registration::default(),
     }
 }
 

@@ -21,6 +21,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::Binding;
+use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 
 pub use ring::{Ring, SealingKey};
@@ -83,6 +85,8 @@ pub struct AccessSeal {
     pub token_id: [u8; 8],
     /// what it may do, of what was granted
     pub scope: Scope,
+    /// for which APIs and which key it is
+    pub binding: Binding,
 }
 
 /// Why a text is not the seal that is wanted.
@@ -164,14 +168,14 @@ impl Sealer {
 
     /// Writes an access token.
     pub fn access(&self, access: &AccessSeal) -> String {
-        let scope = access.scope.to_string();
-        let mut payload = Vec::with_capacity(48 + scope.len());
+        let allowed = allowed(&access.scope, &access.binding);
+        let mut payload = Vec::with_capacity(48 + allowed.len());
         payload.extend_from_slice(&access.grant_id);
         payload.extend_from_slice(&access.generation.to_be_bytes());
         payload.extend_from_slice(&access.expires_at.to_be_bytes());
         payload.extend_from_slice(&access.issued_at.to_be_bytes());
         payload.extend_from_slice(&access.token_id);
-        payload.extend_from_slice(scope.as_bytes());
+        payload.extend_from_slice(allowed.as_bytes());
         self.seal(Kind::Access, &payload, access.issued_at)
     }
 
@@ -211,13 +215,18 @@ impl Sealer {
         let payload = self.open(Kind::Access, text)?;
         let mut read = Reader(&payload);
         let seal = (|| {
+            let (grant_id, generation) = (read.array()?, read.integer()?);
+            let (expires_at, issued_at) = (read.integer()?, read.integer()?);
+            let token_id = read.array()?;
+            let (scope, binding) = read_allowed(read.rest())?;
             Some(AccessSeal {
-                grant_id: read.array()?,
-                generation: read.integer()?,
-                expires_at: read.integer()?,
-                issued_at: read.integer()?,
-                token_id: read.array()?,
-                scope: Scope::parse(std::str::from_utf8(read.rest()).ok()?).ok()?,
+                grant_id,
+                generation,
+                expires_at,
+                issued_at,
+                token_id,
+                scope,
+                binding,
             })
         })();
         seal.ok_or(NotThisSeal::Foreign)
@@ -273,6 +282,36 @@ impl Sealer {
         let current = parts.version == VERSION && is_of_epoch;
         current.then(|| parts.payload.to_vec()).ok_or(NotThisSeal::Foreign)
     }
+}
+
+/// What a token may do, and for whom, in lines: the scopes, the APIs, the key. A token for no API and
+/// no key is the scopes alone, which is all that the version before wrote and reads.
+fn allowed(scope: &Scope, binding: &Binding) -> String {
+    let mut text = scope.to_string();
+    if *binding != Binding::default() {
+        text.push('\n');
+        text.push_str(&binding.resources.to_string());
+        text.push('\n');
+        if let Some(key) = &binding.key {
+            URL_SAFE_NO_PAD.encode_string(key, &mut text);
+        }
+    }
+    text
+}
+
+fn read_allowed(bytes: &[u8]) -> Option<(Scope, Binding)> {
+    let mut lines = std::str::from_utf8(bytes).ok()?.split('\n');
+    let scope = Scope::parse(lines.next()?).ok()?;
+    let Some(resources) = lines.next() else {
+        return Some((scope, Binding::default()));
+    };
+    let named = resources.split(' ').filter(|resource| !resource.is_empty());
+    let resources = Resources::parse(named).ok()?;
+    let key = match lines.next()? {
+        "" => None,
+        text => Some(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?),
+    };
+    lines.next().is_none().then_some((scope, Binding { resources, key }))
 }
 
 /// What a seal is made of, before anything of it is believed.
@@ -344,6 +383,23 @@ mod tests {
             issued_at: 100,
             token_id: [2; 8],
             scope: Scope::parse("financial-api orders-api").unwrap(),
+            binding: Binding::default(),
+        }
+    }
+
+    #[test]
+    fn a_token_for_an_api_and_a_key_opens_as_such() {
+        let here = sealer(Environment::Staging, 1, &[1]);
+        let resources = Resources::parse(["https://a.example/", "https://b.example/"]).unwrap();
+        for (resources, key) in [
+            (resources.clone(), Some([9; 32])),
+            (resources, None),
+            (Resources::default(), Some([9; 32])),
+        ] {
+            let seal = AccessSeal { binding: Binding { resources, key }, ..access() };
+            assert_eq!(here.open_access(&here.access(&seal)), Ok(seal.clone()));
+            let none = AccessSeal { scope: Scope::default(), ..seal };
+            assert_eq!(here.open_access(&here.access(&none)), Ok(none));
         }
     }
 

@@ -163,7 +163,11 @@ async fn furnish(site: &Site) {
             pkce_required: false,
             // The ledger knows no window, so no wait of the simulation leaves it.
             refresh_window_seconds: Some(100_000),
+            ..ClientSettings::default()
         },
+        keys: None,
+        post_logout_redirect_uris: Vec::new(),
+        registration: crate::store::Registration::default(),
     };
     assert!(site.store.add_client(&client, START).await.unwrap());
 }

@@ -28,16 +28,21 @@ mod journal;
 mod known_clients;
 mod metrics;
 mod migration;
+mod once;
 mod partner;
 mod sealing_keys;
 mod session;
 
-pub use client::{ClientRecord, ClientUse, NewClient, RemovedSecret, SecretRecord, SecretUse};
+pub use client::{
+    ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
+    SecretUse,
+};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
+    signing_key_context,
 };
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
@@ -49,6 +54,7 @@ pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::Installation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
+pub use once::Once;
 pub use partner::{NewManager, Partner};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};

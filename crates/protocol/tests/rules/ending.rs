@@ -57,6 +57,8 @@ fn living() -> Grant {
         code_challenge: None,
         code_expires_at: NOW + 30,
         ends_at: None,
+        binding: grantor_protocol::grant::Binding::default(),
+        openid: None,
         status: GrantStatus::Active(Active {
             generation: 3,
             redeemed_at: NOW - 100,
@@ -87,6 +89,7 @@ fn access() -> AccessToken {
         expires_at: NOW + 600,
         issued_at: NOW - 50,
         scope: scope("orders-api"),
+        binding: grantor_protocol::grant::Binding::default(),
     }
 }
 
@@ -164,7 +167,11 @@ fn s14_s16_what_is_wrong_with_a_call_has_its_name_and_the_query_is_taken_for_not
 fn s17_an_access_token_is_what_stands_in_seal_and_row_and_never_more() {
     let live = |token: &AccessToken, row: &TokenRow| check_access(token, Some(row), NOW);
     let both = AccessToken { scope: scope("orders-api items"), ..access() };
-    let expected = LiveAccess { scope: scope("orders-api"), expires_at: NOW + 600 };
+    let expected = LiveAccess {
+        scope: scope("orders-api"),
+        binding: grantor_protocol::grant::Binding::default(),
+        expires_at: NOW + 600,
+    };
     assert_eq!(live(&both, &row(living())), Ok(expected.clone()));
     let older = AccessToken { generation: 1, ..access() };
     assert_eq!(live(&older, &row(living())), Ok(expected.clone()));
@@ -302,7 +309,7 @@ proptest! {
         } else {
             let (issued_at, expires_at) = (NOW + issued, NOW + expires);
             let scope = scope("orders-api items");
-            SealedToken::Access(AccessToken { generation, expires_at, issued_at, scope })
+            SealedToken::Access(AccessToken { generation, expires_at, issued_at, scope, ..access() })
         };
         let grant = Grant { in_force, ends_at: ends.map(|by| NOW + by), ..living() };
         let asks = if own { client() } else { other_client() };

@@ -19,19 +19,15 @@ pub(crate) fn client() -> Client {
         partner: Partner { name: "My Company Ltd".into(), verified: true },
         website: None,
         redirect_uris: vec![RedirectUri::register(REDIRECT_URI).unwrap()],
+        post_logout_redirect_uris: vec![],
         scopes: Scope::parse("financial-api orders-api items").unwrap(),
         optional_scopes: Scope::parse("items").unwrap(),
-        authentication: ClientAuthentication::SecretBasic { secrets: vec![secret.digest()] },
+        authentication: ClientAuthentication::Secret { secrets: vec![secret.digest()] },
         approved: true,
         disabled: false,
         demo: false,
         counter: 0,
-        settings: ClientSettings {
-            refresh_tokens: true,
-            parameters_in_query: true,
-            pkce_required: false,
-            refresh_window_seconds: None,
-        },
+        settings: ClientSettings::default(),
     }
 }
 

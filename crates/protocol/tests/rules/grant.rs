@@ -34,6 +34,8 @@ fn pending() -> Grant {
         code_challenge: None,
         code_expires_at: NOW + 60,
         ends_at: None,
+        binding: grantor_protocol::grant::Binding::default(),
+        openid: None,
         status: GrantStatus::Pending,
         in_force: true,
     }

@@ -65,6 +65,8 @@ impl Life {
             code_challenge: CodeChallenge::parse(Some(of_appendix_b), Some("S256")).unwrap(),
             code_expires_at: START + 60,
             ends_at,
+            binding: grantor_protocol::grant::Binding::default(),
+            openid: None,
             status: GrantStatus::Pending,
             in_force: true,
         };

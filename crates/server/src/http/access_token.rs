@@ -64,6 +64,7 @@ pub(super) fn facts(seal: &AccessSeal) -> AccessToken {
         expires_at: seal.expires_at,
         issued_at: seal.issued_at,
         scope: seal.scope.clone(),
+        binding: seal.binding.clone(),
     }
 }
 

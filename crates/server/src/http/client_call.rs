@@ -90,7 +90,7 @@ fn proved(
 
 /// Notes which of the two secrets was used, so that its owner knows when the old one may go.
 fn note_secret(site: &Site, record: &ClientRecord, used: SecretDigest) {
-    let ClientAuthentication::SecretBasic { secrets } = &record.client.authentication else {
+    let ClientAuthentication::Secret { secrets } = &record.client.authentication else {
         return;
     };
     let place = secrets.iter().position(|held| held.matches(&used));

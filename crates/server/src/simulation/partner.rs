@@ -126,6 +126,8 @@ impl Partner {
             businesses: vec![1],
             redirect_uri: REDIRECT_URI.to_owned(),
             code_challenge: None,
+            binding: grantor_protocol::grant::Binding::default(),
+            openid: None,
             code_expires_at: now + site.settings.code_ttl_seconds,
             ends_at: None,
         };

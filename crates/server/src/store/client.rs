@@ -1,9 +1,10 @@
 //! API clients, with their one or two secrets. Both secrets stand in the client's own row, so that
-//! "never a third" and "never without" are conditions of one write.
+//! "never a third" and "never without" are conditions of one write. `profile.rs` holds how a client
+//! proves itself and what it registered.
 
-use grantor_protocol::client::{
-    Client, ClientAuthentication, ClientSettings, Partner, SecretDigest,
-};
+mod profile;
+
+use grantor_protocol::client::{Client, ClientKeys, ClientSettings, Partner, SecretDigest};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
@@ -40,6 +41,35 @@ pub struct NewClient {
     pub demo: bool,
     /// Its settings.
     pub settings: ClientSettings,
+    /// Its public keys, where it signs instead of having a secret.
+    pub keys: Option<ClientKeys>,
+    /// Where a customer may be sent after signing out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// How it came here.
+    pub registration: Registration,
+}
+
+/// How a client came here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// By whom.
+    pub by: RegisteredBy,
+    /// The SHA-256 of the token that manages the registration (RFC 7592).
+    pub token_digest: Option<[u8; 32]>,
+    /// What was registered besides what has a meaning here, as JSON.
+    pub metadata: Option<String>,
+}
+
+/// Who registered a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegisteredBy {
+    /// An operator or a manager.
+    #[default]
+    Company,
+    /// The client itself (RFC 7591).
+    Itself,
+    /// Nobody: its id is the address of its metadata.
+    Document,
 }
 
 /// A client as an operator sees it.
@@ -49,6 +79,8 @@ pub struct ClientRecord {
     pub client: Client,
     /// Its partner's id.
     pub partner_id: [u8; 16],
+    /// How it came here.
+    pub registration: Registration,
     /// Its secrets, without themselves.
     pub secrets: Vec<SecretRecord>,
     /// How often it sent parameters in the query.
@@ -86,7 +118,10 @@ const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.veri
     c.counter, c.refresh_tokens, c.parameters_in_query, c.pkce_required, c.refresh_window_seconds, \
     c.secret_1_digest, c.secret_1_hint, c.secret_1_created_at, c.secret_1_used_at, \
     c.secret_2_digest, c.secret_2_hint, c.secret_2_created_at, c.secret_2_used_at, \
-    c.query_calls, c.query_called_at, c.created_at \
+    c.query_calls, c.query_called_at, c.created_at, c.authentication_method, c.jwks, c.jwks_uri, \
+    c.grant_types, c.par_required, c.dpop_required, c.offline_access_required, \
+    c.id_token_algorithm, c.post_logout_redirect_uris, c.registration, \
+    c.registration_token_digest, c.metadata \
     FROM clients c JOIN partners p ON p.id = c.partner_id";
 
 impl Store {
@@ -100,39 +135,45 @@ impl Store {
             None => (None, None),
         };
         let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let mut values = vec![
+            client.environment.as_str().into(),
+            client.id.as_str().into(),
+            client.partner_id.into(),
+            client.name.as_str().into(),
+            client.website.as_deref().into(),
+            uris.join(" ").into(),
+            client.scopes.to_string().into(),
+            client.optional_scopes.to_string().into(),
+            is_public(client).into(),
+            client.approved.into(),
+            false.into(),
+            client.demo.into(),
+            client.settings.refresh_tokens.into(),
+            client.settings.parameters_in_query.into(),
+            client.settings.pkce_required.into(),
+            client.settings.refresh_window_seconds.into(),
+            digest.into(),
+            hint.into(),
+            digest.map(|_| now).into(),
+            now.into(),
+            client.environment.other().as_str().into(),
+            client_key(&client.id).into(),
+        ];
+        values.extend(profile::values(client));
         let statement = Statement::new(
             "INSERT INTO clients (environment, id, key, partner_id, name, website, redirect_uris, \
              scopes, optional_scopes, public, approved, disabled, demo, counter, refresh_tokens, \
              parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
-             secret_1_hint, secret_1_created_at, query_calls, created_at) \
+             secret_1_hint, secret_1_created_at, query_calls, created_at, authentication_method, \
+             jwks, jwks_uri, grant_types, par_required, dpop_required, offline_access_required, \
+             id_token_algorithm, post_logout_redirect_uris, registration, \
+             registration_token_digest, metadata) \
              SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
-             $18, $19, 0, $20 FROM partners WHERE id = $3 \
+             $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
+             FROM partners WHERE id = $3 \
              AND NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2) \
              ON CONFLICT DO NOTHING",
-            vec![
-                client.environment.as_str().into(),
-                client.id.as_str().into(),
-                client.partner_id.into(),
-                client.name.as_str().into(),
-                client.website.as_deref().into(),
-                uris.join(" ").into(),
-                client.scopes.to_string().into(),
-                client.optional_scopes.to_string().into(),
-                client.secret.is_none().into(),
-                client.approved.into(),
-                false.into(),
-                client.demo.into(),
-                client.settings.refresh_tokens.into(),
-                client.settings.parameters_in_query.into(),
-                client.settings.pkce_required.into(),
-                client.settings.refresh_window_seconds.into(),
-                digest.into(),
-                hint.into(),
-                digest.map(|_| now).into(),
-                now.into(),
-                client.environment.other().as_str().into(),
-                client_key(&client.id).into(),
-            ],
+            values,
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
@@ -346,6 +387,10 @@ const REMOVE_2: &str = "UPDATE clients SET secret_2_digest = NULL, secret_2_hint
     WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
     AND secret_2_digest IS NOT NULL";
 
+fn is_public(client: &NewClient) -> bool {
+    client.secret.is_none() && client.keys.is_none()
+}
+
 fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
     let key = match row.0.get(1) {
         Some(Value::Text(id)) => id.clone(),
@@ -365,11 +410,12 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
     let public = row.boolean("public")?;
     let (approved, disabled) = (row.boolean("approved")?, row.boolean("disabled")?);
     let (demo, counter) = (row.boolean("demo")?, row.integer("counter")?);
-    let settings = ClientSettings {
+    let mut settings = ClientSettings {
         refresh_tokens: row.boolean("refresh_tokens")?,
         parameters_in_query: row.boolean("parameters_in_query")?,
         pkce_required: row.boolean("pkce_required")?,
         refresh_window_seconds: row.optional_integer("refresh_window_seconds")?,
+        ..ClientSettings::default()
     };
     let (mut digests, mut secrets) = (Vec::new(), Vec::new());
     for (slot, column) in [(1, "secret_1_digest"), (2, "secret_2_digest")] {
@@ -378,11 +424,10 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
             secrets.push(secret);
         }
     }
-    let authentication = if public {
-        ClientAuthentication::None
-    } else {
-        ClientAuthentication::SecretBasic { secrets: digests }
-    };
+    let query_calls = row.integer("query_calls")?;
+    let query_called_at = row.optional_integer("query_called_at")?;
+    let created_at = row.integer("created_at")?;
+    let profile = profile::read(&mut row, public, digests, &mut settings)?;
     Ok(ClientRecord {
         client: Client {
             environment,
@@ -393,7 +438,8 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
             redirect_uris,
             scopes,
             optional_scopes,
-            authentication,
+            authentication: profile.authentication,
+            post_logout_redirect_uris: profile.post_logout_redirect_uris,
             approved,
             disabled,
             demo,
@@ -401,10 +447,11 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
             settings,
         },
         partner_id,
+        registration: profile.registration,
         secrets,
-        query_calls: row.integer("query_calls")?,
-        query_called_at: row.optional_integer("query_called_at")?,
-        created_at: row.integer("created_at")?,
+        query_calls,
+        query_called_at,
+        created_at,
     })
 }
 

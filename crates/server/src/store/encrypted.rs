@@ -28,7 +28,7 @@ struct EncryptedColumn {
 type RowKey = (Vec<Value>, String);
 
 /// Every encrypted column.
-const COLUMNS: [EncryptedColumn; 2] = [
+const COLUMNS: [EncryptedColumn; 3] = [
     EncryptedColumn {
         name: "installation.key_check",
         table: "installation",
@@ -51,6 +51,20 @@ const COLUMNS: [EncryptedColumn; 2] = [
             Ok((vec![name.into(), id.into()], context))
         },
     },
+    EncryptedColumn {
+        name: "signing_keys.encrypted",
+        table: "signing_keys",
+        select: "SELECT environment, id, encrypted FROM signing_keys ORDER BY environment, id",
+        update: "UPDATE signing_keys SET encrypted = $1 WHERE environment = $2 AND id = $3",
+        key: |row| {
+            let name = row.text("environment")?;
+            let environment =
+                Environment::parse(&name).ok_or_else(|| row.corrupt("environment"))?;
+            let id = row.text("id")?;
+            let context = signing_key_context(environment, &id);
+            Ok((vec![name.into(), id.into()], context))
+        },
+    },
 ];
 
 /// What the key check of the installation is bound to.
@@ -59,6 +73,11 @@ pub const KEY_CHECK_CONTEXT: &str = "the key check of the installation";
 /// What an encrypted sealing key is bound to: moved to another row, it does not decrypt.
 pub fn sealing_key_context(environment: Environment, id: u32) -> String {
     format!("the sealing key {id:08x} of {environment}")
+}
+
+/// What an encrypted signing key is bound to.
+pub fn signing_key_context(environment: Environment, id: &str) -> String {
+    format!("the signing key {id} of {environment}")
 }
 
 /// One value that is encrypted under the master key.
@@ -161,12 +180,13 @@ mod tests {
     use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 17] = [
+    const NOT_ENCRYPTED: [&str; 26] = [
         "partners.id",
         "managers.id",
         "clients.partner_id",
         "clients.secret_1_digest",
         "clients.secret_2_digest",
+        "clients.registration_token_digest",
         "customers.id",
         "memberships.customer_id",
         "consents.customer_id",
@@ -177,6 +197,14 @@ mod tests {
         "grants.redirect_uri_digest",
         "grants.code_challenge",
         "grants.attempt",
+        "grants.jkt",
+        "once_values.id",
+        "pushed_requests.id",
+        "device_authorizations.id",
+        "device_authorizations.jkt",
+        "device_authorizations.grant_id",
+        "initial_access_tokens.id",
+        "initial_access_tokens.digest",
         "revoked_tokens.grant_id",
         "revoked_tokens.token_id",
     ];

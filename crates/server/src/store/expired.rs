@@ -24,6 +24,12 @@ pub enum Expiring {
     /// Access tokens that were revoked alone: by then they have expired by themselves, and no clock
     /// that is put right makes them live again.
     RevokedTokens,
+    /// Values that were used once.
+    OnceValues,
+    /// Authorization requests that were pushed.
+    PushedRequests,
+    /// Devices that waited to be allowed.
+    DeviceAuthorizations,
 }
 
 /// Where a walk begins and how far a step goes.
@@ -52,7 +58,14 @@ pub struct Removed {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Expiring; 3] = [Expiring::Grants, Expiring::Sessions, Expiring::RevokedTokens];
+    pub const ALL: [Expiring; 6] = [
+        Expiring::Grants,
+        Expiring::Sessions,
+        Expiring::RevokedTokens,
+        Expiring::OnceValues,
+        Expiring::PushedRequests,
+        Expiring::DeviceAuthorizations,
+    ];
 
     /// Gives each id, and whether its row expired. `$1` is the environment, `$2` the time, and then
     /// come the id behind which to look and how many rows to look at.
@@ -71,6 +84,18 @@ impl Expiring {
                 "SELECT grant_id, token_id, expires_at <= $2 FROM revoked_tokens \
                  WHERE environment = $1 AND (grant_id, token_id) > ($3, $4) \
                  ORDER BY grant_id, token_id LIMIT $5"
+            }
+            Expiring::OnceValues => {
+                "SELECT id, expires_at <= $2 FROM once_values \
+                 WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
+            }
+            Expiring::PushedRequests => {
+                "SELECT id, expires_at <= $2 FROM pushed_requests \
+                 WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
+            }
+            Expiring::DeviceAuthorizations => {
+                "SELECT id, expires_at <= $2 FROM device_authorizations \
+                 WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
             }
         }
     }
@@ -93,6 +118,18 @@ impl Expiring {
                  AND (grant_id, token_id) > ($3, $4) AND (grant_id, token_id) <= ($5, $6) \
                  AND expires_at <= $2"
             }
+            Expiring::OnceValues => {
+                "DELETE FROM once_values WHERE environment = $1 AND id > $3 AND id <= $4 \
+                 AND expires_at <= $2"
+            }
+            Expiring::PushedRequests => {
+                "DELETE FROM pushed_requests WHERE environment = $1 AND id > $3 AND id <= $4 \
+                 AND expires_at <= $2"
+            }
+            Expiring::DeviceAuthorizations => {
+                "DELETE FROM device_authorizations WHERE environment = $1 AND id > $3 \
+                 AND id <= $4 AND expires_at <= $2"
+            }
         }
     }
 
@@ -100,7 +137,11 @@ impl Expiring {
     /// client may revoke many of one grant.
     fn columns(self, id: &[u8]) -> Vec<Value> {
         match self {
-            Expiring::Grants | Expiring::Sessions => vec![id.into()],
+            Expiring::Grants
+            | Expiring::Sessions
+            | Expiring::OnceValues
+            | Expiring::PushedRequests
+            | Expiring::DeviceAuthorizations => vec![id.into()],
             Expiring::RevokedTokens => {
                 let (grant_id, token_id) = id.split_at(id.len().min(GRANT_ID_BYTES));
                 vec![grant_id.into(), token_id.into()]

@@ -13,11 +13,12 @@
 
 mod at_once;
 mod attempt;
+mod openid;
 
 use std::sync::LazyLock;
 
 use grantor_protocol::environment::Environment;
-use grantor_protocol::grant::{Active, Grant, GrantStatus};
+use grantor_protocol::grant::{Active, Binding, Grant, GrantStatus, OpenIdRequest};
 use grantor_protocol::pkce::CodeChallenge;
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
@@ -43,9 +44,10 @@ const IN_FORCE: &str = " AND revoked_at IS NULL \
 static ALLOW: HotWrite = HotWrite::new(
     &["INSERT INTO grants (environment, id, client_key, customer_id, client_counter, \
        customer_counter, consent_counter, scope, businesses, redirect_uri_digest, \
-       code_challenge, code_expires_at, ends_at, generation, repeated, repeats_running) \
+       code_challenge, code_expires_at, ends_at, generation, repeated, repeats_running, resources, \
+       jkt, openid) \
        SELECT {1}, {2}, c.key, u.id, c.counter, u.counter, k.counter, {6}, {7}, {8}, {9}, {10}, \
-       {11}, 0, FALSE, 0 \
+       {11}, 0, FALSE, 0, {13}, {14}, {15} \
        {MEMBERS}clients c, customers u, consents k \
        WHERE c.environment = {1} AND c.id = {3} AND NOT c.disabled \
        AND u.environment = {1} AND u.id = {4} AND u.counter = {5} \
@@ -65,6 +67,9 @@ static ALLOW: HotWrite = HotWrite::new(
         Parameter::Integer,
         Parameter::Integer,
         Parameter::Integer,
+        Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Text,
     ],
 );
 
@@ -119,7 +124,8 @@ pub(super) const COLUMNS: &str = "c.id, g.customer_id, g.scope, g.businesses, \
      g.redirect_uri_digest, g.code_challenge, g.code_expires_at, g.ends_at, g.generation, \
      g.redeemed_at, g.turned_at, g.idle_expires_at, g.repeated, g.repeats_running, g.revoked_at, \
      (NOT c.disabled AND c.counter = g.client_counter AND u.counter = g.customer_counter \
-      AND k.counter = g.consent_counter)";
+      AND k.counter = g.consent_counter), \
+     g.resources, g.jkt, g.openid";
 pub(super) const TABLES: &str = "grants g \
      JOIN clients c ON c.environment = g.environment AND c.key = g.client_key \
      JOIN customers u ON u.environment = g.environment AND u.id = g.customer_id \
@@ -152,6 +158,10 @@ pub struct NewGrant {
     pub redirect_uri: String,
     /// What the code's verifier has to answer.
     pub code_challenge: Option<CodeChallenge>,
+    /// For which APIs, and for which key its code is.
+    pub binding: Binding,
+    /// What its ID token has to say, where one was asked for.
+    pub openid: Option<OpenIdRequest>,
     /// When its code expires, in Unix seconds.
     pub code_expires_at: i64,
     /// When it ends whatever happens, in Unix seconds.
@@ -189,6 +199,8 @@ impl Store {
         epoch: i64,
         now: i64,
     ) -> Result<bool, StoreError> {
+        let resources = &grant.binding.resources;
+        let resources = (!resources.is_empty()).then(|| resources.to_string());
         let mut transaction = Vec::with_capacity(2);
         transaction.extend(given.map(|consent| consent::give(grant, consent, epoch, now)));
         transaction.push(Statement::hot(
@@ -206,6 +218,9 @@ impl Store {
                 grant.code_expires_at.into(),
                 grant.ends_at.into(),
                 grant.consent_counter.into(),
+                resources.as_deref().into(),
+                grant.binding.key.into(),
+                openid::write(grant.openid.as_ref()).into(),
             ],
         ));
         self.born(transaction, grant).await
@@ -334,6 +349,8 @@ pub(super) fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreE
         ends_at: row.optional_integer("ends_at")?,
         status: read_status(&mut row)?,
         in_force: row.boolean("counters")?,
+        binding: openid::binding(&mut row)?,
+        openid: openid::read(&mut row)?,
     })
 }
 

@@ -14,11 +14,20 @@ use super::engine::{Engine, Statement};
 use crate::clock::Clock;
 
 /// All, in order; the place in the list is the version.
-const MIGRATIONS: [(&str, &str); 1] = [("0001_store", include_str!("migrations/0001_store.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_store", include_str!("migrations/0001_store.sql")),
+    ("0002_standard_core", include_str!("migrations/0002_standard_core.sql")),
+];
 
 /// The newest schema version that this program knows.
 pub(super) fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The newest schema that this program runs on: a migration only adds, so the version before runs on
+/// the schema after, and of a rolling upgrade either half may start again (D6).
+fn newest_usable() -> i64 {
+    known() + 1
 }
 
 /// All tables with rows to keep, in a schema of that version.
@@ -55,7 +64,9 @@ const TRIES: u32 = 20;
 pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreError> {
     // Nearly every start finds the schema that it knows, and then writes nothing. Where there is no
     // table to ask yet, the question itself fails.
-    if newest(engine).await.is_ok_and(|found| found == known()) && is_released(engine).await? {
+    if newest(engine).await.is_ok_and(|found| found >= known() && found <= newest_usable())
+        && is_released(engine).await?
+    {
         return Ok(());
     }
     for table in [VERSIONS, LEASES] {
@@ -64,13 +75,13 @@ pub(super) async fn migrate(engine: &Engine, clock: &Clock) -> Result<(), StoreE
     let known = known();
     loop {
         let found = newest(engine).await?;
-        if found > known {
+        if found > newest_usable() {
             return Err(StoreError::Newer { found, known });
         }
         if found > 0 && !is_released(engine).await? {
             return Err(StoreError::Unreleased);
         }
-        if found == known {
+        if found >= known {
             return Ok(());
         }
         let mut lease = Lease { ends_at: clock.now() + LEASE_SECONDS };
@@ -101,7 +112,8 @@ async fn apply(engine: &Engine, clock: &Clock, lease: &mut Lease) -> Result<(), 
         for statement in script.split(';').map(str::trim).filter(|text| !text.is_empty()) {
             let statement = statement
                 .replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ")
-                .replace("CREATE INDEX ", "CREATE INDEX IF NOT EXISTS ");
+                .replace("CREATE INDEX ", "CREATE INDEX IF NOT EXISTS ")
+                .replace(" ADD COLUMN ", " ADD COLUMN IF NOT EXISTS ");
             lease.renew(engine, clock.now()).await?;
             make(engine, &statement).await?;
         }

@@ -55,6 +55,8 @@ impl Connected {
                 businesses: vec![7],
                 redirect_uri: "https://mycompany.com/redirection/ikentoo".to_owned(),
                 code_challenge: None,
+                binding: grantor_protocol::grant::Binding::default(),
+                openid: None,
                 code_expires_at: now + 60,
                 ends_at: None,
             };

@@ -126,6 +126,8 @@ pub async fn new_grant(site: &Site, client: &TestClient) -> NewGrant {
         businesses: vec![BISTRO, GRILL],
         redirect_uri: client.redirect_uri.clone(),
         code_challenge: None,
+        binding: grantor_protocol::grant::Binding::default(),
+        openid: None,
         code_expires_at: now + site.settings.code_ttl_seconds,
         ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),
     }

@@ -279,6 +279,7 @@ async fn a_seal_says_no_more_than_its_row_and_a_row_no_more_than_its_seal() {
             issued_at,
             token_id: [7; 8],
             scope: Scope::parse(scope).unwrap(),
+            binding: grantor_protocol::grant::Binding::default(),
         })
     };
     let wide = server.api(FINANCIAL, &seal("financial-api orders-api", 1, now)).await;
@@ -300,6 +301,7 @@ async fn a_seal_says_no_more_than_its_row_and_a_row_no_more_than_its_seal() {
         issued_at: now,
         token_id: [7; 8],
         scope: Scope::parse("orders-api").unwrap(),
+        binding: grantor_protocol::grant::Binding::default(),
     });
     assert_invalid_token(&server.api(ORDERS, &early).await);
     assert_eq!(row(&server, pending.grant_id).await.scope.to_string(), "financial-api orders-api");

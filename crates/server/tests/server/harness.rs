@@ -360,7 +360,11 @@ impl Server {
                 parameters_in_query: true,
                 pkce_required: false,
                 refresh_window_seconds: None,
+                ..ClientSettings::default()
             },
+            keys: None,
+            post_logout_redirect_uris: Vec::new(),
+            registration: grantor::store::Registration::default(),
         };
         change(&mut client);
         assert!(site.store.add_client(&client, site.clock.now()).await.unwrap());

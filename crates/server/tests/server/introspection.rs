@@ -197,6 +197,7 @@ async fn s17_d10_a_seal_ahead_of_its_row_or_of_the_clock_is_inactive_and_ends_no
             issued_at,
             token_id: [7; 8],
             scope: Scope::parse(scope).unwrap(),
+            binding: grantor_protocol::grant::Binding::default(),
         })
     };
     let narrow = access(1, now, "orders-api something-else");

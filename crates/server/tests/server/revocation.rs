@@ -262,6 +262,7 @@ async fn s17_a_genuine_token_ahead_of_its_row_is_ended_by_its_client_all_the_sam
         issued_at: now,
         token_id: [7; 8],
         scope: Scope::parse("orders-api").unwrap(),
+        binding: grantor_protocol::grant::Binding::default(),
     });
     assert_revoked(&revoke(&server, &client, &ahead).await);
     assert_eq!(server.count("revoked_tokens"), 1);

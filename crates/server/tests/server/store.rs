@@ -350,6 +350,9 @@ async fn s24_an_id_is_given_once_in_both_environments_together(server: Server) {
             approved: true,
             demo: false,
             settings: store.client(&client.id).await.unwrap().unwrap().client.settings,
+            keys: None,
+            post_logout_redirect_uris: vec![],
+            registration: grantor::store::Registration::default(),
         };
         assert!(!store.add_client(&again, START).await.unwrap(), "{environment}");
     }

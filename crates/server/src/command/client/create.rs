@@ -121,7 +121,11 @@ impl Create {
                 parameters_in_query: !self.no_query_parameters,
                 pkce_required: self.pkce_required || self.public,
                 refresh_window_seconds: self.refresh_window_seconds,
+                ..ClientSettings::default()
             },
+            keys: None,
+            post_logout_redirect_uris: Vec::new(),
+            registration: crate::store::Registration::default(),
         };
         if !store.add_client(&client, clock.now()).await? {
             return Err(Failure::unexplained(

@@ -54,6 +54,8 @@ async fn issue(
         businesses,
         redirect_uri: request.redirect_uri.as_str().to_owned(),
         code_challenge: request.code_challenge,
+        binding: grantor_protocol::grant::Binding::default(),
+        openid: None,
         code_expires_at: now + site.settings.code_ttl_seconds,
         ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),
     };

@@ -48,6 +48,9 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
         scope: grant.scope.clone(),
         idle_expires_at: grant.ends_at.map_or(idle, |end| end.min(idle)),
         ends_at: grant.ends_at,
+        customer_id: grant.customer_id,
+        binding: grant.binding.clone(),
+        openid: grant.openid.clone(),
     }
 }
 
@@ -66,6 +69,7 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
         issued_at: now,
         token_id: site.random.bytes(),
         scope: scope.clone(),
+        binding: turned.binding.clone(),
     });
     let refresh_token = caller.client.settings.refresh_tokens.then(|| {
         let refresh =

@@ -110,6 +110,9 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         scope: grant.scope.clone(),
         idle_expires_at: active.idle_expires_at,
         ends_at: grant.ends_at,
+        customer_id: grant.customer_id,
+        binding: grant.binding.clone(),
+        openid: grant.openid.clone(),
     };
     let same = Generation {
         grant_id: grant.id,

@@ -134,10 +134,7 @@ impl Simulated {
     }
 
     pub(super) fn migrate(&self, statement: &str) -> Result<(), StoreError> {
-        self.lock()
-            .connection
-            .execute_batch(statement)
-            .map_err(|error| StoreError::Engine(error.to_string()))
+        super::sqlite::migrate(&self.lock().connection, statement)
     }
 
     fn lock(&self) -> MutexGuard<'_, Database> {

@@ -107,10 +107,27 @@ impl Sqlite {
     /// Carries out one statement of a migration.
     pub(super) fn migrate(&self, statement: &str) -> Result<(), StoreError> {
         let connection = self.readers.take()?;
-        let done = connection.execute_batch(statement).map_err(fault);
+        let done = migrate(&connection, statement);
         self.readers.put(connection);
         done
     }
+}
+
+/// Carries out one statement of a migration. SQLite has no `ADD COLUMN IF NOT EXISTS`.
+pub(super) fn migrate(connection: &Connection, statement: &str) -> Result<(), StoreError> {
+    let plain = statement.replace(" ADD COLUMN IF NOT EXISTS ", " ADD COLUMN ");
+    let mut words = plain.split_whitespace();
+    if plain != statement
+        && let (Some(table), Some(column)) = (words.nth(2), words.nth(2))
+    {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
+        let stands: bool =
+            connection.query_row(sql, [table, column], |row| row.get(0)).map_err(fault)?;
+        if stands {
+            return Ok(());
+        }
+    }
+    connection.execute_batch(&plain).map_err(fault)
 }
 
 impl Readers {

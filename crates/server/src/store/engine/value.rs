@@ -79,6 +79,19 @@ impl Columns {
         }
     }
 
+    pub(in crate::store) fn optional_boolean(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<bool>, StoreError> {
+        match self.next() {
+            Value::Null => Ok(None),
+            Value::Boolean(boolean) => Ok(Some(boolean)),
+            Value::Integer(0) => Ok(Some(false)),
+            Value::Integer(1) => Ok(Some(true)),
+            _ => Err(self.corrupt(column)),
+        }
+    }
+
     pub(in crate::store) fn bytes(&mut self, column: &'static str) -> Result<Vec<u8>, StoreError> {
         match self.next() {
             Value::Bytes(bytes) => Ok(bytes),

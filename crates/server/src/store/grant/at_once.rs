@@ -8,11 +8,12 @@
 //! These writes must never admit what `protocol` would refuse. `tests/server/at_once.rs` holds the
 //! two against each other.
 
+use grantor_protocol::grant::{Binding, OpenIdRequest};
 use grantor_protocol::pkce::CodeChallenge;
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 
-use super::{IN_FORCE, REDEEM_SET, REDEEM_WHERE, TURN_SET, TURN_WHERE, Turn};
+use super::{IN_FORCE, REDEEM_SET, REDEEM_WHERE, TURN_SET, TURN_WHERE, Turn, openid};
 use crate::store::client_key::client_key;
 use crate::store::consent;
 use crate::store::engine::{HotWrite, Outcome, Parameter, Row, Statement};
@@ -20,7 +21,8 @@ use crate::store::{Store, StoreError};
 
 /// What a turn gives back: what the tokens are sealed from, and what an API will be told of them, so
 /// that no token is given for a row that cannot be read.
-const BACK: &str = "scope, idle_expires_at, ends_at, businesses";
+const BACK: &str =
+    "scope, idle_expires_at, ends_at, businesses, customer_id, resources, jkt, openid";
 
 static REDEEM_AT_ONCE: HotWrite = HotWrite::giving_back(
     BACK,
@@ -85,6 +87,12 @@ pub struct Turned {
     pub idle_expires_at: i64,
     /// When the grant ends whatever happens, in Unix seconds.
     pub ends_at: Option<i64>,
+    /// Whose it is.
+    pub customer_id: [u8; 16],
+    /// For which APIs it is, and to which key its refresh tokens are bound.
+    pub binding: Binding,
+    /// What the ID token has to say, where one was asked for.
+    pub openid: Option<OpenIdRequest>,
 }
 
 impl Store {
@@ -148,8 +156,8 @@ impl Store {
             Err(error) => return Err(error),
         }
         // It was turned, and what came back of it was lost.
-        let sql = "SELECT scope, idle_expires_at, ends_at, businesses FROM grants \
-                   WHERE environment = $1 AND id = $2 AND attempt = $3";
+        let sql = "SELECT scope, idle_expires_at, ends_at, businesses, customer_id, resources, jkt, \
+                   openid FROM grants WHERE environment = $1 AND id = $2 AND attempt = $3";
         let values = vec![turn.environment.as_str().into(), turn.id.into(), turn.attempt.into()];
         let rows = self.engine.read(sql, values).await?;
         match rows.into_iter().next() {
@@ -163,11 +171,12 @@ impl Store {
 
 fn read_turned(row: Row) -> Result<Turned, StoreError> {
     let mut row = row.columns("grants", "(turned)");
-    let turned = Turned {
-        scope: consent::scope(&mut row, "scope")?,
-        idle_expires_at: row.integer("idle_expires_at")?,
-        ends_at: row.optional_integer("ends_at")?,
-    };
+    let scope = consent::scope(&mut row, "scope")?;
+    let idle_expires_at = row.integer("idle_expires_at")?;
+    let ends_at = row.optional_integer("ends_at")?;
     consent::businesses(&mut row)?;
-    Ok(turned)
+    let customer_id = row.array("customer_id")?;
+    let binding = openid::binding(&mut row)?;
+    let openid = openid::read(&mut row)?;
+    Ok(Turned { scope, idle_expires_at, ends_at, customer_id, binding, openid })
 }

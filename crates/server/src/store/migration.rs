@@ -176,3 +176,98 @@ async fn is_released(engine: &Engine) -> Result<bool, StoreError> {
         Ok(row.columns("schema_migrations", "1").text("name")? == MIGRATIONS[0].0)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use grantor_protocol::client::{ClientAuthentication, ClientSettings};
+    use grantor_test_cluster::{Cluster, Database};
+
+    use super::*;
+    use crate::store::{Address, RegisteredBy, Store, StoreMetrics};
+
+    const NOW: i64 = 1_700_000_000;
+    /// How the version before adds a client.
+    const ADD_CLIENT: &str = "INSERT INTO clients (environment, id, key, partner_id, name, \
+         redirect_uris, scopes, optional_scopes, public, approved, disabled, demo, counter, \
+         refresh_tokens, parameters_in_query, pkce_required, query_calls, created_at) \
+         SELECT 'staging', $1, $2, id, 'App', 'https://a.example/', 'orders-api', '', FALSE, TRUE, \
+         FALSE, FALSE, 0, TRUE, TRUE, FALSE, 0, 1 FROM partners";
+
+    async fn opened(address: &Address) -> Engine {
+        Engine::open(address, &std::sync::Arc::new(StoreMetrics::default())).await.unwrap()
+    }
+
+    async fn write(engine: &Engine, sql: &'static str, values: Vec<super::super::engine::Value>) {
+        assert!(engine.write(vec![Statement::new(sql, values)]).await.unwrap().is_done(), "{sql}");
+    }
+
+    async fn upgrade(address: Address) {
+        let engine = opened(&address).await;
+        for statement in statements(1) {
+            engine.migrate(&statement).await.unwrap();
+        }
+        let applied =
+            "INSERT INTO schema_migrations (version, name, applied_at) VALUES (1, '0001_store', 1)";
+        write(&engine, applied, vec![]).await;
+        let partner = "INSERT INTO partners (id, name, verified, created_at) \
+                       VALUES ($1, 'Partner', TRUE, 1)";
+        write(&engine, partner, vec![[1_u8; 16].into()]).await;
+        write(&engine, ADD_CLIENT, vec!["before".into(), 1_i64.into()]).await;
+
+        let store = Store::open(&address, &Clock::manual(NOW)).await.unwrap();
+        assert_eq!(newest(&engine).await.unwrap(), known());
+        // A process of the version before is still at work.
+        write(&engine, ADD_CLIENT, vec!["after".into(), 2_i64.into()]).await;
+        for id in ["before", "after"] {
+            let record = store.client(id).await.unwrap().unwrap();
+            assert_eq!(record.client.settings, ClientSettings::default());
+            let no_secret = ClientAuthentication::Secret { secrets: vec![] };
+            assert_eq!(record.client.authentication, no_secret);
+            assert_eq!(record.registration.by, RegisteredBy::Company);
+        }
+        // One that broke off before it wrote the version is done again, and does nothing.
+        write(&engine, "DELETE FROM schema_migrations WHERE version = 2", vec![]).await;
+        Store::open(&address, &Clock::manual(NOW)).await.unwrap();
+        assert_eq!(newest(&engine).await.unwrap(), known());
+    }
+
+    async fn later(address: Address) {
+        Store::open(&address, &Clock::manual(NOW)).await.unwrap();
+        let engine = opened(&address).await;
+        let applied = "INSERT INTO schema_migrations (version, name, applied_at) \
+                       VALUES ($1, 'later', 1)";
+        write(&engine, applied, vec![(known() + 1).into()]).await;
+        assert!(Store::open(&address, &Clock::manual(NOW)).await.is_ok());
+        write(&engine, applied, vec![(known() + 2).into()]).await;
+        let refused = Store::open(&address, &Clock::manual(NOW)).await.err();
+        assert!(matches!(refused, Some(StoreError::Newer { .. })), "{refused:?}");
+    }
+
+    fn sqlite(folder: &tempfile::TempDir) -> Address {
+        Address::Sqlite(folder.path().join("grantor.db"))
+    }
+
+    fn postgres(database: &Database) -> Address {
+        Address::parse(&database.url(), "".as_ref()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn d6_a_database_of_the_version_before_is_brought_up_and_that_version_goes_on() {
+        upgrade(sqlite(&tempfile::tempdir().unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn d6_a_postgres_database_of_the_version_before_is_brought_up_and_that_version_goes_on() {
+        upgrade(postgres(&Cluster::shared_database().unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn d6_a_program_runs_on_the_schema_after_its_own_and_on_no_later_one() {
+        later(sqlite(&tempfile::tempdir().unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn d6_a_program_runs_on_the_postgres_schema_after_its_own_and_on_no_later_one() {
+        later(postgres(&Cluster::shared_database().unwrap())).await;
+    }
+}

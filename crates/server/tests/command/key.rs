@@ -104,6 +104,7 @@ fn d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes(stor
         serde_json::json!([
             {"column": "installation.key_check", "values": 1},
             {"column": "sealing_keys.encrypted", "values": 2},
+            {"column": "signing_keys.encrypted", "values": 0},
         ])
     );
     assert_eq!(std::fs::read_to_string(house.path(text(&done, "former_file"))).unwrap(), former);

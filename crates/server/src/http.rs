@@ -10,10 +10,12 @@ mod answer;
 mod authorize;
 pub mod callback;
 mod client_call;
+mod cors;
 mod demo_api;
 mod docs;
 mod home;
 mod introspect;
+mod metadata;
 mod request;
 mod revoke;
 mod session;
@@ -31,6 +33,7 @@ use axum::routing::{any, get};
 
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
+use self::cors::preflighted;
 use crate::site::Site;
 
 /// No body is larger, in bytes.
@@ -69,9 +72,13 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
             "/oauth/authorize",
             get(authorize::get).post(authorize::post).fallback(authorize::method),
         )
-        .route("/oauth/token", any(token::token))
-        .route("/oauth/revoke", any(revoke::revoke))
+        .route("/oauth/token", preflighted(any(token::token)))
+        .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/introspect", any(introspect::introspect))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            preflighted(get(metadata::authorization_server)),
+        )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))
         .route("/docs/{*page}", get(docs::page))

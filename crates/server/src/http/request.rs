@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::HeaderName;
+use axum::http::header::{HeaderName, ORIGIN};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use grantor_protocol::parameters::Parameters;
 
+use super::cors;
 use crate::http::ClientAddress;
 use crate::site::Site;
 
@@ -69,6 +70,8 @@ pub(super) async fn log(
     let id = RequestId(site.random.hex::<8>());
     let stopwatch = site.clock.stopwatch();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    // A call of a script, or an answer that a cache may keep for one.
+    let for_scripts = request.headers().contains_key(ORIGIN) || request.method() == Method::GET;
     // What goes into the line alone, where there is to be one.
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line {
         method: request.method().clone(),
@@ -85,6 +88,9 @@ pub(super) async fn log(
         tracing::error!(request.id = id.0, error, "page.render");
     }
     let route = route.as_ref().map_or("(no route)", MatchedPath::as_str);
+    if for_scripts {
+        cors::open(route, response.headers_mut());
+    }
     let (status, took) = (response.status().as_u16(), stopwatch.elapsed());
     site.metrics.requests.count(route, status, took);
     if let Some(line) = line {

@@ -59,6 +59,7 @@ mod installation;
 mod introspection;
 mod keys;
 mod lasting;
+mod metadata;
 mod metrics;
 mod pages;
 mod postgres_faults;

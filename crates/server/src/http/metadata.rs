@@ -1,0 +1,73 @@
+//! Discovery: what a client library finds out from the base URL alone (RFC 8414).
+//!
+//! The document is made from the settings of the environment, and names nothing that the server
+//! does not do: `tests/server/metadata.rs` asks every endpoint and every method that it names.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::answer;
+use crate::site::Site;
+
+/// For how long a client may keep it: a change of the configuration is known within that.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// How a client proves itself where it must.
+const SECRET_METHODS: [&str; 1] = ["client_secret_basic"];
+
+/// RFC 8414 2.
+#[derive(Serialize)]
+struct ServerMetadata {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    scopes_supported: Option<Vec<String>>,
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: Vec<&'static str>,
+    grant_types_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    code_challenge_methods_supported: [&'static str; 1],
+    /// RFC 9207 3
+    authorization_response_iss_parameter_supported: bool,
+    ui_locales_supported: [&'static str; 1],
+    service_documentation: String,
+}
+
+/// `/.well-known/oauth-authorization-server`
+pub(super) async fn authorization_server(State(site): State<Arc<Site>>) -> Response<Body> {
+    let mut response = answer::json(&site, StatusCode::OK, &metadata(&site));
+    response.headers_mut().insert(CACHE_CONTROL, CACHE);
+    response
+}
+
+fn metadata(site: &Site) -> ServerMetadata {
+    let at = |path: &str| format!("{}{path}", site.base_url);
+    let with_none = || SECRET_METHODS.into_iter().chain(["none"]).collect();
+    ServerMetadata {
+        issuer: site.base_url.clone(),
+        authorization_endpoint: at("/oauth/authorize"),
+        token_endpoint: at("/oauth/token"),
+        revocation_endpoint: at("/oauth/revoke"),
+        introspection_endpoint: at("/oauth/introspect"),
+        scopes_supported: None,
+        response_types_supported: ["code"],
+        response_modes_supported: vec!["query"],
+        grant_types_supported: vec!["authorization_code", "refresh_token"],
+        token_endpoint_auth_methods_supported: with_none(),
+        revocation_endpoint_auth_methods_supported: with_none(),
+        introspection_endpoint_auth_methods_supported: SECRET_METHODS.to_vec(),
+        code_challenge_methods_supported: ["S256"],
+        authorization_response_iss_parameter_supported: true,
+        ui_locales_supported: ["en"],
+        service_documentation: at("/docs/"),
+    }
+}

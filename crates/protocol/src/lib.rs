@@ -10,17 +10,22 @@
 //! 4. [`grant`] decides whether a code may be redeemed and a refresh token turned;
 //! 5. [`access_token`] decides whether an access token lives, [`token_introspection`] what is said
 //!    of a token, [`token_revocation`] what ends when a client gives one back;
-//! 6. [`authorize_error`] and [`token_error`] put each cause into words, once.
+//! 6. [`jose`] reads and writes signed tokens: [`client_assertion`] is how a client proves itself with
+//!    a key, [`dpop`] how a caller proves the key that its token is bound to;
+//! 7. [`authorize_error`] and [`token_error`] put each cause into words, once.
 
 pub mod access_token;
 pub mod authorization_request;
 pub mod authorization_step;
 pub mod authorize_error;
 pub mod client;
+pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_call;
+pub mod dpop;
 pub mod environment;
 pub mod grant;
+pub mod jose;
 pub mod parameters;
 pub mod pkce;
 pub mod redirect_uri;

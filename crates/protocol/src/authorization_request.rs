@@ -4,6 +4,9 @@
 //! 2. [`AuthorizationRequest::parse`] proves the redirect URI before it looks at anything else, so
 //!    that each later fault knows where it may go: a page, or that URI.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::authorize_error::{AuthorizeError, AuthorizeFault, PageFault};
 use crate::client::Client;
 use crate::parameters::Parameters;
@@ -24,6 +27,8 @@ pub struct AuthorizationRequest {
     pub scope: Scope,
     /// The challenge that the exchange must answer.
     pub code_challenge: Option<CodeChallenge>,
+    /// The thumbprint of the key that the exchange must prove (RFC 9449 10).
+    pub dpop_jkt: Option<[u8; 32]>,
     /// What the client wants the customer to be asked.
     pub prompt: Prompt,
     /// The e-mail address that the client expects.
@@ -70,6 +75,7 @@ impl AuthorizationRequest {
                 state,
                 scope: details.scope,
                 code_challenge: details.code_challenge,
+                dpop_jkt: details.dpop_jkt,
                 prompt: details.prompt,
                 login_hint: parameters.value("login_hint").map(str::to_owned),
             }),
@@ -103,6 +109,7 @@ fn once<'a>(parameters: &'a Parameters, name: &str) -> Result<Option<&'a str>, P
 struct Details {
     scope: Scope,
     code_challenge: Option<CodeChallenge>,
+    dpop_jkt: Option<[u8; 32]>,
     prompt: Prompt,
 }
 
@@ -139,8 +146,17 @@ impl Details {
             return Err(AuthorizeFault::Pkce(PkceFault::Required));
         }
         let prompt = Prompt::parse(parameters.value("prompt"))?;
-        Ok(Details { scope, code_challenge, prompt })
+        let dpop_jkt = match parameters.value("dpop_jkt") {
+            None => None,
+            Some(text) => Some(thumbprint(text).ok_or(AuthorizeFault::ThumbprintMalformed)?),
+        };
+        Ok(Details { scope, code_challenge, dpop_jkt, prompt })
     }
+}
+
+/// RFC 9449 10: a SHA-256 in base64url.
+fn thumbprint(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 impl Prompt {

@@ -72,6 +72,8 @@ pub enum AuthorizeFault {
     Pkce(PkceFault),
     /// an unknown word in `prompt`
     PromptUnknown,
+    /// `dpop_jkt` is no SHA-256 in base64url (RFC 9449 10)
+    ThumbprintMalformed,
     /// `prompt=none` with another word
     PromptNoneWithOthers,
     /// `prompt=none`, and the customer is not signed in
@@ -233,6 +235,11 @@ impl AuthorizeFault {
             ),
             AuthorizeFault::Scope(fault) => wire("invalid_scope", "scope", &scope_words(fault)),
             AuthorizeFault::Pkce(fault) => wire("invalid_request", "pkce", pkce_words(*fault)),
+            AuthorizeFault::ThumbprintMalformed => wire(
+                "invalid_request",
+                "dpop",
+                "dpop_jkt takes the SHA-256 thumbprint of the key, in base64url: 43 characters.",
+            ),
             AuthorizeFault::PromptUnknown => wire(
                 "invalid_request",
                 "prompt",

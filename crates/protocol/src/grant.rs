@@ -121,6 +121,8 @@ pub struct Exchange<'a> {
     pub redirect_uri: &'a str,
     /// the verifier
     pub code_verifier: Option<&'a CodeVerifier>,
+    /// the thumbprint of the key that the caller proved (RFC 9449)
+    pub key: Option<[u8; 32]>,
 }
 
 /// Why a code is not redeemed.
@@ -149,6 +151,10 @@ pub enum CodeFault {
     VerifierUnexpected,
     /// the verifier does not answer the challenge
     VerifierWrong,
+    /// it is bound to a key, and no proof of one came with it (RFC 9449 10)
+    ProofMissing,
+    /// it is bound to another key than was proved
+    KeyDiffers,
     /// too late
     Expired {
         /// by how many seconds
@@ -195,6 +201,11 @@ pub fn check_exchange(
         return Err(refused(CodeFault::RedirectUriDiffers));
     }
     check_verifier(grant, exchange).map_err(refused)?;
+    match check_key(grant, exchange.key) {
+        Ok(()) => {}
+        Err(KeyFault::ProofMissing) => return Err(refused(CodeFault::ProofMissing)),
+        Err(KeyFault::Differs) => return Err(refused(CodeFault::KeyDiffers)),
+    }
     // RFC 9700 2.1.1: without a secret and without a challenge anybody could redeem it. It takes a
     // client that lost its secret after its code was made.
     if !authenticated && grant.code_challenge.is_none() {
@@ -226,6 +237,21 @@ pub fn check_exchange(
                 revoke: age >= 0 && now < grant.code_expires_at && !double_submit,
             })
         }
+    }
+}
+
+enum KeyFault {
+    ProofMissing,
+    Differs,
+}
+
+/// RFC 9449 5 and 10: what is bound to a key is worth nothing without it.
+fn check_key(grant: &Grant, proved: Option<[u8; 32]>) -> Result<(), KeyFault> {
+    match (grant.binding.key, proved) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(KeyFault::ProofMissing),
+        (Some(bound), Some(proved)) if bound == proved => Ok(()),
+        (Some(_), Some(_)) => Err(KeyFault::Differs),
     }
 }
 
@@ -291,25 +317,39 @@ pub enum RefreshFault {
     AheadOfRow,
     /// somebody ended the connection
     Ended,
+    /// it is bound to a key, and no proof of one came with it (RFC 9449 5)
+    ProofMissing,
+    /// it is bound to another key than was proved
+    KeyDiffers,
+}
+
+/// What a refresh token is presented with.
+pub struct Refresh<'a> {
+    /// the client, which has proved who it is if it is one that can
+    pub client: &'a Client,
+    /// the generation of the token
+    pub generation: i64,
+    /// the thumbprint of the key that the caller proved (RFC 9449)
+    pub key: Option<[u8; 32]>,
+    /// how long a refresh may be repeated in this environment, in seconds
+    pub window_seconds: i64,
 }
 
 /// How long a client may repeat a refresh, in seconds. `default_seconds` is the environment's.
-pub fn refresh_window_seconds(client: &Client, default_seconds: i64) -> i64 {
+/// `is_bound` says whether the token is bound to a key, which a thief would have to hold too.
+pub fn refresh_window_seconds(client: &Client, is_bound: bool, default_seconds: i64) -> i64 {
     match client.settings.refresh_window_seconds {
         Some(seconds) => seconds,
-        None if client.is_public() => default_seconds.min(PUBLIC_REFRESH_WINDOW_SECONDS),
+        None if client.is_public() && !is_bound => {
+            default_seconds.min(PUBLIC_REFRESH_WINDOW_SECONDS)
+        }
         None => default_seconds,
     }
 }
 
-/// Decides what happens to a genuine refresh token of `generation`.
-pub fn check_refresh(
-    grant: Option<&Grant>,
-    client: &Client,
-    generation: i64,
-    window_seconds: i64,
-    now: i64,
-) -> RefreshDecision {
+/// Decides what happens to a genuine refresh token.
+pub fn check_refresh(grant: Option<&Grant>, refresh: &Refresh<'_>, now: i64) -> RefreshDecision {
+    let Refresh { client, generation, .. } = *refresh;
     let refuse = |fault| RefreshDecision::Refuse { fault, revoke: false, alarm: false };
     let Some(grant) = grant else {
         return refuse(RefreshFault::Unknown);
@@ -327,6 +367,12 @@ pub fn check_refresh(
     if generation > active.generation {
         return ahead_of_row();
     }
+    // Before anything that ends the grant: who does not hold the key proves nothing (rule 5).
+    match check_key(grant, refresh.key) {
+        Ok(()) => {}
+        Err(KeyFault::ProofMissing) => return refuse(RefreshFault::ProofMissing),
+        Err(KeyFault::Differs) => return refuse(RefreshFault::KeyDiffers),
+    }
     if !grant.in_force {
         return refuse(RefreshFault::Ended);
     }
@@ -337,7 +383,7 @@ pub fn check_refresh(
     }
     match active.generation.saturating_sub(generation) {
         ..=0 => RefreshDecision::Turn,
-        1 => repeat(client, &active, window_seconds, now),
+        1 => repeat(grant, refresh, &active, now),
         2.. => reused(None),
     }
 }
@@ -353,7 +399,9 @@ fn age(at: i64, now: i64) -> i64 {
     }
 }
 
-fn repeat(client: &Client, active: &Active, window_seconds: i64, now: i64) -> RefreshDecision {
+fn repeat(grant: &Grant, refresh: &Refresh<'_>, active: &Active, now: i64) -> RefreshDecision {
+    let is_bound = grant.binding.key.is_some();
+    let window_seconds = refresh_window_seconds(refresh.client, is_bound, refresh.window_seconds);
     let age = age(active.turned_at, now);
     if age < 0 {
         return RefreshDecision::Refuse {
@@ -366,7 +414,7 @@ fn repeat(client: &Client, active: &Active, window_seconds: i64, now: i64) -> Re
         return reused(Some(age));
     }
     let running = active.repeats_running + i64::from(!active.repeated);
-    if client.is_public() && running >= PUBLIC_REPEATS_RUNNING {
+    if refresh.client.is_public() && !is_bound && running >= PUBLIC_REPEATS_RUNNING {
         return reused(Some(age));
     }
     RefreshDecision::Repeat

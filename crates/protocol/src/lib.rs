@@ -28,6 +28,7 @@ pub mod grant;
 pub mod jose;
 pub mod parameters;
 pub mod pkce;
+pub mod proof_error;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

@@ -18,6 +18,7 @@ use crate::client_authentication::ClientFault;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::parameters::ParameterFault;
 use crate::pkce::PkceFault;
+use crate::proof_error::ProofError;
 use crate::scope::ScopeFault;
 
 /// A refused call.
@@ -41,6 +42,8 @@ pub enum TokenError {
         /// whether the caller proved enough to be told
         proved: bool,
     },
+    /// The proof of a key is refused, or missing.
+    Proof(ProofError),
     /// A refresh asks for more than was granted.
     Scope(ScopeFault),
     /// The server is too busy, or its store cannot be reached or did not say whether it wrote.
@@ -125,6 +128,13 @@ impl TokenError {
                 code: "invalid_scope",
                 anchor: "scope",
                 description: granted_scope_words(fault),
+            },
+            TokenError::Proof(ProofError::Unavailable) => TokenError::Unavailable.wire(),
+            TokenError::Proof(error) => TokenWire {
+                status: 400,
+                code: error.code(),
+                anchor: "dpop",
+                description: error.words(),
             },
             TokenError::Unavailable => TokenWire {
                 status: 503,

@@ -55,6 +55,8 @@ pub struct ActiveToken {
     pub expires_at: i64,
     /// When it was made, in Unix seconds.
     pub issued_at: i64,
+    /// The thumbprint of the key that it is bound to (RFC 9449 6.2).
+    pub key: Option<[u8; 32]>,
 }
 
 impl IntrospectionRequest {
@@ -88,6 +90,7 @@ pub fn introspect(
             customer_id: row.grant.customer_id,
             expires_at: live.expires_at,
             issued_at: token.issued_at,
+            key: live.binding.key,
         }),
     };
     match decided {
@@ -124,5 +127,6 @@ fn check_refresh_token(
         customer_id: grant.customer_id,
         expires_at,
         issued_at: active.turned_at,
+        key: None,
     })
 }

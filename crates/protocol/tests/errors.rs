@@ -11,10 +11,12 @@ use std::fmt::{Debug, Write as _};
 
 use grantor_protocol::authorize_error::{AuthorizeFault, PageFault};
 use grantor_protocol::client_authentication::{BasicFault, ClientFault};
+use grantor_protocol::dpop::ProofFault;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{CodeFault, RefreshFault};
 use grantor_protocol::parameters::ParameterFault;
 use grantor_protocol::pkce::PkceFault;
+use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::redirect_uri::Difference;
 use grantor_protocol::scope::ScopeFault;
 use grantor_protocol::token_error::{RequestFault, TokenError, TokenWire};
@@ -95,6 +97,7 @@ every! {
         AuthorizeFault::RequestUriUnsupported => [AuthorizeFault::RequestUriUnsupported],
         AuthorizeFault::Scope(_) => scope_faults(text).into_iter().map(AuthorizeFault::Scope),
         AuthorizeFault::Pkce(_) => pkce_faults(text).into_iter().map(AuthorizeFault::Pkce),
+        AuthorizeFault::ThumbprintMalformed => [AuthorizeFault::ThumbprintMalformed],
         AuthorizeFault::PromptUnknown => [AuthorizeFault::PromptUnknown],
         AuthorizeFault::PromptNoneWithOthers => [AuthorizeFault::PromptNoneWithOthers],
         AuthorizeFault::LoginRequired => [AuthorizeFault::LoginRequired],
@@ -117,6 +120,26 @@ every! {
         RequestFault::QueryNotAllowed => [RequestFault::QueryNotAllowed],
         RequestFault::GrantTypeUnsupported => [RequestFault::GrantTypeUnsupported],
         RequestFault::Pkce(_) => pkce_faults(text).into_iter().map(RequestFault::Pkce),
+    }
+
+    fn proof_errors(text) -> ProofError {
+        ProofError::TwoHeaders => [ProofError::TwoHeaders],
+        ProofError::NotText => [ProofError::NotText],
+        ProofError::Fault(_) => [
+            ProofFault::MethodDiffers,
+            ProofFault::UriDiffers,
+            ProofFault::UriMalformed,
+            ProofFault::TooOld { seconds_ago: 400 },
+            ProofFault::FromTheFuture,
+            ProofFault::TokenIdLength,
+            ProofFault::TokenHashMissing,
+            ProofFault::TokenHashDiffers,
+            ProofFault::NonceMissing,
+            ProofFault::NonceDiffers,
+        ].map(ProofError::Fault),
+        ProofError::Replayed => [ProofError::Replayed],
+        ProofError::Required => [ProofError::Required],
+        ProofError::Unavailable => [ProofError::Unavailable],
     }
 
     fn basic_faults(text) -> BasicFault {
@@ -165,6 +188,8 @@ every! {
         CodeFault::Expired { .. } => [0, 1, 75].map(|seconds_ago| CodeFault::Expired { seconds_ago }),
         CodeFault::Used { .. } => [3].map(|seconds_ago| CodeFault::Used { seconds_ago }),
         CodeFault::Ended => [CodeFault::Ended],
+        CodeFault::ProofMissing => [CodeFault::ProofMissing],
+        CodeFault::KeyDiffers => [CodeFault::KeyDiffers],
     }
 
     fn refresh_faults(text) -> RefreshFault {
@@ -178,6 +203,8 @@ every! {
         RefreshFault::Reused { .. } => [Some(90), None].map(|seconds_ago| RefreshFault::Reused { seconds_ago }),
         RefreshFault::ClockWentBack => [RefreshFault::ClockWentBack],
         RefreshFault::AheadOfRow => [RefreshFault::AheadOfRow],
+        RefreshFault::ProofMissing => [RefreshFault::ProofMissing],
+        RefreshFault::KeyDiffers => [RefreshFault::KeyDiffers],
         RefreshFault::Ended => [RefreshFault::Ended],
     }
 
@@ -190,6 +217,7 @@ every! {
         TokenError::Refresh { proved: false, .. } => refresh_faults(text).into_iter().map(|fault| TokenError::Refresh { fault, proved: false }),
         TokenError::Scope(_) => scope_faults(text).into_iter().map(TokenError::Scope),
         TokenError::Unavailable => [TokenError::Unavailable],
+        TokenError::Proof(_) => proof_errors(text).into_iter().map(TokenError::Proof),
     }
 }
 
@@ -199,6 +227,7 @@ fn is_proved(error: &TokenError) -> bool {
         TokenError::Request(_)
         | TokenError::Client(_)
         | TokenError::Scope(_)
+        | TokenError::Proof(_)
         | TokenError::Unavailable => true,
     }
 }
@@ -282,11 +311,13 @@ fn the_codes_are_those_of_the_standards() {
     let token: BTreeSet<&str> = token_errors(MILD).iter().map(|error| error.wire().code).collect();
     let expected = [
         "invalid_client",
+        "invalid_dpop_proof",
         "invalid_grant",
         "invalid_request",
         "invalid_scope",
         "temporarily_unavailable",
         "unsupported_grant_type",
+        "use_dpop_nonce",
     ];
     assert_eq!(token, BTreeSet::from(expected));
     let authorize: BTreeSet<&str> =

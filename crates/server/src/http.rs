@@ -8,6 +8,7 @@
 mod access_token;
 mod answer;
 mod authorize;
+mod bearer;
 pub mod callback;
 mod client_call;
 mod cors;
@@ -16,6 +17,7 @@ mod docs;
 mod home;
 mod introspect;
 mod metadata;
+mod proof;
 mod request;
 mod revoke;
 mod session;

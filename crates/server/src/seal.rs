@@ -46,6 +46,8 @@ pub enum Kind {
     Access,
     /// how far a customer came in one authorization request
     Progress,
+    /// a server nonce of RFC 9449
+    DpopNonce,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -109,7 +111,8 @@ pub struct Sealer {
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Code, Kind::Refresh, Kind::Access, Kind::Progress, Kind::Csrf];
+    const ALL: [Kind; 6] =
+        [Kind::Code, Kind::Refresh, Kind::Access, Kind::Progress, Kind::DpopNonce, Kind::Csrf];
 
     fn prefix(self) -> &'static str {
         match self {
@@ -117,6 +120,7 @@ impl Kind {
             Kind::Refresh => "gr_refresh_",
             Kind::Access => "gr_access_",
             Kind::Progress => "gr_progress_",
+            Kind::DpopNonce => "gr_nonce_",
             Kind::Csrf => "gr_form_",
         }
     }

@@ -61,6 +61,8 @@ pub struct Settings {
     pub session_ttl_seconds: i64,
     /// Whether the token endpoint takes parameters from the query, as the guide does.
     pub parameters_in_query: bool,
+    /// Whether a proof of possession has to carry a nonce of this server (RFC 9449 8).
+    pub dpop_nonce_required: bool,
 }
 
 /// What only `grantor dev` has.
@@ -80,6 +82,7 @@ impl Default for Settings {
             refresh_window_seconds: 60,
             session_ttl_seconds: 12 * 3600,
             parameters_in_query: true,
+            dpop_nonce_required: false,
         }
     }
 }

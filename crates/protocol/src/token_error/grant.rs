@@ -46,6 +46,13 @@ pub(super) fn code_wire(fault: CodeFault) -> TokenWire {
         CodeFault::VerifierWrong => {
             grant_wire("pkce", "The code_verifier does not match the code_challenge.")
         }
+        CodeFault::ProofMissing => grant_wire(
+            "dpop",
+            "This code is bound to a key: send a DPoP header with a proof of that key.",
+        ),
+        CodeFault::KeyDiffers => {
+            grant_wire("dpop", "This code is bound to another key than the DPoP proof is of.")
+        }
         CodeFault::Expired { seconds_ago } => grant_wire(
             "code-expired",
             &format!("The code expired {} ago. Ask for a new one.", seconds(seconds_ago)),
@@ -112,6 +119,14 @@ pub(super) fn refresh_wire(fault: RefreshFault) -> TokenWire {
             "connection-ended",
             "The server does not know this refresh token any more. The customer has to connect \
              again.",
+        ),
+        RefreshFault::ProofMissing => grant_wire(
+            "dpop",
+            "This refresh token is bound to a key: send a DPoP header with a proof of that key.",
+        ),
+        RefreshFault::KeyDiffers => grant_wire(
+            "dpop",
+            "This refresh token is bound to another key than the DPoP proof is of.",
         ),
         RefreshFault::Ended => grant_wire(
             "connection-ended",

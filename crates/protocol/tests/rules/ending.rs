@@ -212,6 +212,7 @@ fn s17_introspection_says_something_of_a_clients_own_living_tokens_alone() {
         customer_id: [2; 16],
         expires_at: NOW + 600,
         issued_at: NOW - 50,
+        key: None,
     };
     let token = SealedToken::Access(access());
     assert_eq!(ask(&token, &own), Introspection::Active(of_access.clone()));

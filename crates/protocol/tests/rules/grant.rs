@@ -1,7 +1,7 @@
-use grantor_protocol::client::Client;
+use grantor_protocol::client::{Client, ClientSettings};
 use grantor_protocol::grant::{
-    Active, CodeFault, Exchange, ExchangeRefused, Grant, GrantStatus, RefreshDecision,
-    RefreshFault, check_exchange, check_refresh, refresh_window_seconds,
+    Active, Binding, CodeFault, Exchange, ExchangeRefused, Grant, GrantStatus, Refresh,
+    RefreshDecision, RefreshFault, check_exchange, check_refresh, refresh_window_seconds,
 };
 use grantor_protocol::pkce::{CodeChallenge, CodeVerifier};
 use grantor_protocol::redirect_uri::RedirectUriDigest;
@@ -34,7 +34,7 @@ fn pending() -> Grant {
         code_challenge: None,
         code_expires_at: NOW + 60,
         ends_at: None,
-        binding: grantor_protocol::grant::Binding::default(),
+        binding: Binding::default(),
         openid: None,
         status: GrantStatus::Pending,
         in_force: true,
@@ -71,7 +71,7 @@ fn exchange(
     code_verifier: Option<&CodeVerifier>,
     now: i64,
 ) -> Result<(), ExchangeRefused> {
-    let exchange = Exchange { client, redirect_uri: REDIRECT_URI, code_verifier };
+    let exchange = Exchange { client, redirect_uri: REDIRECT_URI, code_verifier, key: None };
     check_exchange(Some(grant), &exchange, now)
 }
 
@@ -80,7 +80,17 @@ fn denied(fault: CodeFault, proved: bool, revoke: bool) -> Result<(), ExchangeRe
 }
 
 fn refresh(grant: &Grant, client: &Client, generation: i64, now: i64) -> RefreshDecision {
-    check_refresh(Some(grant), client, generation, WINDOW, now)
+    check_refresh(Some(grant), &presented(client, generation, WINDOW), now)
+}
+
+fn presented(client: &Client, generation: i64, window_seconds: i64) -> Refresh<'_> {
+    Refresh { client, generation, key: None, window_seconds }
+}
+
+/// A client with the window of a client that has a secret.
+fn patient(client: Client) -> Client {
+    let settings = ClientSettings { refresh_window_seconds: Some(WINDOW), ..client.settings };
+    Client { settings, ..client }
 }
 
 fn refused(fault: RefreshFault) -> RefreshDecision {
@@ -130,7 +140,7 @@ fn s13_s12_a_code_is_bound_to_client_redirect_uri_and_challenge_and_a_failed_che
         (&bound, &other_client, slash.as_str(), Some(&wrong), CodeFault::OtherClient),
         (&bound, &client(), slash.as_str(), Some(&wrong), CodeFault::RedirectUriDiffers),
     ] {
-        let exchange = Exchange { client, redirect_uri, code_verifier };
+        let exchange = Exchange { client, redirect_uri, code_verifier, key: None };
         // A pending code that has expired, was used or was ended answers the same: the state is
         // not for who fails these.
         for status in [
@@ -167,7 +177,8 @@ fn u7_a_public_client_is_told_the_cause_only_after_its_verifier_matched() {
         let found = exchange(grant, &public, code_verifier, now);
         assert_eq!(found, denied(fault, proved, false));
     }
-    let exchange = Exchange { client: &public, redirect_uri: REDIRECT_URI, code_verifier: None };
+    let exchange =
+        Exchange { client: &public, redirect_uri: REDIRECT_URI, code_verifier: None, key: None };
     assert_eq!(check_exchange(None, &exchange, NOW), denied(CodeFault::Unknown, false, false));
     let exchange = Exchange { client: &client(), ..exchange };
     assert_eq!(check_exchange(None, &exchange, NOW), denied(CodeFault::Unknown, true, false));
@@ -225,6 +236,7 @@ fn s11_a_replay_that_proves_less_is_denied_and_changes_nothing() {
             assert_eq!(found, denied(fault, proved, false), "{age}");
         }
         let elsewhere = Exchange {
+            key: None,
             client: &client(),
             redirect_uri: "https://mycompany.com/",
             code_verifier: None,
@@ -305,7 +317,7 @@ fn s15_the_newest_token_turns_and_its_parent_repeats_inside_the_window() {
 #[test]
 fn s15_d11_the_window_never_slides_and_repeats_of_one_generation_are_as_many_as_you_like() {
     let repeated = Active { repeated: true, repeats_running: 1, ..active(2, NOW) };
-    for client in [client(), public_client()] {
+    for client in [client(), patient(public_client())] {
         assert_eq!(
             refresh(&living(repeated), &client, 1, NOW + WINDOW - 1),
             RefreshDecision::Repeat
@@ -324,7 +336,8 @@ fn s15_anything_older_than_the_parent_is_reuse_at_once() {
 #[test]
 fn s15_a_window_of_nothing_takes_every_repeat_for_reuse() {
     for window in [0, -1] {
-        let found = check_refresh(Some(&living(active(2, NOW))), &client(), 1, window, NOW);
+        let found =
+            check_refresh(Some(&living(active(2, NOW))), &presented(&client(), 1, window), NOW);
         assert_eq!(found, reused(Some(0)));
     }
 }
@@ -364,7 +377,7 @@ fn s15_the_window_of_a_public_client_is_ten_seconds_unless_its_setting_says_othe
         (set(client(), 300), 60, 300),
         (set(public_client(), 30), 60, 30),
     ] {
-        assert_eq!(refresh_window_seconds(&client, default), expected);
+        assert_eq!(refresh_window_seconds(&client, false, default), expected);
     }
 }
 
@@ -380,7 +393,7 @@ fn s15_another_clients_token_is_refused_and_revokes_nothing_however_old_it_is() 
     ] {
         assert_eq!(refresh(&grant, &other, generation, NOW), refused(RefreshFault::OtherClient));
     }
-    let found = check_refresh(None, &client(), 1, WINDOW, NOW);
+    let found = check_refresh(None, &presented(&client(), 1, WINDOW), NOW);
     assert_eq!(found, refused(RefreshFault::Unknown));
 }
 
@@ -435,4 +448,70 @@ fn d5_a_token_ahead_of_its_row_raises_an_alarm_in_every_state_and_revokes_nothin
         }
     }
     assert_eq!(refresh(&pending(), &client(), 1, NOW), alarm());
+}
+
+#[test]
+fn s15_what_is_bound_to_a_key_turns_with_it_alone_and_reuse_without_it_ends_nothing() {
+    let (mine, other) = (Some([1; 32]), Some([2; 32]));
+    let of = |bound| Binding { key: bound, ..Binding::default() };
+    for client in [client(), public_client()] {
+        for (generation, with_key) in
+            [(4, RefreshDecision::Turn), (3, RefreshDecision::Repeat), (2, reused(None))]
+        {
+            for (bound, key, expected) in [
+                (None, None, with_key),
+                (None, mine, with_key),
+                (mine, mine, with_key),
+                (mine, None, refused(RefreshFault::ProofMissing)),
+                (mine, other, refused(RefreshFault::KeyDiffers)),
+            ] {
+                let grant = Grant { binding: of(bound), ..living(active(4, NOW)) };
+                let refresh = Refresh { client: &client, generation, key, window_seconds: WINDOW };
+                assert_eq!(check_refresh(Some(&grant), &refresh, NOW), expected, "{generation}");
+            }
+        }
+        // The operator hears of a row that went back in time, whoever shows it.
+        let grant = Grant { binding: of(mine), ..living(active(4, NOW)) };
+        let found = check_refresh(Some(&grant), &presented(&client, 5, WINDOW), NOW);
+        assert!(matches!(found, RefreshDecision::Refuse { alarm: true, .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn d11_a_public_clients_window_is_the_usual_one_where_its_token_is_bound_to_a_key() {
+    let public = public_client();
+    assert_eq!(refresh_window_seconds(&public, false, 60), 10);
+    assert_eq!(refresh_window_seconds(&public, true, 60), 60);
+    let bound = Binding { key: Some([1; 32]), ..Binding::default() };
+    let repeated = Active { repeats_running: 5, ..active(4, NOW) };
+    for (binding, key, expected) in [
+        (Binding::default(), None, reused(Some(30))),
+        (bound, Some([1; 32]), RefreshDecision::Repeat),
+    ] {
+        let grant = Grant { binding, ..living(repeated) };
+        let refresh = Refresh { client: &public, generation: 3, key, window_seconds: WINDOW };
+        assert_eq!(check_refresh(Some(&grant), &refresh, NOW + 30), expected);
+    }
+}
+
+#[test]
+fn s13_a_code_that_is_bound_to_a_key_is_exchanged_with_it_alone() {
+    let (mine, other) = (Some([1; 32]), Some([2; 32]));
+    let code =
+        with_challenge(Grant { binding: Binding { key: mine, ..Binding::default() }, ..pending() });
+    for (client, proved) in [(client(), true), (public_client(), false)] {
+        for (key, expected) in [
+            (mine, Ok(())),
+            (None, denied(CodeFault::ProofMissing, proved, false)),
+            (other, denied(CodeFault::KeyDiffers, proved, false)),
+        ] {
+            let exchange = Exchange {
+                client: &client,
+                redirect_uri: REDIRECT_URI,
+                code_verifier: Some(&verifier()),
+                key,
+            };
+            assert_eq!(check_exchange(Some(&code), &exchange, NOW), expected);
+        }
+    }
 }

@@ -3,8 +3,8 @@
 
 use grantor_protocol::client::Client;
 use grantor_protocol::grant::{
-    Active, CodeFault, Exchange, Grant, GrantStatus, RefreshDecision, RefreshFault, check_exchange,
-    check_refresh, refresh_window_seconds,
+    Active, Binding, CodeFault, Exchange, Grant, GrantStatus, Refresh, RefreshDecision,
+    RefreshFault, check_exchange, check_refresh, refresh_window_seconds,
 };
 use grantor_protocol::pkce::{CodeChallenge, CodeVerifier};
 use grantor_protocol::redirect_uri::RedirectUriDigest;
@@ -65,7 +65,7 @@ impl Life {
             code_challenge: CodeChallenge::parse(Some(of_appendix_b), Some("S256")).unwrap(),
             code_expires_at: START + 60,
             ends_at,
-            binding: grantor_protocol::grant::Binding::default(),
+            binding: Binding::default(),
             openid: None,
             status: GrantStatus::Pending,
             in_force: true,
@@ -105,6 +105,7 @@ impl Life {
             client: &self.client,
             redirect_uri: REDIRECT_URI,
             code_verifier: Some(&verifier),
+            key: None,
         };
         match check_exchange(Some(&self.grant), &exchange, self.now) {
             Ok(()) => {
@@ -132,9 +133,11 @@ impl Life {
     }
 
     fn refresh(&mut self, presented: i64) {
-        let window = refresh_window_seconds(&self.client, 60);
+        let window = refresh_window_seconds(&self.client, false, 60);
+        let refresh =
+            Refresh { client: &self.client, generation: presented, key: None, window_seconds: 60 };
         let newest = self.generation();
-        match check_refresh(Some(&self.grant), &self.client, presented, window, self.now) {
+        match check_refresh(Some(&self.grant), &refresh, self.now) {
             RefreshDecision::Turn => {
                 assert_eq!(presented, newest, "one generation was turned twice");
                 self.assert_may_succeed();
@@ -162,7 +165,9 @@ impl Life {
 
     fn steal(&self, presented: i64) {
         let thief = Client { id: "another".into(), ..client() };
-        let decision = check_refresh(Some(&self.grant), &thief, presented, 60, self.now);
+        let refresh =
+            Refresh { client: &thief, generation: presented, key: None, window_seconds: 60 };
+        let decision = check_refresh(Some(&self.grant), &refresh, self.now);
         let fault = RefreshFault::OtherClient;
         assert_eq!(decision, RefreshDecision::Refuse { fault, revoke: false, alarm: false });
     }

@@ -340,6 +340,7 @@ impl<'a> Check<'a> {
                 .seconds(section.session_ttl_seconds.as_ref(), 1..=31 * DAY)
                 .unwrap_or(usual.session_ttl_seconds),
             parameters_in_query: section.parameters_in_query.unwrap_or(usual.parameters_in_query),
+            dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };
         let named = section
             .refresh_token_idle_seconds

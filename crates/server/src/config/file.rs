@@ -57,6 +57,7 @@ pub(super) struct Section {
     pub(super) refresh_window_seconds: Option<Spanned<i64>>,
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) parameters_in_query: Option<bool>,
+    pub(super) dpop_nonce_required: Option<bool>,
 }
 
 #[derive(Deserialize)]

@@ -71,6 +71,7 @@ fn everything_that_can_be_said_is_understood() {
         refresh_window_seconds = 0
         session_ttl_seconds = 600
         parameters_in_query = false
+        dpop_nonce_required = true
         "#,
     )
     .unwrap();
@@ -95,6 +96,7 @@ fn everything_that_can_be_said_is_understood() {
             refresh_window_seconds: 0,
             session_ttl_seconds: 600,
             parameters_in_query: false,
+            dpop_nonce_required: true,
         }
     );
 }
@@ -116,7 +118,8 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
         .map(|line| match line.strip_prefix("# ") {
             Some(setting)
                 if setting.contains("_seconds = ")
-                    || setting.contains("parameters_in_query = ") =>
+                    || setting.contains("parameters_in_query = ")
+                    || setting.contains("dpop_nonce_required = ") =>
             {
                 setting
             }

@@ -157,6 +157,7 @@ fn loggable(error: &TokenError) -> String {
         | TokenError::Client(_)
         | TokenError::Code { .. }
         | TokenError::Refresh { .. }
+        | TokenError::Proof(_)
         | TokenError::Unavailable => format!("{error:?}"),
     }
 }

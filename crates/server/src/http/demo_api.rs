@@ -8,14 +8,18 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode, Uri};
 use grantor_protocol::access_token::{AccessFault, check_access};
+use grantor_protocol::dpop;
 use grantor_protocol::parameters::Parameters;
+use grantor_protocol::proof_error::ProofError;
 use serde_json::{Value, json};
 
 use super::access_token;
 use super::answer;
+use super::bearer::{Credentials, CredentialsFault, KeyFault};
+use super::proof;
 use super::request::RequestId;
 use crate::seal::NotThisSeal;
 use crate::site::Site;
@@ -30,6 +34,8 @@ enum Refusal {
     TwoHeaders,
     /// a token that opens nothing
     Invalid,
+    /// a token that is bound to a key, which was not proved
+    Key(KeyFault),
     /// a token without the scope
     Scope(&'static str),
     /// the store failed
@@ -43,7 +49,8 @@ pub(super) async fn financial(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    match allowed(&site, &request_id, &headers, "financial-api").await {
+    let call = Call { headers: &headers, path: "/f/data/businesses", scope: "financial-api" };
+    match allowed(&site, &request_id, &call).await {
         Ok(businesses) => {
             let body = financial_body(&site, uri.query().unwrap_or_default(), &businesses);
             answer::json(&site, StatusCode::OK, &body)
@@ -58,7 +65,8 @@ pub(super) async fn orders(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    match allowed(&site, &request_id, &headers, "orders-api").await {
+    let call = Call { headers: &headers, path: "/o/op/data/businesses", scope: "orders-api" };
+    match allowed(&site, &request_id, &call).await {
         Ok(businesses) => {
             let list: Vec<Value> = businesses
                 .iter()
@@ -111,15 +119,24 @@ fn financial_body(site: &Site, query: &str, businesses: &[Business]) -> Value {
     json!({ "_embedded": { "businessList": list }, "_links": { "self": { "href": href } } })
 }
 
+/// A call as it came, and what it takes.
+struct Call<'a> {
+    headers: &'a HeaderMap,
+    path: &'static str,
+    scope: &'static str,
+}
+
 /// The businesses that the token of this request opens, if it carries `scope`.
 async fn allowed(
     site: &Site,
     request_id: &RequestId,
-    headers: &HeaderMap,
-    scope: &'static str,
+    call: &Call<'_>,
 ) -> Result<Vec<Business>, Refusal> {
-    let token = bearer(headers)?;
-    let opened = site.open(|sealer| sealer.open_access(token)).await;
+    let credentials = Credentials::read(call.headers).map_err(|fault| match fault {
+        CredentialsFault::Missing => Refusal::Missing,
+        CredentialsFault::TwoHeaders => Refusal::TwoHeaders,
+    })?;
+    let opened = site.open(|sealer| sealer.open_access(credentials.token)).await;
     let seal = opened.map_err(|fault| match fault {
         NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
         NotThisSeal::UnknownKey => {
@@ -139,31 +156,26 @@ async fn allowed(
         Refusal::Invalid
     })?;
     let grant = row.map(|row| row.grant).ok_or(Refusal::Invalid)?;
-    if !live.scope.contains(scope) {
-        return Err(Refusal::Scope(scope));
+    credentials
+        .prove_key(site, call.headers, ["GET", call.path], live.binding.key)
+        .await
+        .map_err(Refusal::Key)?;
+    if !live.scope.contains(call.scope) {
+        return Err(Refusal::Scope(call.scope));
     }
     let businesses = site.store.businesses(site.environment, grant.customer_id).await;
     let covered = |business: &Business| grant.businesses.contains(&business.id);
     Ok(businesses.map_err(Refusal::Store)?.into_iter().filter(covered).collect())
 }
 
-/// RFC 6750 2.1.
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Refusal::Missing)?;
-    if values.next().is_some() {
-        return Err(Refusal::TwoHeaders);
-    }
-    let (scheme, token) =
-        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Refusal::Missing)?;
-    match scheme.eq_ignore_ascii_case("bearer") {
-        true => Ok(token.trim()),
-        false => Err(Refusal::Missing),
-    }
+/// RFC 9449 7.1: what a proof may be signed with.
+fn algorithms() -> String {
+    dpop::ALGORITHMS.map(grantor_protocol::jose::Algorithm::as_str).join(" ")
 }
 
 impl Refusal {
     fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
+        let with_key = matches!(self, Refusal::Key(_));
         let realm = format!("Bearer realm=\"grantor {}\"", site.environment);
         let (status, challenge, code, title) = match self {
             // RFC 6750 3.1: who sent no token learns no error code.
@@ -188,6 +200,21 @@ impl Refusal {
                 "unauthorized",
                 "Full authentication is required to access this resource".to_owned(),
             ),
+            Refusal::Key(KeyFault::Proof(ProofError::Unavailable)) => {
+                let title = "Try again in a few seconds".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
+            }
+            Refusal::Key(fault) => (
+                StatusCode::UNAUTHORIZED,
+                format!(
+                    "{realm}, DPoP algs=\"{}\", error=\"{}\", error_description=\"{}\"",
+                    algorithms(),
+                    fault.code(),
+                    fault.words()
+                ),
+                "unauthorized",
+                fault.words(),
+            ),
             Refusal::Scope(scope) => (
                 StatusCode::FORBIDDEN,
                 format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
@@ -206,6 +233,9 @@ impl Refusal {
             && !challenge.is_empty()
         {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if with_key {
+            proof::offer_nonce(site, response.headers_mut());
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));

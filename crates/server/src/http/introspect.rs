@@ -13,6 +13,8 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::token_error::TokenError;
@@ -50,6 +52,14 @@ struct Living {
     token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
+    /// RFC 9449 6.2
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    jkt: String,
 }
 
 /// Answers a call.
@@ -113,8 +123,9 @@ fn active(site: &Site, client: &Client, token: &ActiveToken, token_id: Option<[u
         exp: token.expires_at,
         iat: token.issued_at,
         iss: site.base_url.clone(),
-        token_type: token_id.map(|_| "bearer"),
+        token_type: token_id.map(|_| if token.key.is_some() { "DPoP" } else { "bearer" }),
         jti: token_id.map(|id| hex(&id)),
+        cnf: token.key.map(|key| Confirmation { jkt: URL_SAFE_NO_PAD.encode(key) }),
     };
     Answer { active: true, living: Some(living) }
 }

@@ -30,7 +30,7 @@ pub(super) struct Unshown(pub(super) String);
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The parameters that the log names.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "client_id",
     "client-id",
     "client_secret",
@@ -38,6 +38,7 @@ const KNOWN: [&str; 21] = [
     "code_challenge",
     "code_challenge_method",
     "code_verifier",
+    "dpop_jkt",
     "grant_type",
     "iss",
     "login_hint",

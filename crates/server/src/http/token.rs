@@ -2,9 +2,10 @@
 //!
 //! 1. parse: the header, the query as the guide's Postman sends it, the body (`TokenRequest`);
 //! 2. authenticate the client, in constant time, whether it is known or not;
-//! 3. `exchange.rs` or `refresh.rs`: open the seal, load the grant, let `protocol` decide, and write
+//! 3. prove the key that the tokens are to be bound to, where one is (`proof.rs`);
+//! 4. `exchange.rs` or `refresh.rs`: open the seal, load the grant, let `protocol` decide, and write
 //!    once, conditionally;
-//! 4. answer: seal the new tokens. Nothing of them is stored.
+//! 5. answer: seal the new tokens. Nothing of them is stored.
 
 mod exchange;
 mod issue;
@@ -18,14 +19,24 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::client::Client;
+use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::proof;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
 use crate::site::Site;
+
+/// A call as it came.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    site: &'a Site,
+    request_id: &'a RequestId,
+    address: IpAddr,
+}
 
 /// A call whose client is proved, and what belongs to it.
 struct Caller<'a> {
@@ -33,6 +44,8 @@ struct Caller<'a> {
     request_id: &'a RequestId,
     client: &'a Client,
     address: IpAddr,
+    /// The thumbprint of the key that it proved (RFC 9449).
+    key: Option<[u8; 32]>,
 }
 
 /// Answers a call.
@@ -43,7 +56,14 @@ pub(super) async fn token(
     request: Request,
 ) -> Response<Body> {
     let mut grant_type = GrantType::None;
-    match answer(&site, &request_id, address, request, &mut grant_type).await {
+    let proof = proof::Presented::read(request.headers()).map_err(TokenError::Proof);
+    let with_proof = proof.as_ref().map_or(true, proof::Presented::is_there);
+    let call = Call { site: &site, request_id: &request_id, address };
+    let answered = match proof {
+        Ok(proof) => answer(&call, request, &proof, &mut grant_type).await,
+        Err(error) => Err(error),
+    };
+    let mut response = match answered {
         Ok(response) => {
             site.metrics.tokens.issued(grant_type);
             response
@@ -52,16 +72,20 @@ pub(super) async fn token(
             site.metrics.tokens.refused(grant_type, error.wire().code);
             refuse(&site, &request_id, &error)
         }
+    };
+    if with_proof {
+        proof::offer_nonce(&site, response.headers_mut());
     }
+    response
 }
 
 async fn answer(
-    site: &Site,
-    request_id: &RequestId,
-    address: IpAddr,
+    call: &Call<'_>,
     request: Request,
+    proof: &proof::Presented,
     grant_type: &mut GrantType,
 ) -> Result<Response<Body>, TokenError> {
+    let Call { site, request_id, address } = *call;
     // 1. Parse.
     let request = client_call::parse(request, TokenRequest::parse).await?;
     // 2. Authenticate.
@@ -78,8 +102,14 @@ async fn answer(
         TokenGrant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
         TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
     };
-    // 3. Decide and commit.
-    let caller = Caller { site, request_id, client, address };
+    // 3. The key, where one is proved (RFC 9449 5).
+    if client.settings.dpop_required && !proof.is_there() {
+        return Err(TokenError::Proof(ProofError::Required));
+    }
+    let target = proof::Target { method: "POST", path: "/oauth/token", access_token: None };
+    let key = proof.prove(site, target).await.map_err(TokenError::Proof)?;
+    // 4. Decide and commit.
+    let caller = Caller { site, request_id, client, address, key };
     let issued = match &request.grant {
         TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await?
@@ -88,6 +118,6 @@ async fn answer(
             refresh::refresh(&caller, refresh_token, scope.as_deref()).await?
         }
     };
-    // 4. Answer.
+    // 5. Answer.
     Ok(client_call::answer(site, StatusCode::OK, &issued))
 }

@@ -42,12 +42,14 @@ const EVENTS: [&str; 4] =
 
 /// Tokens, or the error code of the answer (RFC 6749 5.2). The last one stands for all that are not
 /// here.
-const OUTCOMES: [&str; 8] = [
+const OUTCOMES: [&str; 10] = [
     ISSUED,
     "invalid_request",
     "invalid_client",
     "invalid_grant",
     "invalid_scope",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "unsupported_grant_type",
     "temporarily_unavailable",
     "other",

@@ -76,17 +76,19 @@ static ALLOW: HotWrite = HotWrite::new(
 /// How a code is redeemed, and what of its own state that takes.
 const REDEEM_SET: &str = "UPDATE grants SET generation = 1, attempt = {3}, redeemed_at = {4}, \
      turned_at = {4}, idle_expires_at = CASE WHEN ends_at < {5} THEN ends_at ELSE {5} END, \
-     turned_from = {6} {MEMBERS}";
+     turned_from = {6}, jkt = {8} {MEMBERS}";
 const REDEEM_WHERE: &str = "WHERE environment = {1} AND id = {2} AND generation = 0 \
-     AND code_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})";
+     AND code_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4}) \
+     AND (jkt IS NULL OR jkt = {7})";
 
 /// How a generation is turned, and what of its own state that takes.
 const TURN_SET: &str = "UPDATE grants SET generation = generation + 1, attempt = {3}, \
      turned_at = {4}, idle_expires_at = CASE WHEN ends_at < {5} THEN ends_at ELSE {5} END, \
      turned_from = {6}, repeated = FALSE, \
      repeats_running = CASE WHEN repeated THEN repeats_running ELSE 0 END {MEMBERS}";
-const TURN_WHERE: &str = "WHERE environment = {1} AND id = {2} AND generation = {7} \
-     AND idle_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4})";
+const TURN_WHERE: &str = "WHERE environment = {1} AND id = {2} AND generation = {8} \
+     AND idle_expires_at > {4} AND (ends_at IS NULL OR ends_at > {4}) \
+     AND (jkt IS NULL OR jkt = {7})";
 
 static REDEEM: HotWrite = HotWrite::new(
     &[REDEEM_SET, REDEEM_WHERE, IN_FORCE],
@@ -97,6 +99,8 @@ static REDEEM: HotWrite = HotWrite::new(
         Parameter::Integer,
         Parameter::Integer,
         Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Bytes,
     ],
 );
 
@@ -109,6 +113,7 @@ static TURN: HotWrite = HotWrite::new(
         Parameter::Integer,
         Parameter::Integer,
         Parameter::Text,
+        Parameter::Bytes,
         Parameter::Integer,
     ],
 );
@@ -182,6 +187,12 @@ pub struct Turn<'a> {
     pub idle_expires_at: i64,
     /// Where the request came from, to be reported beside a repeat.
     pub from: &'a str,
+    /// The thumbprint of the key that the caller proved (RFC 9449): what is bound to a key turns
+    /// with that one alone.
+    pub key: Option<[u8; 32]>,
+    /// Whether the refresh tokens of a code that is redeemed are bound to `key`: those of a client
+    /// that proves nothing else.
+    pub binds_refresh: bool,
     /// Now, in Unix seconds.
     pub now: i64,
 }
@@ -248,7 +259,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn redeem_code(&self, turn: &Turn<'_>) -> Result<bool, StoreError> {
-        let statement = Statement::hot(&REDEEM, turn.values(0));
+        let mut values = turn.values(1);
+        values.push(turn.refresh_key().into());
+        let statement = Statement::hot(&REDEEM, values);
         self.settle(statement, turn, 0, None).await
     }
 
@@ -323,7 +336,7 @@ impl Store {
 impl Turn<'_> {
     /// The first parameters of every turn, with room for that many more.
     fn values(&self, more: usize) -> Vec<Value> {
-        let mut values = Vec::with_capacity(6 + more);
+        let mut values = Vec::with_capacity(7 + more);
         values.extend([
             self.environment.as_str().into(),
             self.id.into(),
@@ -331,8 +344,14 @@ impl Turn<'_> {
             self.now.into(),
             self.idle_expires_at.into(),
             self.from.into(),
+            self.key.into(),
         ]);
         values
+    }
+
+    /// The key that the refresh tokens of a redeemed code are bound to.
+    pub(super) fn refresh_key(&self) -> Option<[u8; 32]> {
+        self.key.filter(|_| self.binds_refresh)
     }
 }
 

@@ -63,8 +63,16 @@ impl Connected {
             let consent = NewConsent { scope: scope.clone(), asked_scope: scope };
             assert!(self.store.allow(&grant, Some(&consent), 1, now).await.unwrap());
             let (environment, id, idle_expires_at) = (HERE, grant.id, now + 1000);
-            let turn =
-                Turn { environment, id, attempt: [1; 16], idle_expires_at, from: "::1", now };
+            let turn = Turn {
+                environment,
+                id,
+                attempt: [1; 16],
+                idle_expires_at,
+                from: "::1",
+                key: None,
+                binds_refresh: false,
+                now,
+            };
             assert!(!is_active || self.store.redeem_code(&turn).await.unwrap());
             Uuid::from_bytes(id)
         })

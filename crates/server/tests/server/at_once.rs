@@ -5,7 +5,7 @@ use grantor::demo;
 use grantor::store::{Presented, Turn};
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
-use grantor_protocol::grant::{Exchange, RefreshDecision, check_exchange, check_refresh};
+use grantor_protocol::grant::{Exchange, Refresh, RefreshDecision, check_exchange, check_refresh};
 use grantor_protocol::pkce::CodeVerifier;
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 
@@ -48,7 +48,16 @@ async fn befall(server: &Server, happened: Happened, id: [u8; 16], client: &Test
 
 fn turn(id: [u8; 16], now: i64) -> Turn<'static> {
     let attempt = [7; 16];
-    Turn { environment: HERE, id, attempt, idle_expires_at: now + IDLE, from: "::1", now }
+    Turn {
+        environment: HERE,
+        id,
+        attempt,
+        idle_expires_at: now + IDLE,
+        from: "::1",
+        key: None,
+        binds_refresh: false,
+        now,
+    }
 }
 
 async fn protocol_client(server: &Server, client: &TestClient) -> Client {
@@ -84,8 +93,12 @@ async fn s12_a_code_is_redeemed_at_once_exactly_where_every_check_passes(server:
                 befall(&server, happened, issued.grant_id, &own).await;
                 let now = START + after;
                 let proved = protocol_client(&server, client).await;
-                let exchange =
-                    Exchange { client: &proved, redirect_uri, code_verifier: presented.as_ref() };
+                let exchange = Exchange {
+                    client: &proved,
+                    redirect_uri,
+                    code_verifier: presented.as_ref(),
+                    key: None,
+                };
                 let before = row(&server, issued.grant_id).await;
                 let admitted = check_exchange(Some(&before), &exchange, now).is_ok();
                 let shown = Presented {
@@ -136,7 +149,8 @@ async fn s15_a_generation_is_turned_at_once_exactly_where_protocol_turns_it(serv
                 befall(&server, happened, issued.grant_id, &own).await;
                 let (client, now) = (&proved[client], START + after);
                 let before = row(&server, issued.grant_id).await;
-                let decision = check_refresh(Some(&before), client, generation, 60, now);
+                let refresh = Refresh { client, generation, key: None, window_seconds: 60 };
+                let decision = check_refresh(Some(&before), &refresh, now);
                 let turn = turn(issued.grant_id, now);
                 let turned = store.turn_at_once(&turn, generation, &client.id).await.unwrap();
                 let what = format!("{happened:?}, {after} s, {before:?}");

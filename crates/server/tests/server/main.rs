@@ -49,6 +49,7 @@ mod code;
 mod consent;
 mod demo_api;
 mod docs;
+mod dpop;
 mod ending;
 mod guide;
 mod harness;

@@ -56,8 +56,16 @@ async fn s17_d1_postgres_one_members_fault_fails_no_other_and_leaves_nothing_hal
             async move {
                 let from = if at % 3 == 0 { "boom" } else { "::1" };
                 let (attempt, idle_expires_at) = ([7; 16], START + 1000);
-                let turn =
-                    Turn { environment: HERE, id, attempt, idle_expires_at, from, now: START };
+                let turn = Turn {
+                    environment: HERE,
+                    id,
+                    attempt,
+                    idle_expires_at,
+                    from,
+                    key: None,
+                    binds_refresh: false,
+                    now: START,
+                };
                 (at, store.redeem_code(&turn).await)
             }
         }

@@ -120,7 +120,16 @@ async fn start() -> (Server, Proxy) {
 fn turn(id: [u8; 16], attempt: u8) -> Turn<'static> {
     let environment = Environment::Staging;
     let (attempt, idle_expires_at) = ([attempt; 16], START + 1000);
-    Turn { environment, id, attempt, idle_expires_at, from: "::1", now: START }
+    Turn {
+        environment,
+        id,
+        attempt,
+        idle_expires_at,
+        from: "::1",
+        key: None,
+        binds_refresh: false,
+        now: START,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -39,7 +39,16 @@ where
 pub(crate) fn turn(id: [u8; 16], attempt: usize, now: i64) -> Turn<'static> {
     let attempt = u8::try_from(attempt).unwrap();
     let idle_expires_at = now + 1000;
-    Turn { environment: HERE, id, attempt: [attempt; 16], idle_expires_at, from: "::1", now }
+    Turn {
+        environment: HERE,
+        id,
+        attempt: [attempt; 16],
+        idle_expires_at,
+        from: "::1",
+        key: None,
+        binds_refresh: false,
+        now,
+    }
 }
 
 fn won(outcomes: &[bool]) -> usize {

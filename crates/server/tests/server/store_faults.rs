@@ -16,7 +16,16 @@ const HERE: Environment = Environment::Staging;
 
 fn turn(id: [u8; 16], from: &str) -> Turn<'_> {
     let (attempt, idle_expires_at) = ([7; 16], START + 1000);
-    Turn { environment: HERE, id, attempt, idle_expires_at, from, now: START }
+    Turn {
+        environment: HERE,
+        id,
+        attempt,
+        idle_expires_at,
+        from,
+        key: None,
+        binds_refresh: false,
+        now: START,
+    }
 }
 
 /// Holds the write lock of the file until it is dropped, so that the writer gathers a group.

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Response;
 use grantor_protocol::authorization_step::Step;
+use grantor_protocol::grant::Binding;
 use grantor_protocol::scope::Scope;
 
 use super::fault::{self, Fault};
@@ -54,7 +55,7 @@ async fn issue(
         businesses,
         redirect_uri: request.redirect_uri.as_str().to_owned(),
         code_challenge: request.code_challenge,
-        binding: grantor_protocol::grant::Binding::default(),
+        binding: Binding { key: request.dpop_jkt, ..Binding::default() },
         openid: None,
         code_expires_at: now + site.settings.code_ttl_seconds,
         ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),

@@ -35,6 +35,8 @@ pub(super) async fn exchange(
         attempt,
         idle_expires_at: at_most_idle_until(caller, now),
         from: &from,
+        key: caller.key,
+        binds_refresh: caller.client.is_public(),
         now,
     };
     // Without a secret and without a verifier anybody could redeem it (RFC 9700 2.1.1).
@@ -58,7 +60,8 @@ pub(super) async fn exchange(
             .grant(site.environment, seal.grant_id)
             .await
             .map_err(unavailable(caller.request_id))?;
-        let exchange = Exchange { client: caller.client, redirect_uri, code_verifier };
+        let exchange =
+            Exchange { client: caller.client, redirect_uri, code_verifier, key: caller.key };
         let now = site.clock.now();
         if let Err(refused) = check_exchange(grant.as_ref(), &exchange, now) {
             if refused.revoke {

@@ -1,6 +1,6 @@
 //! The tokens of one turn, sealed, as they go over the wire (RFC 6749 5.1).
 
-use grantor_protocol::grant::Grant;
+use grantor_protocol::grant::{Binding, Grant};
 use grantor_protocol::scope::Scope;
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
         issued_at: now,
         token_id: site.random.bytes(),
         scope: scope.clone(),
-        binding: turned.binding.clone(),
+        binding: Binding { resources: turned.binding.resources.clone(), key: caller.key },
     });
     let refresh_token = caller.client.settings.refresh_tokens.then(|| {
         let refresh =
@@ -81,6 +81,6 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
         expires_in: expires_at - now,
         refresh_token,
         scope: scope.to_string(),
-        token_type: "bearer",
+        token_type: if caller.key.is_some() { "DPoP" } else { "bearer" },
     }
 }

@@ -1,7 +1,7 @@
 //! A refresh token becomes the next tokens of its grant (RFC 6749 6).
 
 use grantor_protocol::grant::{
-    Grant, GrantStatus, RefreshDecision, RefreshFault, check_refresh, refresh_window_seconds,
+    Grant, GrantStatus, Refresh, RefreshDecision, RefreshFault, check_refresh,
 };
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
@@ -23,7 +23,12 @@ pub(super) async fn refresh(
 ) -> Result<Issued, TokenError> {
     let site = caller.site;
     let seal = open(caller, refresh_token).await?;
-    let window = refresh_window_seconds(caller.client, site.settings.refresh_window_seconds);
+    let presented = Refresh {
+        client: caller.client,
+        generation: seal.generation,
+        key: caller.key,
+        window_seconds: site.settings.refresh_window_seconds,
+    };
     let attempt = site.random.bytes();
     let from = caller.address.to_string();
     let turn = |now| Turn {
@@ -32,6 +37,8 @@ pub(super) async fn refresh(
         attempt,
         idle_expires_at: at_most_idle_until(caller, now),
         from: &from,
+        key: caller.key,
+        binds_refresh: false,
         now,
     };
     let next = |now, turned| Generation {
@@ -54,7 +61,7 @@ pub(super) async fn refresh(
             .await
             .map_err(unavailable(caller.request_id))?;
         let now = site.clock.now();
-        let decision = check_refresh(grant.as_ref(), caller.client, seal.generation, window, now);
+        let decision = check_refresh(grant.as_ref(), &presented, now);
         if let RefreshDecision::Refuse { fault, revoke, alarm } = decision {
             return Err(refuse(caller, &seal, fault, revoke, alarm).await?);
         }

@@ -29,8 +29,8 @@ static REDEEM_AT_ONCE: HotWrite = HotWrite::giving_back(
     &[
         REDEEM_SET,
         REDEEM_WHERE,
-        " AND client_key = {7} AND redirect_uri_digest = {8} \
-         AND code_challenge IS NOT DISTINCT FROM {9}",
+        " AND client_key = {9} AND redirect_uri_digest = {10} \
+         AND code_challenge IS NOT DISTINCT FROM {11}",
         IN_FORCE,
     ],
     &[
@@ -40,6 +40,8 @@ static REDEEM_AT_ONCE: HotWrite = HotWrite::giving_back(
         Parameter::Integer,
         Parameter::Integer,
         Parameter::Text,
+        Parameter::Bytes,
+        Parameter::Bytes,
         Parameter::Integer,
         Parameter::Bytes,
         Parameter::Bytes,
@@ -52,7 +54,7 @@ static TURN_AT_ONCE: HotWrite = HotWrite::giving_back(
         TURN_SET,
         TURN_WHERE,
         // A row without them is none that can be read.
-        " AND client_key = {8} AND redeemed_at IS NOT NULL AND turned_at IS NOT NULL",
+        " AND client_key = {9} AND redeemed_at IS NOT NULL AND turned_at IS NOT NULL",
         IN_FORCE,
     ],
     &[
@@ -62,6 +64,7 @@ static TURN_AT_ONCE: HotWrite = HotWrite::giving_back(
         Parameter::Integer,
         Parameter::Integer,
         Parameter::Text,
+        Parameter::Bytes,
         Parameter::Integer,
         Parameter::Integer,
     ],
@@ -107,7 +110,8 @@ impl Store {
         presented: &Presented<'_>,
     ) -> Result<Option<Turned>, StoreError> {
         let statement = || {
-            let mut values = turn.values(3);
+            let mut values = turn.values(4);
+            values.push(turn.refresh_key().into());
             values.push(client_key(presented.client_id).into());
             values.push((*presented.redirect_uri.as_bytes()).into());
             values.push(presented.code_challenge.map(|challenge| *challenge.as_bytes()).into());

@@ -120,6 +120,10 @@ async fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/oauth/token", "POST"),
     ] {
         for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
+            // A browser's question before a call (S7).
+            if (method == Method::OPTIONS) && path == "/oauth/token" {
+                continue;
+            }
             let page = send(&server, method.clone(), path, "").await;
             assert_eq!(
                 (page.status.as_u16(), page.header("allow")),

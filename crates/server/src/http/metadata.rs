@@ -9,6 +9,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::http::{Response, StatusCode};
+use grantor_protocol::dpop;
+use grantor_protocol::jose::Algorithm;
 use serde::Serialize;
 
 use super::answer;
@@ -36,6 +38,8 @@ struct ServerMetadata {
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
+    /// RFC 9449 5.1
+    dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
     /// RFC 9207 3
     authorization_response_iss_parameter_supported: bool,
     ui_locales_supported: [&'static str; 1],
@@ -66,6 +70,7 @@ fn metadata(site: &Site) -> ServerMetadata {
         revocation_endpoint_auth_methods_supported: with_none(),
         introspection_endpoint_auth_methods_supported: SECRET_METHODS.to_vec(),
         code_challenge_methods_supported: ["S256"],
+        dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
         authorization_response_iss_parameter_supported: true,
         ui_locales_supported: ["en"],
         service_documentation: at("/docs/"),

@@ -40,7 +40,7 @@ fn s27_rfc_7515_a_3_and_a_4_es256_and_es512_verify() {
     let token = format!(
         "eyJhbGciOiJFUzI1NiJ9.{PAYLOAD}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
     );
-    assert!(verify(&token, &[p256.clone()]).is_ok());
+    assert!(verify(&token, std::slice::from_ref(&p256)).is_ok());
 
     let p521 = jwk(&json!({"kty": "EC", "crv": "P-521",
         "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
@@ -129,7 +129,8 @@ fn s27_rfc_7520_4_4_hmac_and_json_serialisations_are_refused() {
     let example = read(include_str!("vectors/rfc7520/4_1.rsa_v15_signature.json"));
     let key = public(&example["input"]["key"]);
     for form in ["json", "json_flat"] {
-        let fault = verify(&example["output"][form].to_string(), &[key.clone()]).unwrap_err();
+        let fault =
+            verify(&example["output"][form].to_string(), std::slice::from_ref(&key)).unwrap_err();
         assert_eq!(fault, JwsFault::NotThreeParts);
     }
 }

@@ -51,6 +51,7 @@ mod demo_api;
 mod docs;
 mod dpop;
 mod ending;
+mod faults_of_others;
 mod guide;
 mod harness;
 #[expect(dead_code, reason = "the house is that of tests/command, used in part")]

@@ -151,6 +151,26 @@ impl Default for ClientSettings {
     }
 }
 
+impl IdTokenAlgorithm {
+    /// All of them.
+    pub const ALL: [IdTokenAlgorithm; 3] =
+        [IdTokenAlgorithm::Rs256, IdTokenAlgorithm::Es256, IdTokenAlgorithm::EdDsa];
+
+    /// Reads its name (RFC 7518 3.1, RFC 8037 3.1).
+    pub fn parse(name: &str) -> Option<IdTokenAlgorithm> {
+        IdTokenAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IdTokenAlgorithm::Rs256 => "RS256",
+            IdTokenAlgorithm::Es256 => "ES256",
+            IdTokenAlgorithm::EdDsa => "EdDSA",
+        }
+    }
+}
+
 impl SecretMethods {
     /// Whether the header may hold it.
     pub fn basic(self) -> bool {

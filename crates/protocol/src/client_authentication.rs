@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::client::{Client, ClientAuthentication, ClientSecret, SecretDigest};
+use crate::client_assertion::ClientAssertionFault;
 use crate::environment::Environment;
 use crate::parameters;
 
@@ -61,6 +62,15 @@ pub enum BasicFault {
 pub enum PresentedClient {
     /// By `Authorization: Basic`.
     Basic(BasicCredentials),
+    /// By an id and a secret in the body.
+    Post(BasicCredentials),
+    /// By a signed assertion (RFC 7523 2.2).
+    Assertion {
+        /// the `client_id`, as the assertion names it
+        client_id: String,
+        /// the assertion
+        assertion: String,
+    },
     /// By its id alone.
     Public {
         /// the `client_id`
@@ -97,6 +107,18 @@ pub enum ClientFault {
     SecretUnexpected,
     /// the secret stood in the body, where Basic is asked for
     SecretInBody,
+    /// the secret stood in the header, where the body is asked for
+    SecretInHeader,
+    /// the client signs, and sent no assertion
+    AssertionMissing,
+    /// the client does not sign, and sent an assertion
+    AssertionUnexpected,
+    /// the assertion does not prove the client
+    Assertion(ClientAssertionFault),
+    /// the assertion was used before
+    AssertionReplayed,
+    /// the keys of the client cannot be had just now
+    KeysUnavailable,
     /// the client has no secret, at an endpoint that takes a proof and no less (RFC 7662 2.1)
     SecretNeededHere,
     /// the client is disabled
@@ -133,8 +155,9 @@ impl PresentedClient {
     /// The id that the caller goes by.
     pub fn client_id(&self) -> &str {
         match self {
-            PresentedClient::Basic(basic) => &basic.client_id,
-            PresentedClient::Public { client_id } => client_id,
+            PresentedClient::Basic(basic) | PresentedClient::Post(basic) => &basic.client_id,
+            PresentedClient::Assertion { client_id, .. }
+            | PresentedClient::Public { client_id } => client_id,
         }
     }
 }
@@ -145,15 +168,22 @@ impl PresentedClient {
 /// The digest is computed and compared even where there is nothing to compare it with, so that an
 /// unknown id takes as long as a wrong secret.
 ///
+/// Where an assertion is presented, `assertion` is what became of its verification by the keys of
+/// the client. Whether it was used before is the caller's to ask, after this.
+///
 /// # Errors
 /// [`ClientFault`]; `OtherEnvironment` only once the secret is proved (U4).
 pub fn authenticate(
     here: Environment,
     client: Option<&Client>,
     presented: &PresentedClient,
+    assertion: Result<(), ClientFault>,
 ) -> Result<(), ClientFault> {
     let proof = match presented {
-        PresentedClient::Basic(basic) => prove(client, &basic.client_secret),
+        PresentedClient::Basic(basic) | PresentedClient::Post(basic) => {
+            prove(client, &basic.client_secret)
+        }
+        PresentedClient::Assertion { .. } => Proof::Assertion,
         PresentedClient::Public { .. } => Proof::NoSecretSent,
     };
     let Some(client) = client else {
@@ -162,11 +192,12 @@ pub fn authenticate(
     if client.environment != here {
         return Err(match proof {
             Proof::Right => ClientFault::OtherEnvironment { here, belongs_to: client.environment },
-            Proof::RightButForStray | Proof::Wrong | Proof::NoSecretSent => {
+            Proof::RightButForStray | Proof::Wrong | Proof::NoSecretSent | Proof::Assertion => {
                 ClientFault::Unknown { here }
             }
         });
     }
+    check_method(client, presented)?;
     match (&client.authentication, proof) {
         (ClientAuthentication::Secret { .. }, Proof::NoSecretSent) => {
             Err(ClientFault::SecretMissing)
@@ -175,8 +206,15 @@ pub fn authenticate(
         (ClientAuthentication::Secret { .. }, Proof::RightButForStray) => {
             Err(ClientFault::StrayAroundSecret)
         }
-        (ClientAuthentication::None, Proof::Wrong | Proof::Right | Proof::RightButForStray)
-        | (ClientAuthentication::PrivateKeyJwt { .. }, _) => Err(ClientFault::SecretUnexpected),
+        (ClientAuthentication::None, Proof::Wrong | Proof::Right | Proof::RightButForStray) => {
+            Err(ClientFault::SecretUnexpected)
+        }
+        (ClientAuthentication::PrivateKeyJwt { .. }, Proof::Assertion) => {
+            assertion?;
+            if client.disabled { Err(ClientFault::Disabled) } else { Ok(()) }
+        }
+        (ClientAuthentication::PrivateKeyJwt { .. }, _) => Err(ClientFault::AssertionMissing),
+        (_, Proof::Assertion) => Err(ClientFault::AssertionUnexpected),
         (ClientAuthentication::Secret { .. }, Proof::Right)
         | (ClientAuthentication::None, Proof::NoSecretSent) => {
             if client.disabled {
@@ -188,7 +226,23 @@ pub fn authenticate(
     }
 }
 
+/// Which way a client may take is its own setting; whoever takes another is told which is right
+/// (U8). That says nothing of the secret.
+fn check_method(client: &Client, presented: &PresentedClient) -> Result<(), ClientFault> {
+    let methods = client.settings.secret_methods;
+    match (&client.authentication, presented) {
+        (ClientAuthentication::Secret { .. }, PresentedClient::Post(_)) if !methods.post() => {
+            Err(ClientFault::SecretInBody)
+        }
+        (ClientAuthentication::Secret { .. }, PresentedClient::Basic(_)) if !methods.basic() => {
+            Err(ClientFault::SecretInHeader)
+        }
+        _ => Ok(()),
+    }
+}
+
 enum Proof {
+    Assertion,
     Right,
     RightButForStray,
     Wrong,
@@ -358,7 +412,7 @@ mod tests {
             (None, sends(SECRET), unknown),
             (None, sends_no_secret(), unknown),
         ] {
-            assert_eq!(authenticate(here, client.as_ref(), &presented), expected);
+            assert_eq!(authenticate(here, client.as_ref(), &presented, Ok(())), expected);
         }
     }
 
@@ -383,7 +437,7 @@ mod tests {
             (&off, sends_no_secret(), Err(ClientFault::SecretMissing)),
             (&public_off, sends_no_secret(), Err(ClientFault::Disabled)),
         ] {
-            assert_eq!(authenticate(here, Some(client), &presented), expected);
+            assert_eq!(authenticate(here, Some(client), &presented, Ok(())), expected);
         }
     }
 
@@ -399,7 +453,7 @@ mod tests {
             ..client()
         };
         let check = |client: &Client, secret| {
-            authenticate(Environment::Staging, Some(client), &sends(secret))
+            authenticate(Environment::Staging, Some(client), &sends(secret), Ok(()))
         };
         let two = held(&["old", "new"]);
         assert_eq!((check(&two, "old"), check(&two, "new")), (Ok(()), Ok(())));

@@ -5,6 +5,8 @@
 //! 3. `presented_client` reads who says to call, in one way alone;
 //! 4. [`TokenForm`] is all that a call about one token says (RFC 7009 2.1, RFC 7662 2.1).
 
+use crate::client::ClientSecret;
+use crate::client_assertion::{self, ClientAssertionFault};
 use crate::client_authentication::{BasicCredentials, ClientFault, PresentedClient};
 use crate::parameters::Parameters;
 use crate::token_error::{RequestFault, TokenError};
@@ -23,6 +25,9 @@ pub(crate) const NEVER_IN_QUERY: [&str; 6] = [
 const TOKENS: [&str; 2] = ["token", "access_token"];
 /// What a call about a token takes from its body, and from nowhere else.
 const BODY_ALONE: [&str; 3] = ["token_type_hint", "client_id", "client-id"];
+
+/// RFC 7523 2.2
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The parts of an HTTP request that matter here.
 pub struct ClientCall<'a> {
@@ -124,23 +129,63 @@ pub(crate) fn presented_client(
     }
     // RFC 6749 3.2: sent without a value is not sent. Some libraries write `client_secret=` for a
     // client that has none.
-    let in_body =
-        ["client_secret", "client-secret"].into_iter().any(|name| body.value(name).is_some());
-    match (call.authorization, ids.first()) {
-        ([_, _, ..], _) => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
-        ([_], _) if in_body => Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication)),
-        ([header], id) => {
+    let secret = body.value("client_secret");
+    let misspelt = body.value("client-secret").is_some();
+    let assertion = assertion(body)?;
+    let ways = call.authorization.len()
+        + usize::from(secret.is_some() || misspelt)
+        + usize::from(assertion.is_some());
+    if ways > 1 {
+        return Err(TokenError::Request(RequestFault::TwoWaysOfAuthentication));
+    }
+    let id = ids.first().copied();
+    let contradicts = |found: &str| id.is_some_and(|id| id != found);
+    match (call.authorization, secret, assertion, id) {
+        ([header, ..], ..) => {
             let basic = BasicCredentials::parse(header)
                 .map_err(|fault| TokenError::Client(ClientFault::Basic(fault)))?;
-            match id {
-                Some(id) if *id != basic.client_id => {
-                    Err(TokenError::Request(RequestFault::ContradictsBasic))
-                }
-                _ => Ok(PresentedClient::Basic(basic)),
+            match contradicts(&basic.client_id) {
+                true => Err(TokenError::Request(RequestFault::ContradictsBasic)),
+                false => Ok(PresentedClient::Basic(basic)),
             }
         }
-        ([], _) if in_body => Err(TokenError::Client(ClientFault::SecretInBody)),
-        ([], Some(id)) => Ok(PresentedClient::Public { client_id: (*id).to_owned() }),
-        ([], None) => Err(TokenError::Client(ClientFault::Missing)),
+        ([], ..) if misspelt => Err(TokenError::Client(ClientFault::SecretInBody)),
+        ([], Some(secret), _, Some(id)) => Ok(PresentedClient::Post(BasicCredentials {
+            client_id: id.to_owned(),
+            client_secret: ClientSecret::new(secret.to_owned()),
+        })),
+        // Nobody knows whose it is, or how that client may send it: the header is the usual way.
+        ([], Some(_), _, None) => Err(TokenError::Client(ClientFault::SecretInBody)),
+        ([], None, Some((client_id, _)), _) if contradicts(&client_id) => {
+            Err(TokenError::Request(RequestFault::Contradiction { name: "client_id" }))
+        }
+        ([], None, Some((client_id, assertion)), _) => {
+            Ok(PresentedClient::Assertion { client_id, assertion })
+        }
+        ([], None, None, Some(id)) => Ok(PresentedClient::Public { client_id: id.to_owned() }),
+        ([], None, None, None) => Err(TokenError::Client(ClientFault::Missing)),
+    }
+}
+
+/// RFC 7521 4.2: the assertion, and the client that it names.
+fn assertion(body: &Parameters) -> Result<Option<(String, String)>, TokenError> {
+    match (body.value("client_assertion_type"), body.value("client_assertion")) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            Err(TokenError::Request(RequestFault::Missing { name: "client_assertion_type" }))
+        }
+        (Some(_), None) => {
+            Err(TokenError::Request(RequestFault::Missing { name: "client_assertion" }))
+        }
+        (Some(ASSERTION_TYPE), Some(text)) => {
+            let refused = |fault| {
+                TokenError::Client(ClientFault::Assertion(ClientAssertionFault::Jws(fault)))
+            };
+            let unverified = client_assertion::parse(text).map_err(refused)?;
+            let id = client_assertion::claimed_client_id(&unverified)
+                .ok_or(TokenError::Client(ClientFault::Missing))?;
+            Ok(Some((id, text.to_owned())))
+        }
+        (Some(_), Some(_)) => Err(TokenError::Request(RequestFault::AssertionTypeUnsupported)),
     }
 }

@@ -10,7 +10,7 @@
 
 pub mod algorithm;
 pub mod claims;
-mod json;
+pub(crate) mod json;
 pub mod jwk;
 pub mod jws;
 mod key_fault;

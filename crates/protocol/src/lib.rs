@@ -22,6 +22,7 @@ pub mod client;
 pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_call;
+pub mod client_metadata;
 pub mod dpop;
 pub mod environment;
 pub mod grant;

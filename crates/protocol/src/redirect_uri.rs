@@ -3,6 +3,8 @@
 //! A redirect leaves this server only through a [`ProvedRedirectUri`], and only
 //! [`RedirectUri::prove`] makes one. An error that finds no proved URI is a page.
 
+mod words;
+
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};

@@ -89,6 +89,8 @@ pub enum RequestFault {
     },
     /// parameters stand in the query, which this environment or this client may not do
     QueryNotAllowed,
+    /// a `client_assertion_type` that is not the one of RFC 7523
+    AssertionTypeUnsupported,
     /// a grant type that is not supported
     GrantTypeUnsupported,
     /// the verifier is malformed
@@ -168,13 +170,7 @@ impl RequestFault {
                 "body-incomplete",
                 "The body did not arrive whole in time. Send the request again.".into(),
             ),
-            RequestFault::JsonBody => wire(
-                400,
-                "json-body",
-                "The body is JSON. Send the same names and values as a form: Content-Type: \
-                 application/x-www-form-urlencoded, name=value&..."
-                    .into(),
-            ),
+            RequestFault::JsonBody => wire(400, "json-body", JSON_BODY_WORDS.into()),
             RequestFault::ContentType => wire(
                 400,
                 "content-type",
@@ -200,7 +196,7 @@ impl RequestFault {
                 400,
                 "two-ways",
                 "The client authenticates in two ways at once. Send the Authorization header once, \
-                 and no client_secret in the body."
+                 and no client_secret or client_assertion in the body."
                     .into(),
             ),
             RequestFault::SecretInUrl { name } => wire(400, "secret-in-url", in_url_words(name)),
@@ -211,6 +207,9 @@ impl RequestFault {
                  with Content-Type: application/x-www-form-urlencoded."
                     .into(),
             ),
+            RequestFault::AssertionTypeUnsupported => {
+                wire(400, "client-assertion", ASSERTION_TYPE_WORDS.into())
+            }
             RequestFault::GrantTypeUnsupported => TokenWire {
                 status: 400,
                 code: "unsupported_grant_type",
@@ -221,6 +220,11 @@ impl RequestFault {
         }
     }
 }
+
+const ASSERTION_TYPE_WORDS: &str =
+    "client_assertion_type takes urn:ietf:params:oauth:client-assertion-type:jwt-bearer.";
+const JSON_BODY_WORDS: &str = "The body is JSON. Send the same names and values as a form: \
+     Content-Type: application/x-www-form-urlencoded, name=value&...";
 
 fn in_url_words(name: &str) -> String {
     // A secret in the body is refused too.

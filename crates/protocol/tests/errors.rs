@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 
 use grantor_protocol::authorize_error::{AuthorizeFault, PageFault};
+use grantor_protocol::client_assertion::ClientAssertionFault;
 use grantor_protocol::client_authentication::{BasicFault, ClientFault};
 use grantor_protocol::dpop::ProofFault;
 use grantor_protocol::environment::Environment;
@@ -118,6 +119,7 @@ every! {
         RequestFault::TwoWaysOfAuthentication => [RequestFault::TwoWaysOfAuthentication],
         RequestFault::SecretInUrl { .. } => ["client_secret", "refresh_token", "token"].map(|name| RequestFault::SecretInUrl { name }),
         RequestFault::QueryNotAllowed => [RequestFault::QueryNotAllowed],
+        RequestFault::AssertionTypeUnsupported => [RequestFault::AssertionTypeUnsupported],
         RequestFault::GrantTypeUnsupported => [RequestFault::GrantTypeUnsupported],
         RequestFault::Pkce(_) => pkce_faults(text).into_iter().map(RequestFault::Pkce),
     }
@@ -170,6 +172,22 @@ every! {
         ClientFault::SecretMissing => [ClientFault::SecretMissing],
         ClientFault::SecretUnexpected => [ClientFault::SecretUnexpected],
         ClientFault::SecretInBody => [ClientFault::SecretInBody],
+        ClientFault::SecretInHeader => [ClientFault::SecretInHeader],
+        ClientFault::AssertionMissing => [ClientFault::AssertionMissing],
+        ClientFault::AssertionUnexpected => [ClientFault::AssertionUnexpected],
+        ClientFault::Assertion(_) => [
+            ClientAssertionFault::IssuerDiffers,
+            ClientAssertionFault::SubjectDiffers,
+            ClientAssertionFault::AudienceNotOne,
+            ClientAssertionFault::AudienceDiffers,
+            ClientAssertionFault::Expired { seconds_ago: 90 },
+            ClientAssertionFault::ExpiresTooLate { limit: 600 },
+            ClientAssertionFault::NotYetValid,
+            ClientAssertionFault::FromTheFuture,
+            ClientAssertionFault::TokenIdLength,
+        ].map(ClientFault::Assertion),
+        ClientFault::AssertionReplayed => [ClientFault::AssertionReplayed],
+        ClientFault::KeysUnavailable => [ClientFault::KeysUnavailable],
         ClientFault::SecretNeededHere => [ClientFault::SecretNeededHere],
         ClientFault::Disabled => [ClientFault::Disabled],
     }

@@ -42,6 +42,25 @@ pub(super) fn client_wire(fault: ClientFault) -> TokenWire {
                 "The client secret stands in the body. Send it in the header instead: {BASIC_FORM}."
             )
         }
+        ClientFault::SecretInHeader => "This client sends its secret in the body: client_id and \
+                                        client_secret, and no Authorization header."
+            .into(),
+        ClientFault::AssertionMissing => {
+            "This client signs: send client_assertion_type and client_assertion in the body, and \
+             no secret."
+                .into()
+        }
+        ClientFault::AssertionUnexpected => {
+            "This client does not sign: its registration names no keys.".into()
+        }
+        ClientFault::Assertion(fault) => fault.words().into_owned(),
+        ClientFault::AssertionReplayed => {
+            "This client assertion was used before. Make a new one for each call.".into()
+        }
+        ClientFault::KeysUnavailable => {
+            "The keys of this client cannot be fetched just now. Look whether its jwks_uri answers."
+                .into()
+        }
         ClientFault::SecretNeededHere => {
             "This client has no secret, and only a client that proves \
                                           one may ask about tokens here."
@@ -51,18 +70,28 @@ pub(super) fn client_wire(fault: ClientFault) -> TokenWire {
             "This client has been switched off. Write to your partner manager.".into()
         }
     };
-    let anchor = match fault {
+    let anchor = client_anchor(fault);
+    TokenWire { status: 401, code: "invalid_client", anchor, description }
+}
+
+fn client_anchor(fault: ClientFault) -> &'static str {
+    match fault {
         ClientFault::Basic(_) | ClientFault::StrayAroundSecret => "basic",
-        ClientFault::Missing | ClientFault::SecretMissing | ClientFault::SecretInBody => {
-            "client-authentication"
-        }
+        ClientFault::AssertionMissing
+        | ClientFault::AssertionUnexpected
+        | ClientFault::Assertion(_)
+        | ClientFault::AssertionReplayed
+        | ClientFault::KeysUnavailable => "client-assertion",
+        ClientFault::Missing
+        | ClientFault::SecretMissing
+        | ClientFault::SecretInBody
+        | ClientFault::SecretInHeader => "client-authentication",
         ClientFault::Unknown { .. } | ClientFault::OtherEnvironment { .. } => "client-environment",
         ClientFault::WrongSecret => "client-secret",
         ClientFault::SecretUnexpected => "public-client",
         ClientFault::SecretNeededHere => "secret-needed",
         ClientFault::Disabled => "client-disabled",
-    };
-    TokenWire { status: 401, code: "invalid_client", anchor, description }
+    }
 }
 
 /// What is wrong with a Basic header, for the token endpoint and for `grantor basic`.

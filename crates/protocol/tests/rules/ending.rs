@@ -154,7 +154,8 @@ fn s14_s16_what_is_wrong_with_a_call_has_its_name_and_the_query_is_taken_for_not
     assert!(matches!(twice, TokenError::Request(Parameter(_))), "{twice:?}");
     for (body, fault) in [
         ("token=t", ClientFault::Missing),
-        ("token=t&client_id=a&client_secret=s", ClientFault::SecretInBody),
+        ("token=t&client_secret=s", ClientFault::SecretInBody),
+        ("token=t&client_id=a&client-secret=s", ClientFault::SecretInBody),
     ] {
         assert_eq!(refused("", body, &[]), TokenError::Client(fault), "{body}");
     }

@@ -95,9 +95,8 @@ fn s14_two_ways_of_authentication_are_refused() {
 
 #[test]
 fn u8_a_secret_in_the_body_is_told_where_it_belongs() {
-    for name in ["client_secret", "client-secret"] {
-        let body = format!("{REFRESH}&client_id=id&{name}=secret");
-        let error = refused("", &body, &[]);
+    for body in ["client_secret=secret", "client-secret=secret", "client_id=id&client-secret=s"] {
+        let error = refused("", &format!("{REFRESH}&{body}"), &[]);
         assert_eq!(error, TokenError::Client(ClientFault::SecretInBody));
         assert!(error.wire().description.contains("Authorization: Basic"));
         assert!(!error.wire().description.contains("secret="));
@@ -278,5 +277,40 @@ proptest! {
             body: &body,
         };
         let _ = TokenRequest::parse(&call);
+    }
+}
+
+#[test]
+fn s14_a_secret_in_the_body_and_an_assertion_are_ways_of_their_own() {
+    let body = format!("{REFRESH}&client_id=id&client_secret=secret");
+    let read = parse("", &body, &[]).map(|request| request.client);
+    let Ok(PresentedClient::Post(post)) = read else { panic!("not taken") };
+    assert_eq!((post.client_id.as_str(), post.client_secret.expose()), ("id", "secret"));
+
+    // The header {"alg":"ES256"}, the claims {"sub":"id"}, and a signature that nobody reads here.
+    let assertion = "client_assertion=eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJpZCJ9.AAAA";
+    let typ = "client_assertion_type=\
+               urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    for more in ["", "&client_id=id"] {
+        let body = format!("{REFRESH}&{typ}&{assertion}{more}");
+        let read = parse("", &body, &[]).map(|request| request.client);
+        let Ok(PresentedClient::Assertion { client_id, .. }) = read else { panic!("not taken") };
+        assert_eq!(client_id, "id");
+    }
+    let contradiction = RequestFault::Contradiction { name: "client_id" };
+    let two_ways = RequestFault::TwoWaysOfAuthentication;
+    for (more, authorization, expected) in [
+        (format!("{typ}&{assertion}&client_id=other"), vec![], contradiction),
+        (format!("{typ}&{assertion}&client_secret=s"), vec![], two_ways.clone()),
+        (format!("{typ}&{assertion}"), vec![BASIC], two_ways),
+        (typ.to_owned(), vec![], RequestFault::Missing { name: "client_assertion" }),
+        (assertion.to_owned(), vec![], RequestFault::Missing { name: "client_assertion_type" }),
+        (
+            format!("client_assertion_type=x&{assertion}"),
+            vec![],
+            RequestFault::AssertionTypeUnsupported,
+        ),
+    ] {
+        assert_eq!(fault("", &format!("{REFRESH}&{more}"), &authorization), expected, "{more}");
     }
 }

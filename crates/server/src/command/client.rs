@@ -6,7 +6,6 @@
 mod create;
 mod data;
 mod secret;
-mod words;
 
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;

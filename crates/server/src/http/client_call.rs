@@ -12,7 +12,8 @@ use axum::http::header::{
 };
 use axum::http::{Method, Response, StatusCode};
 use grantor_protocol::client::{ClientAuthentication, SecretDigest};
-use grantor_protocol::client_authentication::{PresentedClient, authenticate};
+use grantor_protocol::client_assertion::{self, ClientAssertion, ClientAssertionFault, Expected};
+use grantor_protocol::client_authentication::{ClientFault, PresentedClient, authenticate};
 use grantor_protocol::client_call::ClientCall;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::request::RequestId;
 use crate::site::Site;
-use crate::store::{ClientRecord, KnownClient, StoreError};
+use crate::store::{ClientRecord, KnownClient, Once, StoreError};
 
 /// Reads the whole call, and makes of it what `read` makes.
 pub(super) async fn parse<T>(
@@ -64,28 +65,77 @@ pub(super) async fn authenticated(
     let (id, clock) = (presented.client_id(), &site.clock);
     let known = site.store.known_client(id, clock).await.map_err(unavailable(request_id))?;
     let is_new = known.as_ref().is_none_or(|known| known.is_new);
-    let record = match proved(site, known, presented) {
+    let (record, assertion) = match proved(site, known, presented) {
         Err(_) if !is_new => {
             let now = site.store.newly_known_client(id, clock).await;
             proved(site, now.map_err(unavailable(request_id))?, presented)?
         }
         outcome => outcome?,
     };
-    if let PresentedClient::Basic(basic) = presented {
+    if let PresentedClient::Basic(basic) | PresentedClient::Post(basic) = presented {
         note_secret(site, &record, basic.client_secret.digest());
     }
+    if let Some(assertion) = assertion {
+        use_up(site, request_id, &record, &assertion).await?;
+    }
     Ok(record)
+}
+
+/// An assertion proves its client once, on all processes together (RFC 7523 3, point 7).
+async fn use_up(
+    site: &Site,
+    request_id: &RequestId,
+    record: &ClientRecord,
+    assertion: &ClientAssertion,
+) -> Result<(), TokenError> {
+    let parts = [record.client.id.as_bytes(), assertion.token_id.as_bytes()];
+    let is_new = site
+        .store
+        .use_once(site.environment, Once::Assertion, parts, assertion.remember_until)
+        .await
+        .map_err(unavailable(request_id))?;
+    match is_new {
+        true => Ok(()),
+        false => Err(TokenError::Client(ClientFault::AssertionReplayed)),
+    }
+}
+
+/// Verifies an assertion by the keys of its client.
+fn verify(
+    site: &Site,
+    record: &ClientRecord,
+    assertion: &str,
+) -> Result<ClientAssertion, ClientFault> {
+    let unverified = client_assertion::parse(assertion)
+        .map_err(|fault| ClientFault::Assertion(ClientAssertionFault::Jws(fault)))?;
+    let keys = record.keys.as_ref().ok_or(ClientFault::KeysUnavailable)?;
+    // The issuer, as current advice has it, and the token endpoint, as libraries have had it.
+    let token_endpoint = format!("{}/oauth/token", site.base_url);
+    let expected = Expected {
+        client_id: &record.client.id,
+        audiences: &[&site.base_url, &token_endpoint],
+        now: site.clock.now(),
+        max_ahead_seconds: client_assertion::MAX_AHEAD_SECONDS,
+    };
+    client_assertion::verify(unverified, keys.keys(), &expected).map_err(ClientFault::Assertion)
 }
 
 fn proved(
     site: &Site,
     known: Option<KnownClient>,
     presented: &PresentedClient,
-) -> Result<Arc<ClientRecord>, TokenError> {
+) -> Result<(Arc<ClientRecord>, Option<ClientAssertion>), TokenError> {
     let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
     let client = record.as_ref().map(|record| &record.client);
-    authenticate(site.environment, client, presented).map_err(TokenError::Client)?;
-    record.ok_or(TokenError::Unavailable)
+    let assertion = match (presented, &record) {
+        (PresentedClient::Assertion { assertion, .. }, Some(record)) => {
+            verify(site, record, assertion).map(Some)
+        }
+        _ => Ok(None),
+    };
+    let verified = assertion.as_ref().map(|_| ()).map_err(|fault| *fault);
+    authenticate(site.environment, client, presented, verified).map_err(TokenError::Client)?;
+    Ok((record.ok_or(TokenError::Unavailable)?, assertion.ok().flatten()))
 }
 
 /// Notes which of the two secrets was used, so that its owner knows when the old one may go.

@@ -20,7 +20,7 @@ use crate::site::Site;
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// How a client proves itself where it must.
-const SECRET_METHODS: [&str; 1] = ["client_secret_basic"];
+const SECRET_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
 /// RFC 8414 2.
 #[derive(Serialize)]
@@ -35,6 +35,7 @@ struct ServerMetadata {
     response_modes_supported: Vec<&'static str>,
     grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; Algorithm::ALL.len()],
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
@@ -67,6 +68,7 @@ fn metadata(site: &Site) -> ServerMetadata {
         response_modes_supported: vec!["query"],
         grant_types_supported: vec!["authorization_code", "refresh_token"],
         token_endpoint_auth_methods_supported: with_none(),
+        token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL.map(Algorithm::as_str),
         revocation_endpoint_auth_methods_supported: with_none(),
         introspection_endpoint_auth_methods_supported: SECRET_METHODS.to_vec(),
         code_challenge_methods_supported: ["S256"],

@@ -4,8 +4,11 @@
 
 mod profile;
 
+use std::sync::Arc;
+
 use grantor_protocol::client::{Client, ClientKeys, ClientSettings, Partner, SecretDigest};
 use grantor_protocol::environment::Environment;
+use grantor_protocol::jose::JwkSet;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
@@ -81,6 +84,8 @@ pub struct ClientRecord {
     pub partner_id: [u8; 16],
     /// How it came here.
     pub registration: Registration,
+    /// Its public keys, ready to verify, where they stand in its row.
+    pub keys: Option<Arc<JwkSet>>,
     /// Its secrets, without themselves.
     pub secrets: Vec<SecretRecord>,
     /// How often it sent parameters in the query.
@@ -448,6 +453,7 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
         },
         partner_id,
         registration: profile.registration,
+        keys: profile.keys,
         secrets,
         query_calls,
         query_called_at,

@@ -1,5 +1,7 @@
 //! Tokens that work with a key alone (RFC 9449), and what a thief without it gets.
 
+#![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -22,19 +24,19 @@ const HERE: Environment = Environment::Staging;
 const API: &str = "/f/data/businesses";
 
 /// A key of a client, and the proofs that it makes.
-struct Key {
+pub struct Key {
     pair: EcdsaKeyPair,
-    jwk: Value,
+    pub jwk: Value,
 }
 
 /// One proof before it is signed: tests change what they like.
-struct Proof {
-    header: Value,
-    claims: Value,
+pub struct Proof {
+    pub header: Value,
+    pub claims: Value,
 }
 
 impl Key {
-    fn new() -> Key {
+    pub fn new() -> Key {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let point = pair.public_key().as_ref();
         let coordinate = |at: usize| URL_SAFE_NO_PAD.encode(&point[at..at + 32]);
@@ -63,7 +65,7 @@ impl Key {
         Proof { header, claims }
     }
 
-    fn sign(&self, proof: &Proof) -> String {
+    pub fn sign(&self, proof: &Proof) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&proof.header), part(&proof.claims));
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();

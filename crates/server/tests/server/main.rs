@@ -44,6 +44,7 @@ mod authorize;
 mod backup;
 mod calls;
 mod cleanup;
+mod client_assertion;
 mod client_authentication;
 mod code;
 mod consent;

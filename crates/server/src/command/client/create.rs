@@ -12,7 +12,6 @@ use url::Url;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Opened, Place};
 use super::super::{Failure, partner};
-use super::words::registration_words;
 use crate::demo;
 use crate::random::Random;
 use crate::store::NewClient;
@@ -161,7 +160,7 @@ impl Create {
                 Ok(uri) if redirect_uris.contains(&uri) => {}
                 Ok(uri) => redirect_uris.push(uri),
                 Err(fault) => {
-                    let (words, hint) = registration_words(fault);
+                    let (words, hint) = fault.words();
                     keep(Failure::mendable(format!("--redirect-uri {text:?}: {words}")).hint(hint));
                 }
             }

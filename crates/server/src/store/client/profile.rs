@@ -2,9 +2,13 @@
 //! the second schema. Each may be NULL, in a row that the version before wrote, and then says what
 //! was true before.
 
+use std::sync::Arc;
+
 use grantor_protocol::client::{
     ClientAuthentication, ClientKeys, ClientSettings, IdTokenAlgorithm, SecretDigest, SecretMethods,
 };
+
+use grantor_protocol::jose::JwkSet;
 
 use super::{NewClient, RegisteredBy, Registration};
 use crate::store::StoreError;
@@ -26,6 +30,7 @@ pub(super) struct Profile {
     pub(super) authentication: ClientAuthentication,
     pub(super) post_logout_redirect_uris: Vec<String>,
     pub(super) registration: Registration,
+    pub(super) keys: Option<Arc<JwkSet>>,
 }
 
 /// The values of the columns, in their order.
@@ -52,12 +57,7 @@ pub(super) fn values(client: &NewClient) -> Vec<Value> {
         settings.par_required.into(),
         settings.dpop_required.into(),
         settings.offline_access_required.into(),
-        match settings.id_token_algorithm {
-            IdTokenAlgorithm::Rs256 => "RS256",
-            IdTokenAlgorithm::Es256 => "ES256",
-            IdTokenAlgorithm::EdDsa => "EdDSA",
-        }
-        .into(),
+        settings.id_token_algorithm.as_str().into(),
         client.post_logout_redirect_uris.join(" ").into(),
         match registration.by {
             RegisteredBy::Company => "company",
@@ -100,6 +100,12 @@ pub(super) fn read(
         (Some(BASIC | POST | ANY_SECRET) | None, _, _) => ClientAuthentication::Secret { secrets },
         (Some(_), _, _) => return Err(row.corrupt("authentication_method")),
     };
+    let keys = match &authentication {
+        ClientAuthentication::PrivateKeyJwt { keys: ClientKeys::Set(set) } => {
+            Some(Arc::new(JwkSet::parse(set.as_bytes()).map_err(|_| row.corrupt("jwks"))?))
+        }
+        _ => None,
+    };
     settings.secret_methods = match method.as_deref() {
         Some(POST) => SecretMethods::Post,
         Some(ANY_SECRET) => SecretMethods::Any,
@@ -115,11 +121,11 @@ pub(super) fn read(
     settings.dpop_required = row.optional_boolean("dpop_required")?.unwrap_or_default();
     let offline = row.optional_boolean("offline_access_required")?;
     settings.offline_access_required = offline.unwrap_or_default();
-    settings.id_token_algorithm = match row.optional_text("id_token_algorithm")?.as_deref() {
-        None | Some("RS256") => IdTokenAlgorithm::Rs256,
-        Some("ES256") => IdTokenAlgorithm::Es256,
-        Some("EdDSA") => IdTokenAlgorithm::EdDsa,
-        Some(_) => return Err(row.corrupt("id_token_algorithm")),
+    settings.id_token_algorithm = match row.optional_text("id_token_algorithm")? {
+        None => IdTokenAlgorithm::default(),
+        Some(name) => {
+            IdTokenAlgorithm::parse(&name).ok_or_else(|| row.corrupt("id_token_algorithm"))?
+        }
     };
     let uris = row.optional_text("post_logout_redirect_uris")?.unwrap_or_default();
     let by = match row.optional_text("registration")?.as_deref() {
@@ -130,6 +136,7 @@ pub(super) fn read(
     };
     Ok(Profile {
         authentication,
+        keys,
         post_logout_redirect_uris: uris.split_whitespace().map(str::to_owned).collect(),
         registration: Registration {
             by,

@@ -39,6 +39,11 @@ pub enum DemoError {
     Password(#[from] PasswordError),
 }
 
+/// The same, as a set.
+pub fn scopes() -> Scope {
+    scope(SCOPES)
+}
+
 /// The demo client's id.
 pub fn client_id(environment: Environment) -> &'static str {
     match environment {

@@ -18,6 +18,7 @@ mod home;
 mod introspect;
 mod metadata;
 mod proof;
+mod register;
 mod request;
 mod revoke;
 mod session;
@@ -31,7 +32,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
@@ -80,6 +81,11 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
         .route(
             "/.well-known/oauth-authorization-server",
             preflighted(get(metadata::authorization_server)),
+        )
+        .route("/oauth/register", preflighted(post(register::register)))
+        .route(
+            "/oauth/register/{client_id}",
+            get(register::manage).put(register::manage).delete(register::manage),
         )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))

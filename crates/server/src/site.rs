@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::scope::Scope;
 
 use crate::clock::Clock;
 use crate::keys::Keys;
@@ -63,6 +64,22 @@ pub struct Settings {
     pub parameters_in_query: bool,
     /// Whether a proof of possession has to carry a nonce of this server (RFC 9449 8).
     pub dpop_nonce_required: bool,
+    /// Who may register a client (RFC 7591).
+    pub registration: Registration,
+    /// What a client that registers itself may ask for.
+    pub registration_scopes: Scope,
+}
+
+/// Who may register a client (RFC 7591 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// the company alone
+    #[default]
+    Closed,
+    /// whoever holds an initial access token
+    Token,
+    /// everybody
+    Open,
 }
 
 /// What only `grantor dev` has.
@@ -83,6 +100,8 @@ impl Default for Settings {
             session_ttl_seconds: 12 * 3600,
             parameters_in_query: true,
             dpop_nonce_required: false,
+            registration: Registration::default(),
+            registration_scopes: Scope::default(),
         }
     }
 }

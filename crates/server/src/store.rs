@@ -30,6 +30,7 @@ mod metrics;
 mod migration;
 mod once;
 mod partner;
+mod registration;
 mod sealing_keys;
 mod session;
 
@@ -56,6 +57,7 @@ pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use once::Once;
 pub use partner::{NewManager, Partner};
+pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 

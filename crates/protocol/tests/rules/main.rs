@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
 
 mod authorization_step;
+mod client_metadata;
 mod ending;
 mod fixtures;
 mod grant;

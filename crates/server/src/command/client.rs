@@ -3,6 +3,7 @@
 //! `create.rs` makes one, `secret.rs` adds and removes secrets, `data.rs` is how a client looks.
 //! A secret is shown once, when it is made; what is stored is its digest.
 
+mod admit;
 mod create;
 mod data;
 mod secret;
@@ -28,6 +29,8 @@ pub(super) struct Arguments {
 enum Action {
     /// Create a client; its secret is shown this once
     Create(create::Create),
+    /// Make a token with which clients register themselves
+    Admit(admit::Admit),
     /// List the clients
     List(List),
     /// Show one client
@@ -101,6 +104,7 @@ struct Ended {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
+        Action::Admit(admit) => admit.run().await,
         Action::List(list) => list.run().await,
         Action::Show(one) => show(one).await,
         Action::Disable(one) => switch(one, true).await,

@@ -28,7 +28,7 @@ use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
-use crate::site::{Dev, Settings, Site};
+use crate::site::{Dev, Registration, Settings, Site};
 use crate::store::{Address, Store};
 use crate::usage::Usage;
 use crate::{demo, log};
@@ -174,7 +174,11 @@ impl Opened {
         Site {
             environment,
             base_url: format!("http://{address}"),
-            settings: Settings::default(),
+            settings: Settings {
+                registration: Registration::Open,
+                registration_scopes: demo::scopes(),
+                ..Settings::default()
+            },
             store: self.store.clone(),
             sealer: self.keys.sealer(environment),
             other_sealer: self.keys.sealer(environment.other()),

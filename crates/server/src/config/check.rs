@@ -4,14 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
+use grantor_protocol::authorize_error::scope_words;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::scope::Scope;
 use toml::Spanned;
 use url::{Host, Url};
 
 use super::file::{File, Section};
 use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
 use crate::listener::TlsFiles;
-use crate::site::Settings;
+use crate::site::{Registration, Settings};
 use crate::store::{Address, AddressError};
 
 const DAY: i64 = 24 * 3600;
@@ -340,6 +342,8 @@ impl<'a> Check<'a> {
                 .seconds(section.session_ttl_seconds.as_ref(), 1..=31 * DAY)
                 .unwrap_or(usual.session_ttl_seconds),
             parameters_in_query: section.parameters_in_query.unwrap_or(usual.parameters_in_query),
+            registration: self.registration(section).unwrap_or_default(),
+            registration_scopes: self.registration_scopes(section).unwrap_or_default(),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };
         let named = section
@@ -359,6 +363,31 @@ impl<'a> Check<'a> {
             );
         }
         settings
+    }
+
+    fn registration(&mut self, section: &Section) -> Option<Registration> {
+        let named = section.registration.as_ref()?;
+        match named.get_ref().as_str() {
+            "closed" => Some(Registration::Closed),
+            "token" => Some(Registration::Token),
+            "open" => Some(Registration::Open),
+            other => {
+                let words = format!("{other:?} is no way to register");
+                self.fault(named.span(), words, "\"closed\", \"token\" or \"open\"");
+                None
+            }
+        }
+    }
+
+    fn registration_scopes(&mut self, section: &Section) -> Option<Scope> {
+        let named = section.registration_scopes.as_ref()?;
+        match Scope::parse(named.get_ref()) {
+            Ok(scope) => Some(scope),
+            Err(fault) => {
+                self.fault(named.span(), scope_words(&fault), "for example \"financial-api\"");
+                None
+            }
+        }
     }
 
     fn seconds(

@@ -58,6 +58,8 @@ pub(super) struct Section {
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) parameters_in_query: Option<bool>,
     pub(super) dpop_nonce_required: Option<bool>,
+    pub(super) registration: Option<Spanned<String>>,
+    pub(super) registration_scopes: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

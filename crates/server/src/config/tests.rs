@@ -1,6 +1,8 @@
 use std::path::Path;
 
+use crate::site::Registration;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::scope::Scope;
 
 use super::*;
 
@@ -72,6 +74,8 @@ fn everything_that_can_be_said_is_understood() {
         session_ttl_seconds = 600
         parameters_in_query = false
         dpop_nonce_required = true
+        registration = "token"
+        registration_scopes = "financial-api"
         "#,
     )
     .unwrap();
@@ -97,6 +101,8 @@ fn everything_that_can_be_said_is_understood() {
             session_ttl_seconds: 600,
             parameters_in_query: false,
             dpop_nonce_required: true,
+            registration: Registration::Token,
+            registration_scopes: Scope::parse("financial-api").unwrap(),
         }
     );
 }
@@ -119,6 +125,7 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
             Some(setting)
                 if setting.contains("_seconds = ")
                     || setting.contains("parameters_in_query = ")
+                    || setting.contains("registration")
                     || setting.contains("dpop_nonce_required = ") =>
             {
                 setting

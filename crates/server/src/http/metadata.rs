@@ -14,7 +14,7 @@ use grantor_protocol::jose::Algorithm;
 use serde::Serialize;
 
 use super::answer;
-use crate::site::Site;
+use crate::site::{Registration, Site};
 
 /// For how long a client may keep it: a change of the configuration is known within that.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -30,7 +30,8 @@ struct ServerMetadata {
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
-    scopes_supported: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: Vec<&'static str>,
     grant_types_supported: Vec<&'static str>,
@@ -63,7 +64,8 @@ fn metadata(site: &Site) -> ServerMetadata {
         token_endpoint: at("/oauth/token"),
         revocation_endpoint: at("/oauth/revoke"),
         introspection_endpoint: at("/oauth/introspect"),
-        scopes_supported: None,
+        registration_endpoint: (site.settings.registration != Registration::Closed)
+            .then(|| at("/oauth/register")),
         response_types_supported: ["code"],
         response_modes_supported: vec!["query"],
         grant_types_supported: vec!["authorization_code", "refresh_token"],

@@ -4,6 +4,8 @@
 
 mod profile;
 
+pub(super) use profile::values as profile_values;
+
 use std::sync::Arc;
 
 use grantor_protocol::client::{Client, ClientKeys, ClientSettings, Partner, SecretDigest};
@@ -327,7 +329,10 @@ impl Store {
     }
 
     /// Carries out a write that changes what a client may, and forgets what was known of clients.
-    async fn write_clients(&self, transaction: Vec<Statement>) -> Result<Outcome, StoreError> {
+    pub(super) async fn write_clients(
+        &self,
+        transaction: Vec<Statement>,
+    ) -> Result<Outcome, StoreError> {
         let outcome = self.engine.write(transaction).await;
         self.known_clients.forget();
         outcome

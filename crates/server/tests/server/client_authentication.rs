@@ -55,7 +55,7 @@ async fn s14_u8_each_malformed_basic_is_401_with_its_own_words_and_the_code_stil
         (header_of(&format!("{id}{secret}")), "has no colon"),
         (header_of(&format!(":{secret}")), "nothing before or behind the colon"),
         (header_of(&format!("{id}:")), "nothing before or behind the colon"),
-        (header_of(&format!("{id}:%{secret}")), "not followed by two hexadecimal digits"),
+        (header_of(&format!("{id}:%z{secret}")), "not followed by two hexadecimal digits"),
         (header_of(&format!("{id}:a%00b")), "not followed by two hexadecimal digits"),
         (format!("Basic {}", "A".repeat(5000)), "is too long"),
     ] {

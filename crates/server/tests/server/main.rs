@@ -73,6 +73,7 @@ mod program;
 mod query;
 mod readiness;
 mod refresh;
+mod registration;
 mod rekey;
 mod restore;
 mod restore_killed;

@@ -34,7 +34,7 @@ pub(super) struct Profile {
 }
 
 /// The values of the columns, in their order.
-pub(super) fn values(client: &NewClient) -> Vec<Value> {
+pub(in crate::store) fn values(client: &NewClient) -> Vec<Value> {
     let settings = &client.settings;
     let method = match (&client.keys, &client.secret, settings.secret_methods) {
         (Some(_), _, _) => PRIVATE_KEY_JWT,

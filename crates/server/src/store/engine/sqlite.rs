@@ -333,11 +333,16 @@ fn bind<'a, 'c>(
     statement: &'a mut rusqlite::CachedStatement<'c>,
     values: &[Value],
 ) -> rusqlite::Result<&'a mut rusqlite::CachedStatement<'c>> {
-    const NAMES: [&str; 32] = [
+    const NAMES: [&str; 48] = [
         "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14",
         "$15", "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27",
-        "$28", "$29", "$30", "$31", "$32",
+        "$28", "$29", "$30", "$31", "$32", "$33", "$34", "$35", "$36", "$37", "$38", "$39", "$40",
+        "$41", "$42", "$43", "$44", "$45", "$46", "$47", "$48",
     ];
+    // What has no name here would be left out in silence.
+    if values.len() > NAMES.len() {
+        return Err(rusqlite::Error::InvalidParameterCount(values.len(), NAMES.len()));
+    }
     for (name, value) in NAMES.iter().zip(values) {
         match statement.parameter_index(name)? {
             Some(index) => statement.raw_bind_parameter(index, value)?,

@@ -1,0 +1,392 @@
+//! `/oauth/register`: clients that register themselves (RFC 7591), and look after their registration
+//! (RFC 7592).
+//!
+//! 1. admit: closed, with an initial access token, or open, as the environment is set;
+//! 2. parse: the document (`ClientMetadata` in `protocol`), held against what is to be had here;
+//! 3. commit: one row, whose id and secret are drawn here (S24);
+//! 4. answer: what was registered, with the secret and the token for the registration, shown once.
+//!
+//! Nobody has looked at such a client: it is not approved, so customers are asked each time and
+//! errors redirect only after sign-in (RFC 9700 4.11.2).
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{Method, Response, StatusCode};
+use grantor_protocol::client::{ClientAuthentication, ClientSecret, ClientSettings, SecretMethods};
+use grantor_protocol::client_metadata::{
+    ClientMetadata, ClientMethod, MAX_DOCUMENT_BYTES, MetadataFault,
+};
+use grantor_protocol::scope::{Scope, ScopeFault};
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, ERRORS_PATH};
+use super::request::RequestId;
+use crate::demo;
+use crate::site::{Registration as Policy, Site};
+use crate::store::{
+    ClientRecord, MOST_SELF_REGISTERED, NewClient, Partner, RegisteredBy, Registration, StoreError,
+};
+
+/// The partner of all clients that registered themselves: nobody knows who is behind them.
+const PARTNER_ID: [u8; 16] = *b"self-registered.";
+const PARTNER_NAME: &str = "Self-registered, and known to nobody here";
+/// What a client is called that gave no name.
+const NAMELESS: &str = "An app without a name";
+
+/// Why a call is refused.
+enum Refusal {
+    /// nobody registers here, or there is no such registration
+    Closed,
+    /// the token is missing or wrong (RFC 6750 3.1)
+    Token,
+    /// another media type than JSON
+    ContentType,
+    /// the body did not come
+    Body,
+    /// the metadata cannot be taken
+    Metadata(MetadataFault),
+    /// as many have registered as may
+    Full,
+    /// the store failed
+    Store(StoreError),
+}
+
+impl From<MetadataFault> for Refusal {
+    fn from(fault: MetadataFault) -> Refusal {
+        Refusal::Metadata(fault)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        Refusal::Store(error)
+    }
+}
+
+/// `POST /oauth/register`
+pub(super) async fn register(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Response<Body> {
+    let answered = create(&site, request).await;
+    answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
+}
+
+/// `GET`, `PUT` and `DELETE /oauth/register/{client_id}`
+pub(super) async fn manage(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    Path(client_id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let answered = match *request.method() {
+        Method::GET => read(&site, &client_id, request.headers()).await,
+        Method::PUT => update(&site, &client_id, request).await,
+        _ => delete(&site, &client_id, request.headers()).await,
+    };
+    answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
+}
+
+async fn create(site: &Site, request: Request) -> Result<Response<Body>, Refusal> {
+    // 1. Admit.
+    let admission = match site.settings.registration {
+        Policy::Closed => return Err(Refusal::Closed),
+        Policy::Token => Some(digest_of(bearer(request.headers()).ok_or(Refusal::Token)?)),
+        Policy::Open => None,
+    };
+    // 2. Parse.
+    let metadata = within(site, ClientMetadata::parse(&body(request).await?)?)?;
+    if site.store.self_registered(site.environment).await? >= MOST_SELF_REGISTERED {
+        return Err(Refusal::Full);
+    }
+    // 3. Commit.
+    let now = site.clock.now();
+    let secret = matches!(metadata.method, ClientMethod::Secret(_))
+        .then(|| ClientSecret::new(site.random.secret()));
+    let token = site.random.secret();
+    let mut client = new_client(site, &metadata, digest_of(&token));
+    client.secret = secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose())));
+    site.store
+        .add_partner(&Partner {
+            id: PARTNER_ID,
+            name: PARTNER_NAME.to_owned(),
+            contact: None,
+            verified: false,
+            created_at: now,
+        })
+        .await?;
+    if let Some(digest) = admission
+        && !site.store.use_initial_access_token(site.environment, digest, now).await?
+    {
+        return Err(Refusal::Token);
+    }
+    if !site.store.add_client(&client, now).await? {
+        return Err(Refusal::Full);
+    }
+    tracing::info!(client.id = client.id, "register.client");
+    // 4. Answer.
+    let mut document = metadata.document();
+    describe(site, &mut document, &client.id, &client.scopes);
+    document.insert("client_id_issued_at".into(), json!(now));
+    document.insert("registration_access_token".into(), json!(token));
+    if let Some(secret) = &secret {
+        document.insert("client_secret".into(), json!(secret.expose()));
+        document.insert("client_secret_expires_at".into(), json!(0));
+    }
+    Ok(answer::json(site, StatusCode::CREATED, &document))
+}
+
+async fn read(
+    site: &Site,
+    client_id: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    let record = owned(site, client_id, headers).await?;
+    Ok(answer::json(site, StatusCode::OK, &registered(site, &record)))
+}
+
+/// RFC 7592 2.2: the document takes the place of the one before.
+async fn update(site: &Site, client_id: &str, request: Request) -> Result<Response<Body>, Refusal> {
+    let record = owned(site, client_id, request.headers()).await?;
+    let bytes = body(request).await?;
+    let metadata = within(site, ClientMetadata::parse(&bytes)?)?;
+    let named: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    if named["client_id"] != client_id {
+        return Err(MetadataFault::ClientIdDiffers.into());
+    }
+    if metadata.method.as_str() != method_of(&record) {
+        return Err(MetadataFault::MethodChanged.into());
+    }
+    let digest = record.registration.token_digest.ok_or(Refusal::Token)?;
+    let mut client = new_client(site, &metadata, digest);
+    client.id = client_id.to_owned();
+    if !site.store.update_registered_client(&client).await? {
+        return Err(Refusal::Token);
+    }
+    let mut document = metadata.document();
+    describe(site, &mut document, client_id, &client.scopes);
+    Ok(answer::json(site, StatusCode::OK, &document))
+}
+
+/// RFC 7592 2.3: all that it holds ends. Its row stays, so that its id is never used again (S24).
+async fn delete(
+    site: &Site,
+    client_id: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    let record = owned(site, client_id, headers).await?;
+    site.store.set_client_disabled(site.environment, &record.client.id, true).await?;
+    tracing::info!(client.id = record.client.id, "register.deleted");
+    Ok(answer::respond(site, StatusCode::NO_CONTENT, "application/json", Body::empty()))
+}
+
+/// The registration that the token is for (RFC 7592 2): who has no such token learns nothing.
+async fn owned(site: &Site, client_id: &str, headers: &HeaderMap) -> Result<ClientRecord, Refusal> {
+    let token = digest_of(bearer(headers).ok_or(Refusal::Token)?);
+    let record = site.store.client(client_id).await?;
+    record
+        .filter(|record| {
+            let client = &record.client;
+            client.environment == site.environment
+                && !client.disabled
+                && record.registration.by == RegisteredBy::Itself
+                // Digests of what is drawn at random: comparing them tells nothing.
+                && record.registration.token_digest == Some(token)
+        })
+        .ok_or(Refusal::Token)
+}
+
+/// Holds the metadata against what a client may have that nobody looked at.
+fn within(site: &Site, mut metadata: ClientMetadata) -> Result<ClientMetadata, Refusal> {
+    // What a client gets of its own, and not by a customer's leave, is for the company to give.
+    if metadata.grant_types.client_credentials || metadata.grant_types.device_code {
+        return Err(MetadataFault::GrantTypeUnsupported.into());
+    }
+    let offered = &site.settings.registration_scopes;
+    if let Some(scope) = &metadata.scope {
+        let foreign = scope.without(offered);
+        if let Some(scope) = foreign.to_string().split(' ').find(|scope| !scope.is_empty()) {
+            let fault = ScopeFault::NotAllowed { scope: scope.to_owned(), meant: None };
+            return Err(MetadataFault::Scope(fault).into());
+        }
+    } else {
+        metadata.scope = Some(offered.clone());
+    }
+    Ok(metadata)
+}
+
+fn new_client(site: &Site, metadata: &ClientMetadata, token_digest: [u8; 32]) -> NewClient {
+    let informational = Value::Object(metadata.informational.clone());
+    NewClient {
+        environment: site.environment,
+        id: format!("self-{}-{}", site.environment, site.random.hex::<16>()),
+        partner_id: PARTNER_ID,
+        name: metadata.client_name.clone().unwrap_or_else(|| NAMELESS.to_owned()),
+        website: metadata
+            .informational
+            .get("client_uri")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        redirect_uris: metadata.redirect_uris.clone(),
+        scopes: metadata.scope.clone().unwrap_or_default(),
+        optional_scopes: Scope::default(),
+        secret: None,
+        approved: false,
+        demo: false,
+        settings: ClientSettings {
+            secret_methods: match metadata.method {
+                ClientMethod::Secret(methods) => methods,
+                ClientMethod::PrivateKeyJwt | ClientMethod::None => SecretMethods::default(),
+            },
+            authorization_code: metadata.grant_types.authorization_code,
+            refresh_tokens: metadata.grant_types.refresh_token,
+            par_required: metadata.par_required,
+            dpop_required: metadata.dpop_required,
+            id_token_algorithm: metadata.id_token_algorithm,
+            // Nobody looked at it: PKCE always (RFC 9700 2.1.1).
+            pkce_required: true,
+            parameters_in_query: false,
+            ..ClientSettings::default()
+        },
+        keys: metadata.keys.clone().filter(|_| metadata.method == ClientMethod::PrivateKeyJwt),
+        post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
+        registration: Registration {
+            by: RegisteredBy::Itself,
+            token_digest: Some(token_digest),
+            metadata: Some(informational.to_string()),
+        },
+    }
+}
+
+/// What a registration holds, as its row has it.
+fn registered(site: &Site, record: &ClientRecord) -> Map<String, Value> {
+    let client = &record.client;
+    let text = record.registration.metadata.as_deref().unwrap_or("{}");
+    let mut document = match serde_json::from_str(text) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    let uris: Vec<&str> = client.redirect_uris.iter().map(|uri| uri.as_str()).collect();
+    put("client_name", json!(client.name));
+    put("redirect_uris", json!(uris));
+    put("token_endpoint_auth_method", json!(method_of(record)));
+    put("id_token_signed_response_alg", json!(client.settings.id_token_algorithm.as_str()));
+    put("require_pushed_authorization_requests", json!(client.settings.par_required));
+    put("dpop_bound_access_tokens", json!(client.settings.dpop_required));
+    let mut grant_types = vec!["authorization_code"];
+    grant_types.extend(client.settings.refresh_tokens.then_some("refresh_token"));
+    put("grant_types", json!(grant_types));
+    put("response_types", json!(["code"]));
+    put("client_id_issued_at", json!(record.created_at));
+    describe(site, &mut document, &client.id, &client.scopes);
+    document
+}
+
+/// What the server adds to what a client said of itself.
+fn describe(site: &Site, document: &mut Map<String, Value>, client_id: &str, scopes: &Scope) {
+    document.insert("client_id".into(), json!(client_id));
+    document.insert("scope".into(), json!(scopes.to_string()));
+    let uri = format!("{}/oauth/register/{client_id}", site.base_url);
+    document.insert("registration_client_uri".into(), json!(uri));
+}
+
+fn method_of(record: &ClientRecord) -> &'static str {
+    let client = &record.client;
+    match &client.authentication {
+        ClientAuthentication::Secret { .. } => {
+            ClientMethod::Secret(client.settings.secret_methods).as_str()
+        }
+        ClientAuthentication::PrivateKeyJwt { .. } => ClientMethod::PrivateKeyJwt.as_str(),
+        ClientAuthentication::None => ClientMethod::None.as_str(),
+    }
+}
+
+async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
+    let essence = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = essence.and_then(|value| value.split(';').next()).map(str::trim);
+    if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        return Err(Refusal::ContentType);
+    }
+    let bytes = axum::body::to_bytes(request.into_body(), MAX_DOCUMENT_BYTES).await;
+    bytes.map(|bytes| bytes.to_vec()).map_err(|_| Refusal::Body)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn digest_of(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+impl Refusal {
+    fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
+        let invalid = "invalid_client_metadata";
+        let (status, code, words) = match &self {
+            Refusal::Closed => (
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "Clients do not register themselves here. Ask your partner manager for one.".into(),
+            ),
+            Refusal::Token => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "Send the token for this registration as Authorization: Bearer.".to_owned(),
+            ),
+            Refusal::ContentType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                invalid,
+                "Send the metadata with Content-Type: application/json.".into(),
+            ),
+            Refusal::Body => (
+                StatusCode::BAD_REQUEST,
+                invalid,
+                format!(
+                    "The body did not arrive whole, or is larger than {MAX_DOCUMENT_BYTES} bytes."
+                ),
+            ),
+            Refusal::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
+            Refusal::Full | Refusal::Store(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "The server cannot answer just now. Send the same request again later.".into(),
+            ),
+        };
+        if let Refusal::Store(error) = &self {
+            tracing::error!(request.id = request_id.0, %error, "register.store");
+        }
+        let body = json!({
+            "error": code,
+            "error_description": words,
+            "error_uri": format!("{}{ERRORS_PATH}#registration", site.base_url),
+            "request_id": request_id.0,
+        });
+        let mut response = answer::json(site, status, &body);
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -23,6 +23,7 @@ pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_call;
 pub mod client_metadata;
+pub mod client_token;
 pub mod dpop;
 pub mod environment;
 pub mod grant;

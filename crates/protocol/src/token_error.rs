@@ -13,7 +13,7 @@ pub use client::basic_words;
 use client::client_wire;
 use grant::{code_wire, grant_wire, granted_scope_words, refresh_wire};
 
-use crate::authorize_error::{parameter_words, pkce_words};
+use crate::authorize_error::{parameter_words, pkce_words, scope_words};
 use crate::client_authentication::ClientFault;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::parameters::ParameterFault;
@@ -46,6 +46,10 @@ pub enum TokenError {
     Proof(ProofError),
     /// A refresh asks for more than was granted.
     Scope(ScopeFault),
+    /// A client asks for what it may not have itself.
+    ClientScope(ScopeFault),
+    /// The client may not use this grant type (RFC 6749 5.2).
+    GrantTypeNotAllowed,
     /// The server is too busy, or its store cannot be reached or did not say whether it wrote.
     Unavailable,
 }
@@ -131,6 +135,20 @@ impl TokenError {
                 anchor: "scope",
                 description: granted_scope_words(fault),
             },
+            TokenError::ClientScope(fault) => TokenWire {
+                status: 400,
+                code: "invalid_scope",
+                anchor: "scope",
+                description: scope_words(fault),
+            },
+            TokenError::GrantTypeNotAllowed => TokenWire {
+                status: 400,
+                code: "unauthorized_client",
+                anchor: "grant-type-not-allowed",
+                description: "This client may not ask for tokens of its own. Ask your partner \
+                              manager to allow it."
+                    .into(),
+            },
             TokenError::Proof(ProofError::Unavailable) => TokenError::Unavailable.wire(),
             TokenError::Proof(error) => TokenWire {
                 status: 400,
@@ -214,7 +232,7 @@ impl RequestFault {
                 status: 400,
                 code: "unsupported_grant_type",
                 anchor: "grant-type",
-                description: "grant_type takes authorization_code and refresh_token.".into(),
+                description: "grant_type takes authorization_code, refresh_token and client_credentials.".into(),
             },
             RequestFault::Pkce(fault) => wire(400, "pkce", pkce_words(*fault).into()),
         }

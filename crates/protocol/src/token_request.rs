@@ -43,6 +43,11 @@ pub enum TokenGrant {
         /// a part of what was granted, where less is enough
         scope: Option<String>,
     },
+    /// `grant_type=client_credentials`
+    ClientCredentials {
+        /// a part of what the client may ask for, where less is enough
+        scope: Option<String>,
+    },
 }
 
 impl TokenRequest {
@@ -128,6 +133,9 @@ impl<'a> Both<'a> {
                     .value("refresh_token")
                     .ok_or(RequestFault::Missing { name: "refresh_token" })?
                     .to_owned(),
+                scope: self.body.value("scope").map(str::to_owned),
+            }),
+            "client_credentials" => Ok(TokenGrant::ClientCredentials {
                 scope: self.body.value("scope").map(str::to_owned),
             }),
             _ => Err(RequestFault::GrantTypeUnsupported),

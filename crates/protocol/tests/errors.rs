@@ -234,6 +234,8 @@ every! {
         TokenError::Refresh { proved: true, .. } => refresh_faults(text).into_iter().map(|fault| TokenError::Refresh { fault, proved: true }),
         TokenError::Refresh { proved: false, .. } => refresh_faults(text).into_iter().map(|fault| TokenError::Refresh { fault, proved: false }),
         TokenError::Scope(_) => scope_faults(text).into_iter().map(TokenError::Scope),
+        TokenError::ClientScope(_) => scope_faults(text).into_iter().map(TokenError::ClientScope),
+        TokenError::GrantTypeNotAllowed => [TokenError::GrantTypeNotAllowed],
         TokenError::Unavailable => [TokenError::Unavailable],
         TokenError::Proof(_) => proof_errors(text).into_iter().map(TokenError::Proof),
     }
@@ -245,6 +247,8 @@ fn is_proved(error: &TokenError) -> bool {
         TokenError::Request(_)
         | TokenError::Client(_)
         | TokenError::Scope(_)
+        | TokenError::ClientScope(_)
+        | TokenError::GrantTypeNotAllowed
         | TokenError::Proof(_)
         | TokenError::Unavailable => true,
     }
@@ -334,6 +338,7 @@ fn the_codes_are_those_of_the_standards() {
         "invalid_request",
         "invalid_scope",
         "temporarily_unavailable",
+        "unauthorized_client",
         "unsupported_grant_type",
         "use_dpop_nonce",
     ];

@@ -13,6 +13,7 @@ mod access_token;
 pub mod backup;
 mod client;
 mod client_key;
+mod client_token;
 mod connection;
 mod consent;
 mod customer;
@@ -38,6 +39,8 @@ pub use client::{
     ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
     SecretUse,
 };
+pub use client_key::client_key;
+pub use client_token::client_token_owner;
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};

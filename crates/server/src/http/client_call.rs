@@ -201,13 +201,14 @@ pub(super) fn refuse(site: &Site, request_id: &RequestId, error: &TokenError) ->
 /// The cause without what the caller wrote: people paste secrets into the wrong parameter.
 fn loggable(error: &TokenError) -> String {
     match error {
-        TokenError::Scope(_) => "scope".to_owned(),
+        TokenError::Scope(_) | TokenError::ClientScope(_) => "scope".to_owned(),
         TokenError::Request(RequestFault::Parameter(_)) => "parameter".to_owned(),
         TokenError::Request(_)
         | TokenError::Client(_)
         | TokenError::Code { .. }
         | TokenError::Refresh { .. }
         | TokenError::Proof(_)
+        | TokenError::GrantTypeNotAllowed
         | TokenError::Unavailable => format!("{error:?}"),
     }
 }

@@ -21,10 +21,12 @@ use super::answer;
 use super::bearer::{Credentials, CredentialsFault, KeyFault};
 use super::proof;
 use super::request::RequestId;
-use crate::seal::NotThisSeal;
+use crate::seal::{Kind, NotThisSeal};
 use crate::site::Site;
 use crate::store::{Business, StoreError};
 
+const NO_CUSTOMER: &str =
+    "The access token is a client's own, and this API is about a customer's businesses";
 const DEFAULT_PAGE_SIZE: usize = 1000;
 
 enum Refusal {
@@ -36,6 +38,8 @@ enum Refusal {
     Invalid,
     /// a token that is bound to a key, which was not proved
     Key(KeyFault),
+    /// a token of a client itself: there is no customer whose businesses could be shown
+    NoCustomer,
     /// a token without the scope
     Scope(&'static str),
     /// the store failed
@@ -136,6 +140,13 @@ async fn allowed(
         CredentialsFault::Missing => Refusal::Missing,
         CredentialsFault::TwoHeaders => Refusal::TwoHeaders,
     })?;
+    if credentials.token.starts_with(Kind::ClientAccess.prefix()) {
+        let opened = access_token::open_client(site, credentials.token).await;
+        let lives = opened
+            .map_err(Refusal::Store)?
+            .is_some_and(|opened| opened.check(site.clock.now()).is_ok());
+        return Err(if lives { Refusal::NoCustomer } else { Refusal::Invalid });
+    }
     let opened = site.open(|sealer| sealer.open_access(credentials.token)).await;
     let seal = opened.map_err(|fault| match fault {
         NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
@@ -166,6 +177,12 @@ async fn allowed(
     let businesses = site.store.businesses(site.environment, grant.customer_id).await;
     let covered = |business: &Business| grant.businesses.contains(&business.id);
     Ok(businesses.map_err(Refusal::Store)?.into_iter().filter(covered).collect())
+}
+
+/// Status, challenge, code and title.
+fn unavailable() -> (StatusCode, String, &'static str, String) {
+    let title = "Try again in a few seconds".to_owned();
+    (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
 }
 
 /// RFC 9449 7.1: what a proof may be signed with.
@@ -200,10 +217,7 @@ impl Refusal {
                 "unauthorized",
                 "Full authentication is required to access this resource".to_owned(),
             ),
-            Refusal::Key(KeyFault::Proof(ProofError::Unavailable)) => {
-                let title = "Try again in a few seconds".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
-            }
+            Refusal::Key(KeyFault::Proof(ProofError::Unavailable)) => unavailable(),
             Refusal::Key(fault) => (
                 StatusCode::UNAUTHORIZED,
                 format!(
@@ -215,6 +229,12 @@ impl Refusal {
                 "unauthorized",
                 fault.words(),
             ),
+            Refusal::NoCustomer => (
+                StatusCode::FORBIDDEN,
+                format!("{realm}, error=\"insufficient_scope\""),
+                "forbidden",
+                NO_CUSTOMER.to_owned(),
+            ),
             Refusal::Scope(scope) => (
                 StatusCode::FORBIDDEN,
                 format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
@@ -223,8 +243,7 @@ impl Refusal {
             ),
             Refusal::Store(error) => {
                 tracing::error!(request.id = request_id.0, %error, "demo_api.store");
-                let title = "Try again in a few seconds".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
+                unavailable()
             }
         };
         let body = json!({ "errors": [{ "code": code, "title": title }] });

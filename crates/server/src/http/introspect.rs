@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::token_error::TokenError;
@@ -28,6 +29,7 @@ use super::access_token;
 use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
 use crate::hex::hex;
+use crate::seal::Kind;
 use crate::site::Site;
 
 /// What is answered (RFC 7662 2.2): the word alone, or the word and all of the rest.
@@ -89,6 +91,9 @@ async fn answer(
         return Err(TokenError::Client(ClientFault::SecretNeededHere));
     }
     // 3. Load.
+    if form.token.starts_with(Kind::ClientAccess.prefix()) {
+        return of_client(site, request_id, client, &form.token).await;
+    }
     let Some(opened) = access_token::open(site, &form.token).await? else {
         return Ok(inactive());
     };
@@ -104,6 +109,42 @@ async fn answer(
         Introspection::Inactive { alarm } => {
             if alarm {
                 access_token::alarm(request_id, row.as_ref());
+            }
+            Ok(inactive())
+        }
+    }
+}
+
+/// What is said of a token of a client itself: `sub` is the client (RFC 9068 2.2).
+async fn of_client(
+    site: &Site,
+    request_id: &RequestId,
+    client: &Client,
+    token: &str,
+) -> Result<Answer, TokenError> {
+    let opened = access_token::open_client(site, token).await.map_err(unavailable(request_id))?;
+    let Some(opened) = opened.filter(|opened| opened.is_of(client)) else {
+        return Ok(inactive());
+    };
+    match opened.check(site.clock.now()) {
+        Ok(live) => {
+            let key = live.binding.key;
+            let living = Living {
+                client_id: client.id.clone(),
+                sub: client.id.clone(),
+                scope: live.scope.to_string(),
+                exp: live.expires_at,
+                iat: opened.seal.issued_at,
+                iss: site.base_url.clone(),
+                token_type: Some(if key.is_some() { "DPoP" } else { "bearer" }),
+                jti: Some(hex(&opened.seal.token_id)),
+                cnf: key.map(|key| Confirmation { jkt: URL_SAFE_NO_PAD.encode(key) }),
+            };
+            Ok(Answer { active: true, living: Some(living) })
+        }
+        Err(fault) => {
+            if fault == AccessFault::AheadOfRow {
+                access_token::alarm(request_id, None);
             }
             Ok(inactive())
         }

@@ -68,7 +68,7 @@ fn metadata(site: &Site) -> ServerMetadata {
             .then(|| at("/oauth/register")),
         response_types_supported: ["code"],
         response_modes_supported: vec!["query"],
-        grant_types_supported: vec!["authorization_code", "refresh_token"],
+        grant_types_supported: vec!["authorization_code", "refresh_token", "client_credentials"],
         token_endpoint_auth_methods_supported: with_none(),
         token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL.map(Algorithm::as_str),
         revocation_endpoint_auth_methods_supported: with_none(),

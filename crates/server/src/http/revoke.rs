@@ -25,7 +25,9 @@ use serde_json::json;
 use super::access_token::{self, Opened};
 use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
+use crate::seal::Kind;
 use crate::site::Site;
+use crate::store::client_token_owner;
 
 /// Answers a call.
 pub(super) async fn revoke(
@@ -51,6 +53,9 @@ async fn carry_out(
     let record = authenticated(site, request_id, &form.client).await?;
     let client = &record.client;
     // 3. Load.
+    if form.token.starts_with(Kind::ClientAccess.prefix()) {
+        return revoke_of_client(site, request_id, client, &form.token).await;
+    }
     let Some(opened) = access_token::open(site, &form.token).await? else {
         tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
         return Ok(());
@@ -70,6 +75,32 @@ async fn carry_out(
     // 5. Commit.
     commit(site, request_id, &opened, decided).await?;
     note(request_id, client, decided);
+    Ok(())
+}
+
+/// A token of a client itself ends alone, and by that client alone.
+async fn revoke_of_client(
+    site: &Site,
+    request_id: &RequestId,
+    client: &Client,
+    token: &str,
+) -> Result<(), TokenError> {
+    let opened = access_token::open_client(site, token).await.map_err(unavailable(request_id))?;
+    let now = site.clock.now();
+    match opened.filter(|opened| opened.is_of(client) && now < opened.seal.expires_at) {
+        Some(opened) => {
+            let seal = &opened.seal;
+            let owner = client_token_owner(seal.client_key);
+            site.store
+                .revoke_access_token(site.environment, owner, seal.token_id, seal.expires_at)
+                .await
+                .map_err(unavailable(request_id))?;
+            tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.client_token");
+        }
+        None => {
+            tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
+        }
+    }
     Ok(())
 }
 

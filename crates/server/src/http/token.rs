@@ -1,12 +1,14 @@
-//! `/oauth/token`: a code or a refresh token becomes an access token (RFC 6749 4.1.3, 6).
+//! `/oauth/token`: a code, a refresh token or a client's own proof becomes an access token (RFC 6749
+//! 4.1.3, 6, 4.4).
 //!
 //! 1. parse: the header, the query as the guide's Postman sends it, the body (`TokenRequest`);
 //! 2. authenticate the client, in constant time, whether it is known or not;
 //! 3. prove the key that the tokens are to be bound to, where one is (`proof.rs`);
-//! 4. `exchange.rs` or `refresh.rs`: open the seal, load the grant, let `protocol` decide, and write
+//! 4. `client_credentials.rs` seals a token; `exchange.rs` and `refresh.rs`: open the seal, load the grant, let `protocol` decide, and write
 //!    once, conditionally;
 //! 5. answer: seal the new tokens. Nothing of them is stored.
 
+mod client_credentials;
 mod exchange;
 mod issue;
 mod refresh;
@@ -101,6 +103,7 @@ async fn answer(
     *grant_type = match &request.grant {
         TokenGrant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
         TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
+        TokenGrant::ClientCredentials { .. } => GrantType::ClientCredentials,
     };
     // 3. The key, where one is proved (RFC 9449 5).
     if client.settings.dpop_required && !proof.is_there() {
@@ -116,6 +119,9 @@ async fn answer(
         }
         TokenGrant::RefreshToken { refresh_token, scope } => {
             refresh::refresh(&caller, refresh_token, scope.as_deref()).await?
+        }
+        TokenGrant::ClientCredentials { scope } => {
+            client_credentials::client_credentials(&caller, scope.as_deref())?
         }
     };
     // 5. Answer.

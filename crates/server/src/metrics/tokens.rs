@@ -11,6 +11,8 @@ pub enum GrantType {
     AuthorizationCode,
     /// A refresh token.
     RefreshToken,
+    /// The client's own proof.
+    ClientCredentials,
 }
 
 /// What deserves a look. Each is a line of the log too, with the same name.
@@ -34,7 +36,8 @@ pub struct Tokens {
 }
 
 /// In the order of [`GrantType`].
-const GRANT_TYPES: [&str; 3] = ["none", "authorization_code", "refresh_token"];
+const GRANT_TYPES: [&str; 4] =
+    ["none", "authorization_code", "refresh_token", "client_credentials"];
 
 /// In the order of [`TokenEvent`].
 const EVENTS: [&str; 4] =
@@ -42,7 +45,7 @@ const EVENTS: [&str; 4] =
 
 /// Tokens, or the error code of the answer (RFC 6749 5.2). The last one stands for all that are not
 /// here.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     ISSUED,
     "invalid_request",
     "invalid_client",
@@ -50,6 +53,7 @@ const OUTCOMES: [&str; 10] = [
     "invalid_scope",
     "invalid_dpop_proof",
     "use_dpop_nonce",
+    "unauthorized_client",
     "unsupported_grant_type",
     "temporarily_unavailable",
     "other",

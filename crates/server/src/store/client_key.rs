@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 /// The first 8 bytes of the SHA-256 of a client's id. No two clients of an environment share one: the
 /// second is refused when it is made.
-pub(super) fn client_key(id: &str) -> i64 {
+pub fn client_key(id: &str) -> i64 {
     let whole = digest(&SHA256, id.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&whole.as_ref()[..8]);

@@ -314,3 +314,51 @@ fn a_partner_that_is_disabled_has_no_client_left_that_works_and_others_keep_thei
     assert_eq!(states(other), [(ids[2].clone(), false)]);
     house.run(&["partner", "disable", "Nobody"]).refused("there is no partner");
 }
+
+#[test]
+fn a_client_is_made_with_the_proof_that_it_is_to_have() {
+    let house = House::new();
+    house.client();
+    let jwks = house.path("keys.json");
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    std::fs::write(&jwks, key).unwrap();
+    let jwks = jwks.to_str().unwrap();
+    for (more, authentication, grant_types, has_secret) in [
+        (vec!["--auth", "client_secret_post"], "client_secret_post", 2, true),
+        (vec!["--auth", "client_secret"], "client_secret", 2, true),
+        (vec!["--auth", "private_key_jwt", "--jwks", jwks], "private_key_jwt", 2, false),
+        (vec!["--auth", "none"], "none", 2, false),
+        (vec!["--client-credentials", "--dpop-required"], "client_secret_basic", 3, true),
+    ] {
+        let made = house.json(&[&CREATE_CLIENT[..], &more].concat());
+        assert_eq!(made["client_secret"].is_string(), has_secret, "{more:?}");
+        let shown = house.json(&["client", "show", text(&made, "client_id")]);
+        assert_eq!(shown["authentication"], authentication);
+        assert_eq!(shown["grant_types"].as_array().unwrap().len(), grant_types, "{shown}");
+        assert_eq!(shown["dpop_required"], more.contains(&"--dpop-required"));
+    }
+    std::fs::write(house.path("private.json"), r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
+    let private = house.path("private.json");
+    for (more, words) in [
+        (vec!["--auth", "private_key_jwt"], "needs --jwks"),
+        (vec!["--jwks", jwks], "--jwks is for --auth private_key_jwt"),
+        (vec!["--auth", "none", "--client-credentials"], "this one has nothing to"),
+        (vec!["--auth", "private_key_jwt", "--jwks", private.to_str().unwrap()], "shared secret"),
+        (vec!["--auth", "private_key_jwt", "--jwks", "/nowhere"], "cannot be read"),
+    ] {
+        house.run(&[&CREATE_CLIENT[..], &more].concat()).refused(words);
+    }
+}
+
+#[test]
+fn a_token_with_which_clients_register_is_shown_once() {
+    let house = House::new();
+    let made = house.json(&["client", "admit", "--environment", "staging", "--uses", "3"]);
+    let token = text(&made, "initial_access_token");
+    assert_eq!((token.len(), &made["uses"]), (43, &serde_json::json!(3)));
+    for file in ["grantor.db", "grantor.db-wal"] {
+        let bytes = std::fs::read(house.path(file)).unwrap_or_default();
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{file}");
+    }
+}

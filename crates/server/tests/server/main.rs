@@ -46,6 +46,7 @@ mod calls;
 mod cleanup;
 mod client_assertion;
 mod client_authentication;
+mod client_credentials;
 mod code;
 mod consent;
 mod demo_api;

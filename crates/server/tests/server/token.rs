@@ -291,10 +291,10 @@ async fn an_unsupported_grant_type_and_what_is_missing_are_named_and_spend_nothi
     let client = server.client().await;
     let issued = issue(&server.staging, &client).await;
     let form = exchange_form(&client, &issued);
-    for grant_type in ["password", "client_credentials", "implicit", "Authorization_Code", "code"] {
+    for grant_type in ["password", "implicit", "Authorization_Code", "code"] {
         let form = [&form[1..], &[("grant_type", grant_type)]].concat();
         let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
-        let words = "grant_type takes authorization_code and refresh_token";
+        let words = "grant_type takes authorization_code, refresh_token and client_credentials";
         answer.assert_error(400, "unsupported_grant_type", words);
     }
     for (at, missing) in ["grant_type", "code", "redirect_uri"].into_iter().enumerate() {

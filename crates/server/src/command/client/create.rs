@@ -12,6 +12,7 @@ use url::Url;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Opened, Place};
 use super::super::{Failure, partner};
+use super::proof::{Proof, ProofArguments};
 use crate::demo;
 use crate::random::Random;
 use crate::store::NewClient;
@@ -25,7 +26,7 @@ const MAX_REFRESH_WINDOW_SECONDS: i64 = 600;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"environment\",\"client_id\",\"client_secret\",\"name\",\"partner\",\"redirect_uris\",\"scopes\"}; client_secret is null for a public client"
+    after_help = "With --json: {\"environment\",\"client_id\",\"client_secret\",\"name\",\"partner\",\"redirect_uris\",\"scopes\"}; client_secret is null for a client without one"
 )]
 pub(super) struct Create {
     #[command(flatten)]
@@ -40,7 +41,11 @@ pub(super) struct Create {
     #[arg(long, value_name = "URL")]
     website: Option<String>,
     /// Where a code may go; may be repeated
-    #[arg(long = "redirect-uri", value_name = "URI", required = true)]
+    #[arg(
+        long = "redirect-uri",
+        value_name = "URI",
+        required_unless_present = "client_credentials"
+    )]
     redirect_uris: Vec<String>,
     /// What it may ask for, separated by blanks; may be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
@@ -48,9 +53,14 @@ pub(super) struct Create {
     /// Which of them a customer may leave out; may be repeated
     #[arg(long = "optional-scope", value_name = "SCOPE")]
     optional_scopes: Vec<String>,
-    /// A client without a secret, such as an app on a device; it has to use PKCE
+    #[command(flatten)]
+    proof: ProofArguments,
+    /// It may have tokens of its own, without a customer
     #[arg(long)]
-    public: bool,
+    client_credentials: bool,
+    /// Give tokens that are bound to a key alone (DPoP)
+    #[arg(long)]
+    dpop_required: bool,
     /// Nobody of your company has looked at it yet: customers are asked each time, and errors
     /// redirect only after sign-in
     #[arg(long)]
@@ -78,7 +88,7 @@ pub(super) struct Create {
 struct Created<'a> {
     environment: &'static str,
     client_id: &'a str,
-    /// `null` for a public client.
+    /// `null` for a client without one.
     client_secret: Option<&'a str>,
     name: &'a str,
     partner: &'a str,
@@ -93,6 +103,7 @@ struct Checked {
     redirect_uris: Vec<RedirectUri>,
     scopes: Scope,
     optional_scopes: Scope,
+    proof: Proof,
 }
 
 impl Create {
@@ -101,7 +112,7 @@ impl Create {
         let opened = self.place.open().await?;
         let partner = partner::find(&opened, &self.partner).await?;
         let Opened { store, clock, random } = &opened;
-        let secret = (!self.public).then(|| ClientSecret::new(random.secret()));
+        let secret = checked.proof.has_secret.then(|| ClientSecret::new(random.secret()));
         let environment = self.environment.environment;
         let client = NewClient {
             environment,
@@ -118,11 +129,15 @@ impl Create {
             settings: ClientSettings {
                 refresh_tokens: !self.no_refresh_tokens,
                 parameters_in_query: !self.no_query_parameters,
-                pkce_required: self.pkce_required || self.public,
+                pkce_required: self.pkce_required || checked.proof.is_none(),
+                secret_methods: checked.proof.secret_methods,
+                authorization_code: !self.redirect_uris.is_empty(),
+                client_credentials: self.client_credentials,
+                dpop_required: self.dpop_required,
                 refresh_window_seconds: self.refresh_window_seconds,
                 ..ClientSettings::default()
             },
-            keys: None,
+            keys: checked.proof.keys,
             post_logout_redirect_uris: Vec::new(),
             registration: crate::store::Registration::default(),
         };
@@ -184,9 +199,20 @@ impl Create {
                 );
             }
         }
-        match (name, website, scopes, optional_scopes) {
-            (Ok(name), Ok(website), Ok(scopes), Ok(optional_scopes)) if failures.is_empty() => {
-                Ok(Checked { name, website, redirect_uris, scopes, optional_scopes })
+        let proof = self.proof.check().map_err(&mut keep);
+        if let Ok(proof) = &proof
+            && proof.is_none()
+            && self.client_credentials
+        {
+            keep(Failure::mendable(
+                "--client-credentials is for a client that proves itself, and this one has nothing to",
+            ));
+        }
+        match (name, website, scopes, optional_scopes, proof) {
+            (Ok(name), Ok(website), Ok(scopes), Ok(optional_scopes), Ok(proof))
+                if failures.is_empty() =>
+            {
+                Ok(Checked { name, website, redirect_uris, scopes, optional_scopes, proof })
             }
             _ => Err(Failure::all(failures)),
         }
@@ -198,7 +224,7 @@ impl Created<'_> {
         let mut lines = vec![
             ("environment", self.environment.to_owned()),
             ("client_id", self.client_id.to_owned()),
-            ("client_secret", self.client_secret.unwrap_or("none: a public client").to_owned()),
+            ("client_secret", self.client_secret.unwrap_or("none").to_owned()),
         ];
         lines.extend(self.redirect_uris.iter().map(|uri| ("redirect_uri", (*uri).to_owned())));
         lines.push(("scopes", self.scopes.join(" ")));

@@ -1,5 +1,6 @@
 //! How a client looks, for people and as JSON.
 
+use grantor_protocol::client::{Client, ClientAuthentication, ClientSettings, SecretMethods};
 use grantor_protocol::scope::Scope;
 use serde::Serialize;
 use uuid::Uuid;
@@ -19,6 +20,9 @@ pub(super) struct ClientData {
     scopes: Vec<String>,
     optional_scopes: Vec<String>,
     public: bool,
+    authentication: &'static str,
+    grant_types: Vec<&'static str>,
+    dpop_required: bool,
     approved: bool,
     disabled: bool,
     demo: bool,
@@ -68,6 +72,9 @@ impl From<&ClientRecord> for ClientData {
             scopes: each(&client.scopes),
             optional_scopes: each(&client.optional_scopes),
             public: client.is_public(),
+            authentication: authentication(client),
+            grant_types: grant_types(&settings),
+            dpop_required: settings.dpop_required,
             approved: client.approved,
             disabled: client.disabled,
             demo: client.demo,
@@ -115,7 +122,8 @@ impl ClientData {
             ("name", self.name.clone()),
             ("partner", format!("{}{verified}", self.partner.name)),
             ("state", self.state().to_owned()),
-            ("kind", if self.public { "public: no secret" } else { "confidential" }.to_owned()),
+            ("authentication", self.authentication.to_owned()),
+            ("grant_types", self.grant_types.join(" ")),
         ];
         lines.extend(self.website.iter().map(|website| ("website", website.clone())));
         lines.extend(self.redirect_uris.iter().map(|uri| ("redirect_uri", uri.clone())));
@@ -134,6 +142,7 @@ impl ClientData {
             ("secret", words)
         }));
         lines.push(("pkce_required", yes(self.pkce_required)));
+        lines.push(("dpop_required", yes(self.dpop_required)));
         lines.push(("refresh_tokens", yes(self.refresh_tokens)));
         let window = self
             .refresh_window_seconds
@@ -148,6 +157,28 @@ impl ClientData {
         lines.push(("created", time(self.created_at)));
         aligned(&lines)
     }
+}
+
+/// How it proves itself, by the name of RFC 7591 2 where there is one.
+fn authentication(client: &Client) -> &'static str {
+    match (&client.authentication, client.settings.secret_methods) {
+        (ClientAuthentication::Secret { .. }, SecretMethods::Basic) => "client_secret_basic",
+        (ClientAuthentication::Secret { .. }, SecretMethods::Post) => "client_secret_post",
+        (ClientAuthentication::Secret { .. }, SecretMethods::Any) => "client_secret",
+        (ClientAuthentication::PrivateKeyJwt { .. }, _) => "private_key_jwt",
+        (ClientAuthentication::None, _) => "none",
+    }
+}
+
+fn grant_types(settings: &ClientSettings) -> Vec<&'static str> {
+    [
+        (settings.authorization_code, "authorization_code"),
+        (settings.refresh_tokens, "refresh_token"),
+        (settings.client_credentials, "client_credentials"),
+    ]
+    .into_iter()
+    .filter_map(|(may, name)| may.then_some(name))
+    .collect()
 }
 
 fn each(scopes: &Scope) -> Vec<String> {

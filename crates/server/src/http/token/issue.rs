@@ -20,6 +20,29 @@ pub(super) struct Issued {
     token_type: &'static str,
 }
 
+impl Issued {
+    /// A token of a client itself: nobody can refresh it (RFC 6749 4.4.3).
+    pub(super) fn of_client(
+        access_token: String,
+        expires_in: i64,
+        scope: &Scope,
+        is_bound: bool,
+    ) -> Issued {
+        Issued {
+            access_token,
+            expires_in,
+            refresh_token: None,
+            scope: scope.to_string(),
+            token_type: token_type(is_bound),
+        }
+    }
+}
+
+/// RFC 6750 4, RFC 9449 5.
+fn token_type(is_bound: bool) -> &'static str {
+    if is_bound { "DPoP" } else { "bearer" }
+}
+
 /// One generation of a grant: what its tokens are sealed from.
 pub(super) struct Generation<'a> {
     pub(super) grant_id: [u8; 16],
@@ -81,6 +104,6 @@ pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Sc
         expires_in: expires_at - now,
         refresh_token,
         scope: scope.to_string(),
-        token_type: if caller.key.is_some() { "DPoP" } else { "bearer" },
+        token_type: token_type(caller.key.is_some()),
     }
 }

@@ -49,6 +49,10 @@ pub enum MetadataFault {
     KeysMissing,
     /// `jwks` and `jwks_uri`
     KeysTwice,
+    /// `private_key_jwt` with `jwks_uri`, which is not fetched
+    KeysNotFetched,
+    /// pushed authorization requests, which there are not
+    PushedRequestsUnsupported,
     /// a key that cannot be taken
     Keys(KeyFault),
     /// an algorithm that ID tokens are not signed with
@@ -82,6 +86,8 @@ impl MetadataFault {
             | MetadataFault::GrantNeedsProof
             | MetadataFault::KeysMissing
             | MetadataFault::KeysTwice
+            | MetadataFault::KeysNotFetched
+            | MetadataFault::PushedRequestsUnsupported
             | MetadataFault::Keys(_)
             | MetadataFault::AlgorithmUnsupported
             | MetadataFault::Scope(_)
@@ -93,9 +99,7 @@ impl MetadataFault {
     /// What is wrong and what to do, for the client's developer.
     pub fn words(&self) -> String {
         let fixed = match self {
-            MetadataFault::TooLong => {
-                return format!("The metadata is longer than {MAX_DOCUMENT_BYTES} bytes.");
-            }
+            MetadataFault::TooLong => return too_long(),
             MetadataFault::WrongType { name: "contacts" } => {
                 return format!("contacts takes up to {MAX_CONTACTS} e-mail addresses.");
             }
@@ -146,6 +150,12 @@ impl MetadataFault {
             }
             MetadataFault::KeysMissing => "private_key_jwt needs jwks or jwks_uri.",
             MetadataFault::KeysTwice => "Send jwks or jwks_uri, and not both.",
+            MetadataFault::KeysNotFetched => {
+                "jwks_uri is not fetched here: send the keys themselves as jwks."
+            }
+            MetadataFault::PushedRequestsUnsupported => {
+                "require_pushed_authorization_requests cannot be kept: there are none here."
+            }
             MetadataFault::AlgorithmUnsupported => {
                 "id_token_signed_response_alg takes RS256, ES256 or EdDSA."
             }
@@ -158,4 +168,8 @@ impl MetadataFault {
         };
         fixed.to_owned()
     }
+}
+
+fn too_long() -> String {
+    format!("The metadata is longer than {MAX_DOCUMENT_BYTES} bytes.")
 }

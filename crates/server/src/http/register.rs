@@ -19,7 +19,9 @@ use axum::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Response, StatusCode};
-use grantor_protocol::client::{ClientAuthentication, ClientSecret, ClientSettings, SecretMethods};
+use grantor_protocol::client::{
+    ClientAuthentication, ClientKeys, ClientSecret, ClientSettings, SecretMethods,
+};
 use grantor_protocol::client_metadata::{
     ClientMetadata, ClientMethod, MAX_DOCUMENT_BYTES, MetadataFault,
 };
@@ -209,6 +211,15 @@ fn within(site: &Site, mut metadata: ClientMetadata) -> Result<ClientMetadata, R
     // What a client gets of its own, and not by a customer's leave, is for the company to give.
     if metadata.grant_types.client_credentials || metadata.grant_types.device_code {
         return Err(MetadataFault::GrantTypeUnsupported.into());
+    }
+    // Never a promise that is not kept.
+    if metadata.par_required {
+        return Err(MetadataFault::PushedRequestsUnsupported.into());
+    }
+    if metadata.method == ClientMethod::PrivateKeyJwt
+        && matches!(metadata.keys, Some(ClientKeys::Uri(_)))
+    {
+        return Err(MetadataFault::KeysNotFetched.into());
     }
     let offered = &site.settings.registration_scopes;
     if let Some(scope) = &metadata.scope {

@@ -133,6 +133,19 @@ async fn s24_nobody_chooses_an_id_or_a_right_by_registering() {
     )
     .await;
     assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
+    for (name, value) in [
+        ("require_pushed_authorization_requests", json!(true)),
+        ("jwks_uri", json!("https://app.example/jwks")),
+    ] {
+        let document = json!({
+            "redirect_uris": ["https://app.example/cb"], name: value,
+            "token_endpoint_auth_method": if name == "jwks_uri" { "private_key_jwt" } else { "none" },
+        });
+        let (status, refused) = call(&server, Method::POST, PATH, None, Some(&document)).await;
+        assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
+        let words = text(&refused, "error_description");
+        assert!(words.contains(name), "{words}");
+    }
     for grant_type in ["client_credentials", "urn:ietf:params:oauth:grant-type:device_code"] {
         let document = json!({ "grant_types": [grant_type], "response_types": [] });
         let (status, refused) = call(&server, Method::POST, PATH, None, Some(&document)).await;

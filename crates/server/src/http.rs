@@ -95,7 +95,11 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
     if site.dev.is_some() {
         routes = routes
             .route("/f/data/businesses", get(demo_api::financial))
-            .route("/o/op/data/businesses", get(demo_api::orders));
+            .route("/o/op/data/businesses", get(demo_api::orders))
+            .route(
+                "/.well-known/oauth-protected-resource",
+                preflighted(get(metadata::protected_resource)),
+            );
     }
     routes
         .fallback(home::not_found)

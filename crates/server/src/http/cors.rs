@@ -13,8 +13,13 @@ use axum::http::{Response, StatusCode};
 use axum::routing::MethodRouter;
 
 /// The open routes, as they stand in the table.
-const OPEN: [&str; 4] =
-    ["/oauth/token", "/oauth/revoke", "/oauth/register", "/.well-known/oauth-authorization-server"];
+const OPEN: [&str; 5] = [
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/register",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource",
+];
 
 /// What a script may send, beyond what it always may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, dpop");

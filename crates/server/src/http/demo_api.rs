@@ -248,10 +248,13 @@ impl Refusal {
         };
         let body = json!({ "errors": [{ "code": code, "title": title }] });
         let mut response = answer::json(site, status, &body);
-        if let Ok(challenge) = HeaderValue::from_str(&challenge)
+        // RFC 9728 5.1: a client that knows the API alone finds out who gives tokens for it.
+        let found_at = format!("{}/.well-known/oauth-protected-resource", site.base_url);
+        let whole = format!("{challenge}, resource_metadata=\"{found_at}\"");
+        if let Ok(whole) = HeaderValue::from_str(&whole)
             && !challenge.is_empty()
         {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, whole);
         }
         if with_key {
             proof::offer_nonce(site, response.headers_mut());

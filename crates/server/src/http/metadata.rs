@@ -1,4 +1,5 @@
-//! Discovery: what a client library finds out from the base URL alone (RFC 8414).
+//! Discovery: what a client library finds out from the base URL alone (RFC 8414), and from the API of
+//! dev (RFC 9728).
 //!
 //! The document is made from the settings of the environment, and names nothing that the server
 //! does not do: `tests/server/metadata.rs` asks every endpoint and every method that it names.
@@ -14,6 +15,7 @@ use grantor_protocol::jose::Algorithm;
 use serde::Serialize;
 
 use super::answer;
+use crate::demo;
 use crate::site::{Registration, Site};
 
 /// For how long a client may keep it: a change of the configuration is known within that.
@@ -51,6 +53,34 @@ struct ServerMetadata {
 /// `/.well-known/oauth-authorization-server`
 pub(super) async fn authorization_server(State(site): State<Arc<Site>>) -> Response<Body> {
     let mut response = answer::json(&site, StatusCode::OK, &metadata(&site));
+    response.headers_mut().insert(CACHE_CONTROL, CACHE);
+    response
+}
+
+/// RFC 9728 2.
+#[derive(Serialize)]
+struct ResourceMetadata {
+    resource: String,
+    resource_name: &'static str,
+    authorization_servers: [String; 1],
+    scopes_supported: Vec<&'static str>,
+    bearer_methods_supported: [&'static str; 1],
+    dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
+    resource_documentation: String,
+}
+
+/// `/.well-known/oauth-protected-resource` of the API of dev, which stands beside its issuer.
+pub(super) async fn protected_resource(State(site): State<Arc<Site>>) -> Response<Body> {
+    let metadata = ResourceMetadata {
+        resource: site.base_url.clone(),
+        resource_name: "The API of grantor dev",
+        authorization_servers: [site.base_url.clone()],
+        scopes_supported: demo::SCOPES.split(' ').collect(),
+        bearer_methods_supported: ["header"],
+        dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
+        resource_documentation: format!("{}/docs/", site.base_url),
+    };
+    let mut response = answer::json(&site, StatusCode::OK, &metadata);
     response.headers_mut().insert(CACHE_CONTROL, CACHE);
     response
 }

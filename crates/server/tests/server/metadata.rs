@@ -118,6 +118,27 @@ async fn the_metadata_promises_what_the_server_keeps() {
 }
 
 #[tokio::test]
+async fn who_knows_the_api_alone_finds_the_server_that_gives_tokens_for_it() {
+    let server = Server::start().await;
+    let refused = call(&server, Method::GET, "/f/data/businesses").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    let challenge = refused.headers["www-authenticate"].to_str().unwrap();
+    let url = challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
+    let path = url.strip_prefix(&server.staging.base_url).unwrap();
+    let found = call(&server, Method::GET, path).await;
+    assert_eq!(found.status, StatusCode::OK);
+    assert!(is_open(&found.headers));
+    let found: Value = serde_json::from_str(&found.text).unwrap();
+    // RFC 9728 3.3: the identifier is the one that the address was made from.
+    assert_eq!(found["resource"], server.staging.base_url);
+    assert_eq!(words(&found, "authorization_servers"), [server.staging.base_url.as_str()]);
+    assert_eq!(words(&found, "scopes_supported"), ["financial-api", "orders-api"]);
+    // Outside dev there is no such API here.
+    let real = Server::start_with(grantor::site::Settings::default(), false).await;
+    assert_eq!(call(&real, Method::GET, path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn s7_scripts_may_call_what_needs_no_cookie_and_authorize_never() {
     let server = Server::start().await;
     for path in ["/oauth/token", "/oauth/revoke", METADATA] {

@@ -16,6 +16,7 @@ mod demo_api;
 mod docs;
 mod home;
 mod introspect;
+mod jwks;
 mod metadata;
 mod proof;
 mod register;
@@ -82,6 +83,7 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
             "/.well-known/oauth-authorization-server",
             preflighted(get(metadata::authorization_server)),
         )
+        .route("/oauth/jwks", preflighted(get(jwks::jwks)))
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
             "/oauth/register/{client_id}",

@@ -182,6 +182,7 @@ impl Opened {
             store: self.store.clone(),
             sealer: self.keys.sealer(environment),
             other_sealer: self.keys.sealer(environment.other()),
+            signer: self.keys.signer(environment),
             keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             usage: Usage::default(),

@@ -13,10 +13,11 @@ use axum::http::{Response, StatusCode};
 use axum::routing::MethodRouter;
 
 /// The open routes, as they stand in the table.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 6] = [
     "/oauth/token",
     "/oauth/revoke",
     "/oauth/register",
+    "/oauth/jwks",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
 ];

@@ -32,6 +32,7 @@ struct ServerMetadata {
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    jwks_uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
     response_types_supported: [&'static str; 1],
@@ -94,6 +95,7 @@ fn metadata(site: &Site) -> ServerMetadata {
         token_endpoint: at("/oauth/token"),
         revocation_endpoint: at("/oauth/revoke"),
         introspection_endpoint: at("/oauth/introspect"),
+        jwks_uri: at("/oauth/jwks"),
         registration_endpoint: (site.settings.registration != Registration::Closed)
             .then(|| at("/oauth/register")),
         response_types_supported: ["code"],

@@ -176,6 +176,7 @@ impl Server {
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                signer: keys.signer(environment),
                 keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),

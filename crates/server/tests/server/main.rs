@@ -80,6 +80,7 @@ mod restore;
 mod restore_killed;
 mod revocation;
 mod sign_in;
+mod signing_keys;
 mod slow_bodies;
 mod store;
 mod store_faults;

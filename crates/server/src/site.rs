@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use grantor_protocol::api::Apis;
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub registration: Registration,
     /// What a client that registers itself may ask for.
     pub registration_scopes: Scope,
+    /// The APIs that tokens may be for.
+    pub apis: Apis,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -105,6 +108,7 @@ impl Default for Settings {
             dpop_nonce_required: false,
             registration: Registration::default(),
             registration_scopes: Scope::default(),
+            apis: Apis::default(),
         }
     }
 }

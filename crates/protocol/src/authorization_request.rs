@@ -7,11 +7,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::api::Apis;
 use crate::authorize_error::{AuthorizeError, AuthorizeFault, PageFault};
 use crate::client::Client;
+use crate::openid::{self, OpenIdParameters, SubjectHint};
 use crate::parameters::Parameters;
 use crate::pkce::{CodeChallenge, PkceFault};
 use crate::redirect_uri::{ProvedRedirectUri, RedirectUri};
+use crate::resource::Resources;
 use crate::scope::Scope;
 
 /// A request whose every part is proved or within its rules.
@@ -25,14 +28,25 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// What is asked for: the client's own scopes where the request names none.
     pub scope: Scope,
+    /// The APIs that the tokens are to be for (RFC 8707 2.1).
+    pub resources: Resources,
     /// The challenge that the exchange must answer.
     pub code_challenge: Option<CodeChallenge>,
     /// The thumbprint of the key that the exchange must prove (RFC 9449 10).
     pub dpop_jkt: Option<[u8; 32]>,
     /// What the client wants the customer to be asked.
     pub prompt: Prompt,
+    /// How long ago the password may have been entered, in seconds.
+    pub max_age_seconds: Option<i64>,
     /// The e-mail address that the client expects.
     pub login_hint: Option<String>,
+    /// An ID token of the customer that the client expects, as it was sent. Whoever has the keys
+    /// reads it, and says in `subject` whom it means.
+    pub id_token_hint: Option<String>,
+    /// The customer that the client expects.
+    pub subject: Option<SubjectHint>,
+    /// What is asked for of the customer, where the scope `openid` is.
+    pub openid: Option<OpenIdParameters>,
 }
 
 /// The `prompt` parameter (OpenID Connect Core 3.1.2.1).
@@ -55,7 +69,7 @@ pub fn client_id(parameters: &Parameters) -> Result<&str, PageFault> {
 }
 
 impl AuthorizationRequest {
-    /// Reads the request of `client`.
+    /// Reads the request of `client`, for some of the environment's `apis`.
     ///
     /// # Errors
     /// [`AuthorizeError::Page`] until the redirect URI is proved, [`AuthorizeError::Redirect`]
@@ -63,21 +77,27 @@ impl AuthorizationRequest {
     pub fn parse(
         parameters: &Parameters,
         client: &Client,
+        apis: &Apis,
     ) -> Result<AuthorizationRequest, AuthorizeError> {
         let redirect_uri = prove_redirect_uri(parameters, client).map_err(AuthorizeError::Page)?;
         // RFC 9700 4.11.2: from here on the fault may travel; state travels with it.
         let state = parameters.value("state").map(str::to_owned);
-        let read = Details::read(parameters, client);
+        let read = Details::read(parameters, client, apis);
         match read {
             Ok(details) => Ok(AuthorizationRequest {
                 client_id: client.id.clone(),
                 redirect_uri,
                 state,
                 scope: details.scope,
+                resources: details.resources,
                 code_challenge: details.code_challenge,
                 dpop_jkt: details.dpop_jkt,
                 prompt: details.prompt,
+                max_age_seconds: details.max_age_seconds,
                 login_hint: parameters.value("login_hint").map(str::to_owned),
+                id_token_hint: parameters.value("id_token_hint").map(str::to_owned),
+                subject: details.openid.as_ref().and_then(demanded_subject),
+                openid: details.openid,
             }),
             Err(fault) => Err(AuthorizeError::Redirect { redirect_uri, state, fault }),
         }
@@ -106,15 +126,26 @@ fn once<'a>(parameters: &'a Parameters, name: &str) -> Result<Option<&'a str>, P
     }
 }
 
+fn demanded_subject(openid: &OpenIdParameters) -> Option<SubjectHint> {
+    openid.subject.clone().map(SubjectHint::Is)
+}
+
 struct Details {
     scope: Scope,
+    resources: Resources,
     code_challenge: Option<CodeChallenge>,
     dpop_jkt: Option<[u8; 32]>,
     prompt: Prompt,
+    max_age_seconds: Option<i64>,
+    openid: Option<OpenIdParameters>,
 }
 
 impl Details {
-    fn read(parameters: &Parameters, client: &Client) -> Result<Details, AuthorizeFault> {
+    fn read(
+        parameters: &Parameters,
+        client: &Client,
+        apis: &Apis,
+    ) -> Result<Details, AuthorizeFault> {
         if let Some(fault) = parameters.fault() {
             return Err(AuthorizeFault::Parameter(fault.clone()));
         }
@@ -135,8 +166,10 @@ impl Details {
             None | Some("query") => {}
             Some(_) => return Err(AuthorizeFault::ResponseModeUnsupported),
         }
-        let scope = Scope::requested(parameters.value("scope"), &client.scopes)
-            .map_err(AuthorizeFault::Scope)?;
+        let (scope, openid) = scope_and_openid(parameters, client)?;
+        let resources = Resources::parse(parameters.values("resource"))
+            .and_then(|requested| apis.resolve(&requested))
+            .map_err(AuthorizeFault::Resource)?;
         let code_challenge = CodeChallenge::parse(
             parameters.value("code_challenge"),
             parameters.value("code_challenge_method"),
@@ -150,8 +183,35 @@ impl Details {
             None => None,
             Some(text) => Some(thumbprint(text).ok_or(AuthorizeFault::ThumbprintMalformed)?),
         };
-        Ok(Details { scope, code_challenge, dpop_jkt, prompt })
+        let max_age_seconds = max_age(parameters)?;
+        Ok(Details { scope, resources, code_challenge, dpop_jkt, prompt, max_age_seconds, openid })
     }
+}
+
+/// What is asked for. A claim that is asked for by name takes the scope that allows it, as far as
+/// the client may ask for that.
+fn scope_and_openid(
+    parameters: &Parameters,
+    client: &Client,
+) -> Result<(Scope, Option<OpenIdParameters>), AuthorizeFault> {
+    let scope = Scope::requested(parameters.value("scope"), &client.scopes)
+        .map_err(AuthorizeFault::Scope)?;
+    if !scope.contains(openid::OPENID) {
+        return Ok((scope, None));
+    }
+    let openid = OpenIdParameters::read(parameters).map_err(|_| AuthorizeFault::ClaimsMalformed)?;
+    let of_claims = openid.scopes_of_claims().intersection(&client.scopes);
+    Ok((scope.union(&of_claims), Some(openid)))
+}
+
+/// OpenID Connect Core 3.1.2.1.
+fn max_age(parameters: &Parameters) -> Result<Option<i64>, AuthorizeFault> {
+    let Some(text) = parameters.value("max_age") else {
+        return Ok(None);
+    };
+    let digits = !text.is_empty() && text.len() <= 10 && text.bytes().all(|b| b.is_ascii_digit());
+    let seconds = digits.then(|| text.parse().ok()).flatten();
+    seconds.map(Some).ok_or(AuthorizeFault::MaxAgeMalformed)
 }
 
 /// RFC 9449 10: a SHA-256 in base64url.
@@ -193,7 +253,7 @@ mod tests {
     const CHALLENGE: &str = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     fn parse(query: &str, client: &Client) -> Result<AuthorizationRequest, AuthorizeError> {
-        AuthorizationRequest::parse(&Parameters::parse(query.as_bytes()), client)
+        AuthorizationRequest::parse(&Parameters::parse(query.as_bytes()), client, &Apis::default())
     }
 
     fn redirected(query: &str, client: &Client) -> (AuthorizeFault, Option<String>) {

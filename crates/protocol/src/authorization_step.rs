@@ -7,6 +7,8 @@
 use crate::authorization_request::AuthorizationRequest;
 use crate::authorize_error::AuthorizeFault;
 use crate::client::Client;
+use crate::openid::SubjectHint;
+use crate::resource::Resources;
 use crate::scope::Scope;
 
 /// All that is known when the question is asked.
@@ -23,6 +25,10 @@ pub struct Situation<'a> {
 
 /// A customer who is signed in.
 pub struct SignedIn<'a> {
+    /// Who it is, as an ID token says it.
+    pub subject: &'a str,
+    /// How long ago the password was entered, in seconds.
+    pub signed_in_seconds_ago: i64,
     /// The businesses of the account, in order.
     pub businesses: &'a [i64],
     /// What the customer allowed this client before, if that still stands.
@@ -60,6 +66,8 @@ pub struct Consent {
     /// The scopes that were on the page when it was given: one that was left out then is not asked
     /// for again.
     pub asked_scope: Scope,
+    /// For which APIs; none named: for all that know the scopes.
+    pub resources: Resources,
     /// The businesses.
     pub businesses: Vec<i64>,
     /// Where the code went.
@@ -99,10 +107,16 @@ pub enum Step {
 /// Decides the next step.
 pub fn next(situation: &Situation<'_>) -> Step {
     let Situation { request, client, customer, progress } = situation;
-    let signed_in_enough = !request.prompt.login || progress.signed_in;
-    let Some(customer) = customer.as_ref().filter(|_| signed_in_enough) else {
+    let enough = |customer: &&SignedIn<'_>| progress.signed_in || is_enough(request, customer);
+    let Some(customer) = customer.as_ref().filter(enough) else {
         return interaction(request, Step::SignIn, AuthorizeFault::LoginRequired);
     };
+    // Who entered the password is not whom the client means (OpenID Connect Core 3.1.2.1).
+    if let Some(SubjectHint::Is(subject)) = &request.subject
+        && subject != customer.subject
+    {
+        return Step::Refuse(AuthorizeFault::LoginRequired);
+    }
     if let Some(Decision::Deny) = progress.decision {
         return Step::Refuse(AuthorizeFault::AccessDenied);
     }
@@ -139,6 +153,17 @@ pub fn next(situation: &Situation<'_>) -> Step {
     }
 }
 
+/// Whether a session that was there before the request will do for it.
+fn is_enough(request: &AuthorizationRequest, customer: &SignedIn<'_>) -> bool {
+    let is_recent = request.max_age_seconds.is_none_or(|max| customer.signed_in_seconds_ago <= max);
+    let is_meant = match &request.subject {
+        None => true,
+        Some(SubjectHint::Is(subject)) => subject == customer.subject,
+        Some(SubjectHint::Unreadable) => false,
+    };
+    !request.prompt.login && is_recent && is_meant
+}
+
 /// The scopes that a customer gets to leave out on the consent page.
 pub fn optional_scopes(request: &AuthorizationRequest, client: &Client) -> Scope {
     let optional = request.scope.intersection(&client.optional_scopes);
@@ -170,6 +195,7 @@ fn silent_consent<'a>(situation: &Situation<'a>, customer: &SignedIn<'a>) -> Opt
     };
     let covers = request.scope.is_within(&consent.asked_scope)
         && !request.scope.intersection(&consent.scope).is_empty()
+        && consent.resources.cover(&request.resources)
         && consent.redirect_uri == request.redirect_uri.as_str()
         && same_businesses;
     // Who has begun to choose is not answered with what was chosen in another tab meanwhile.

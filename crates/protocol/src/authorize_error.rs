@@ -5,9 +5,12 @@
 //! [`ProvedRedirectUri`] to exist. Each `wire` and `words` function is total and has no wildcard:
 //! a new cause does not compile until somebody has put it into words.
 
+mod wire;
+
 use crate::parameters::{MAX_NAME_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES, ParameterFault};
 use crate::pkce::PkceFault;
 use crate::redirect_uri::{Difference, ProvedRedirectUri};
+use crate::resource::{MAX_RESOURCE_BYTES, MAX_RESOURCES, ResourceFault};
 use crate::scope::{MAX_SCOPES, ScopeFault};
 
 /// A refused authorization request.
@@ -74,6 +77,12 @@ pub enum AuthorizeFault {
     PromptUnknown,
     /// `dpop_jkt` is no SHA-256 in base64url (RFC 9449 10)
     ThumbprintMalformed,
+    /// `max_age` is no number of seconds
+    MaxAgeMalformed,
+    /// `claims` is not what OpenID Connect Core 5.5 says
+    ClaimsMalformed,
+    /// `resource`
+    Resource(ResourceFault),
     /// `prompt=none` with another word
     PromptNoneWithOthers,
     /// `prompt=none`, and the customer is not signed in
@@ -196,79 +205,6 @@ impl Difference {
     }
 }
 
-impl AuthorizeFault {
-    /// The error as the client receives it.
-    pub fn wire(&self) -> AuthorizeWire {
-        let wire = |code, anchor, description: &str| AuthorizeWire {
-            code,
-            anchor,
-            description: description.to_owned(),
-        };
-        match self {
-            AuthorizeFault::Parameter(fault) => {
-                wire("invalid_request", "parameter", &parameter_words(fault))
-            }
-            AuthorizeFault::ResponseTypeMissing => wire(
-                "invalid_request",
-                "response-type",
-                "The parameter response_type is missing. Send response_type=code.",
-            ),
-            AuthorizeFault::ResponseTypeUnsupported => wire(
-                "unsupported_response_type",
-                "response-type",
-                "Only response_type=code is supported.",
-            ),
-            AuthorizeFault::ResponseModeUnsupported => wire(
-                "invalid_request",
-                "response-mode",
-                "Only response_mode=query is supported; leave the parameter out.",
-            ),
-            AuthorizeFault::RequestObjectUnsupported => wire(
-                "request_not_supported",
-                "request-object",
-                "Request objects are not supported. Send the parameters themselves.",
-            ),
-            AuthorizeFault::RequestUriUnsupported => wire(
-                "request_uri_not_supported",
-                "request-object",
-                "request_uri is not supported. Send the parameters themselves.",
-            ),
-            AuthorizeFault::Scope(fault) => wire("invalid_scope", "scope", &scope_words(fault)),
-            AuthorizeFault::Pkce(fault) => wire("invalid_request", "pkce", pkce_words(*fault)),
-            AuthorizeFault::ThumbprintMalformed => wire(
-                "invalid_request",
-                "dpop",
-                "dpop_jkt takes the SHA-256 thumbprint of the key, in base64url: 43 characters.",
-            ),
-            AuthorizeFault::PromptUnknown => wire(
-                "invalid_request",
-                "prompt",
-                "prompt takes none, login, consent or select_account.",
-            ),
-            AuthorizeFault::PromptNoneWithOthers => wire(
-                "invalid_request",
-                "prompt",
-                "prompt=none cannot be combined with another prompt.",
-            ),
-            AuthorizeFault::LoginRequired => wire(
-                "login_required",
-                "prompt",
-                "The customer is not signed in, and prompt=none forbids asking for that.",
-            ),
-            AuthorizeFault::ConsentRequired => wire(
-                "consent_required",
-                "prompt",
-                "The customer has to be asked for consent, and prompt=none forbids asking.",
-            ),
-            AuthorizeFault::AccessDenied => wire(
-                "access_denied",
-                "access-denied",
-                "The customer chose not to allow the connection.",
-            ),
-        }
-    }
-}
-
 /// The words for a parameter that cannot be read.
 pub fn parameter_words(fault: &ParameterFault) -> String {
     match fault {
@@ -320,6 +256,21 @@ pub fn scope_words(fault: &ScopeFault) -> String {
         ScopeFault::NotAllowed { scope, meant: None } => {
             format!("This client may not ask for the scope {}.", quoted(scope))
         }
+    }
+}
+
+/// The words for a resource that cannot be taken (RFC 8707 2).
+pub fn resource_words(fault: &ResourceFault) -> String {
+    match fault {
+        ResourceFault::NotAbsolute => format!(
+            "resource takes the absolute URI of an API, of {MAX_RESOURCE_BYTES} bytes at most."
+        ),
+        ResourceFault::Fragment => "resource takes a URI without a fragment.".into(),
+        ResourceFault::TooMany => format!("There are more than {MAX_RESOURCES} resources."),
+        ResourceFault::Unknown { resource } => format!(
+            "{} is no API of this environment, or none that the connection was allowed for.",
+            quoted(resource)
+        ),
     }
 }
 

@@ -12,9 +12,11 @@
 //!    of a token, [`token_revocation`] what ends when a client gives one back;
 //! 6. [`jose`] reads and writes signed tokens: [`client_assertion`] is how a client proves itself with
 //!    a key, [`dpop`] how a caller proves the key that its token is bound to;
-//! 7. [`authorize_error`] and [`token_error`] put each cause into words, once.
+//! 7. [`api`] is what tokens are for, [`openid`] what is said of the customer;
+//! 8. [`authorize_error`] and [`token_error`] put each cause into words, once.
 
 pub mod access_token;
+pub mod api;
 pub mod authorization_request;
 pub mod authorization_step;
 pub mod authorize_error;
@@ -28,6 +30,7 @@ pub mod dpop;
 pub mod environment;
 pub mod grant;
 pub mod jose;
+pub mod openid;
 pub mod parameters;
 pub mod pkce;
 pub mod proof_error;

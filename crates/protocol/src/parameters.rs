@@ -1,6 +1,6 @@
 //! Parameters of a query or a form body, under OAuth's own rules.
 //!
-//! 1. A parameter stands once (RFC 6749 3.1); array-like names (`scope[]`) are the same mistake in
+//! 1. A parameter stands once (RFC 6749 3.1), but for `resource` (RFC 8707 2); array-like names (`scope[]`) are the same mistake in
 //!    another dress and the way into parameter pollution.
 //! 2. An empty value is an omitted one (RFC 6749 3.1).
 //! 3. Names and values are UTF-8 behind percent-encoding, without NUL, and have a length.
@@ -17,6 +17,9 @@ pub const MAX_VALUE_BYTES: usize = 4096;
 pub const MAX_NAME_BYTES: usize = 64;
 /// No request has more parameters.
 pub const MAX_PARAMETERS: usize = 64;
+
+/// The one parameter that a request may name several times (RFC 8707 2).
+const MAY_REPEAT: &str = "resource";
 
 /// Why a query or a form cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +150,7 @@ impl Parameters {
             self.faults.push(ParameterFault::ArrayLike { name: base.to_owned() });
             return;
         }
-        if self.contains(&name) {
+        if self.contains(&name) && name != MAY_REPEAT {
             self.faults.push(ParameterFault::Repeated { name: name.clone() });
         }
         match decode(value) {

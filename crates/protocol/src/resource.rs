@@ -59,6 +59,11 @@ impl Resources {
         self.0.iter().all(|resource| other.contains(resource))
     }
 
+    /// Whether what was allowed for these is enough for `requested`: none named stands for all.
+    pub fn cover(&self, requested: &Resources) -> bool {
+        self.is_empty() || (!requested.is_empty() && requested.is_within(self))
+    }
+
     /// Whether none was named.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

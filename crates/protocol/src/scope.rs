@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::openid;
+
 /// No request names more.
 pub const MAX_SCOPES: usize = 64;
 
@@ -52,18 +54,15 @@ impl Scope {
         Ok(Scope(scopes))
     }
 
-    /// The scopes that a request names, or all of `allowed` where it names none; each must be one
-    /// of `allowed`.
+    /// The scopes that a request names, or all of `allowed` where it names none, but for those of
+    /// OpenID Connect, which have to be asked for; each must be one of `allowed`.
     ///
     /// # Errors
     /// What [`Scope::parse`] refuses, and [`ScopeFault::NotAllowed`].
     pub fn requested(text: Option<&str>, allowed: &Scope) -> Result<Scope, ScopeFault> {
-        let Some(text) = text else {
-            return Ok(allowed.clone());
-        };
-        let scope = Scope::parse(text)?;
+        let scope = Scope::parse(text.unwrap_or_default())?;
         if scope.is_empty() {
-            return Ok(allowed.clone());
+            return Ok(allowed.unless_asked());
         }
         match scope.0.iter().find(|token| !allowed.contains(token)) {
             None => Ok(scope),
@@ -72,6 +71,15 @@ impl Scope {
                 meant: allowed.0.iter().find(|held| alike(held, token)).cloned(),
             }),
         }
+    }
+
+    /// These without those of OpenID Connect: a request that says nothing says nothing of the
+    /// customer either. All of them where there are no others.
+    fn unless_asked(&self) -> Scope {
+        let is_standard = |token: &&String| openid::SCOPES.contains(&token.as_str());
+        let rest: Vec<String> =
+            self.0.iter().filter(|token| !is_standard(token)).cloned().collect();
+        if rest.is_empty() { self.clone() } else { Scope(rest) }
     }
 
     /// Whether it is one of them.
@@ -144,8 +152,13 @@ mod tests {
 
     #[test]
     fn without_a_scope_the_clients_own_apply() {
-        assert_eq!(Scope::requested(None, &client()), Ok(client()));
-        assert_eq!(Scope::requested(Some("  "), &client()), Ok(client()));
+        let asked = Scope::parse(openid::OFFLINE_ACCESS).unwrap();
+        let rest = client().without(&asked);
+        assert!(rest != client() && !rest.is_empty());
+        assert_eq!(Scope::requested(None, &client()), Ok(rest.clone()));
+        assert_eq!(Scope::requested(Some("  "), &client()), Ok(rest));
+        // Who may ask for nothing else means that.
+        assert_eq!(Scope::requested(None, &asked), Ok(asked.clone()));
     }
 
     #[test]

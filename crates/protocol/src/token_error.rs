@@ -13,12 +13,13 @@ pub use client::basic_words;
 use client::client_wire;
 use grant::{code_wire, grant_wire, granted_scope_words, refresh_wire};
 
-use crate::authorize_error::{parameter_words, pkce_words, scope_words};
+use crate::authorize_error::{parameter_words, pkce_words, resource_words, scope_words};
 use crate::client_authentication::ClientFault;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::parameters::ParameterFault;
 use crate::pkce::PkceFault;
 use crate::proof_error::ProofError;
+use crate::resource::ResourceFault;
 use crate::scope::ScopeFault;
 
 /// A refused call.
@@ -46,6 +47,8 @@ pub enum TokenError {
     Proof(ProofError),
     /// A refresh asks for more than was granted.
     Scope(ScopeFault),
+    /// The APIs that a token is to be for (RFC 8707 2.2).
+    Resource(ResourceFault),
     /// A client asks for what it may not have itself.
     ClientScope(ScopeFault),
     /// The client may not use this grant type (RFC 6749 5.2).
@@ -134,6 +137,13 @@ impl TokenError {
                 code: "invalid_scope",
                 anchor: "scope",
                 description: granted_scope_words(fault),
+            },
+            // RFC 8707 2
+            TokenError::Resource(fault) => TokenWire {
+                status: 400,
+                code: "invalid_target",
+                anchor: "resource",
+                description: resource_words(fault),
             },
             TokenError::ClientScope(fault) => TokenWire {
                 status: 400,

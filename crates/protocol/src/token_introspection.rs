@@ -7,9 +7,10 @@
 //! no word (RFC 7662 2.2), so that nobody can feel for tokens here.
 
 use crate::access_token::{AccessFault, AccessToken, TokenRow, check_access};
+use crate::api::Apis;
 use crate::client::Client;
 use crate::client_call::{ClientCall, TokenForm};
-use crate::grant::{Grant, GrantStatus};
+use crate::grant::{Binding, Grant, GrantStatus};
 use crate::scope::Scope;
 use crate::token_error::TokenError;
 
@@ -55,8 +56,17 @@ pub struct ActiveToken {
     pub expires_at: i64,
     /// When it was made, in Unix seconds.
     pub issued_at: i64,
-    /// The thumbprint of the key that it is bound to (RFC 9449 6.2).
-    pub key: Option<[u8; 32]>,
+    /// For which APIs and which key it is (RFC 9449 6.2).
+    pub binding: Binding,
+}
+
+/// Who asks: a client that proved itself, and what it may check besides its own tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// the client
+    pub client: &'a Client,
+    /// the APIs of the environment
+    pub apis: &'a Apis,
 }
 
 impl IntrospectionRequest {
@@ -69,11 +79,11 @@ impl IntrospectionRequest {
     }
 }
 
-/// Decides what is said of a genuine token to a client that proved itself.
+/// Decides what is said of a genuine token to whoever proved itself.
 pub fn introspect(
     token: &SealedToken,
     row: Option<&TokenRow>,
-    client: &Client,
+    asker: Asker<'_>,
     now: i64,
 ) -> Introspection {
     let Some(row) = row else {
@@ -90,12 +100,20 @@ pub fn introspect(
             customer_id: row.grant.customer_id,
             expires_at: live.expires_at,
             issued_at: token.issued_at,
-            key: live.binding.key,
+            binding: live.binding,
         }),
     };
+    let Asker { client, apis } = asker;
     match decided {
-        // RFC 7662 4: what a token says is for the client that it was issued to.
+        // RFC 7662 4: what a token says is for the client that it was issued to,
         Ok(active) if row.grant.client_id == client.id => Introspection::Active(active),
+        // and what an access token says for those who check it at an API that it is for.
+        Ok(active) if matches!(token, SealedToken::Access(_)) => {
+            match apis.seen_by(client, &active.binding.resources, &active.scope) {
+                Some(scope) => Introspection::Active(ActiveToken { scope, ..active }),
+                None => Introspection::Inactive { alarm: false },
+            }
+        }
         Ok(_) => Introspection::Inactive { alarm: false },
         Err(fault) => Introspection::Inactive { alarm: fault == AccessFault::AheadOfRow },
     }
@@ -127,6 +145,6 @@ fn check_refresh_token(
         customer_id: grant.customer_id,
         expires_at,
         issued_at: active.turned_at,
-        key: None,
+        binding: grant.binding.clone(),
     })
 }

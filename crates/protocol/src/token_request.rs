@@ -9,6 +9,7 @@ use crate::client_authentication::PresentedClient;
 use crate::client_call::{ClientCall, presented_client, read_form, secret_in};
 use crate::parameters::Parameters;
 use crate::pkce::CodeVerifier;
+use crate::resource::Resources;
 use crate::token_error::{RequestFault, TokenError};
 
 /// What may stand in the query.
@@ -21,6 +22,8 @@ pub struct TokenRequest {
     pub client: PresentedClient,
     /// What is asked for.
     pub grant: TokenGrant,
+    /// The APIs that the token is to be for (RFC 8707 2.2), as they were named.
+    pub resources: Resources,
     /// Whether a parameter was taken from the query, which a client may be forbidden.
     pub from_query: bool,
 }
@@ -61,8 +64,9 @@ impl TokenRequest {
         both.agree().map_err(TokenError::Request)?;
         let client = presented_client(call, &body, &both.client_ids())?;
         let grant = both.grant().map_err(TokenError::Request)?;
+        let resources = Resources::parse(body.values("resource")).map_err(TokenError::Resource)?;
         let from_query = QUERY_PARAMETERS.iter().any(|name| query.contains(name));
-        Ok(TokenRequest { client, grant, from_query })
+        Ok(TokenRequest { client, grant, resources, from_query })
     }
 }
 

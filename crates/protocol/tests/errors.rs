@@ -19,6 +19,7 @@ use grantor_protocol::parameters::ParameterFault;
 use grantor_protocol::pkce::PkceFault;
 use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::redirect_uri::Difference;
+use grantor_protocol::resource::ResourceFault;
 use grantor_protocol::scope::ScopeFault;
 use grantor_protocol::token_error::{RequestFault, TokenError, TokenWire};
 
@@ -57,6 +58,13 @@ every! {
         ScopeFault::TooMany => [ScopeFault::TooMany],
         ScopeFault::NotAllowed { meant: None, .. } => [ScopeFault::NotAllowed { scope: text.into(), meant: None }],
         ScopeFault::NotAllowed { meant: Some(_), .. } => [ScopeFault::NotAllowed { scope: text.into(), meant: Some(text.replace('_', "-")) }],
+    }
+
+    fn resource_faults(text) -> ResourceFault {
+        ResourceFault::NotAbsolute => [ResourceFault::NotAbsolute],
+        ResourceFault::Fragment => [ResourceFault::Fragment],
+        ResourceFault::TooMany => [ResourceFault::TooMany],
+        ResourceFault::Unknown { .. } => [ResourceFault::Unknown { resource: text.into() }],
     }
 
     fn pkce_faults(text) -> PkceFault {
@@ -98,6 +106,9 @@ every! {
         AuthorizeFault::RequestUriUnsupported => [AuthorizeFault::RequestUriUnsupported],
         AuthorizeFault::Scope(_) => scope_faults(text).into_iter().map(AuthorizeFault::Scope),
         AuthorizeFault::Pkce(_) => pkce_faults(text).into_iter().map(AuthorizeFault::Pkce),
+        AuthorizeFault::MaxAgeMalformed => [AuthorizeFault::MaxAgeMalformed],
+        AuthorizeFault::ClaimsMalformed => [AuthorizeFault::ClaimsMalformed],
+        AuthorizeFault::Resource(_) => resource_faults(text).into_iter().map(AuthorizeFault::Resource),
         AuthorizeFault::ThumbprintMalformed => [AuthorizeFault::ThumbprintMalformed],
         AuthorizeFault::PromptUnknown => [AuthorizeFault::PromptUnknown],
         AuthorizeFault::PromptNoneWithOthers => [AuthorizeFault::PromptNoneWithOthers],
@@ -234,6 +245,7 @@ every! {
         TokenError::Refresh { proved: true, .. } => refresh_faults(text).into_iter().map(|fault| TokenError::Refresh { fault, proved: true }),
         TokenError::Refresh { proved: false, .. } => refresh_faults(text).into_iter().map(|fault| TokenError::Refresh { fault, proved: false }),
         TokenError::Scope(_) => scope_faults(text).into_iter().map(TokenError::Scope),
+        TokenError::Resource(_) => resource_faults(text).into_iter().map(TokenError::Resource),
         TokenError::ClientScope(_) => scope_faults(text).into_iter().map(TokenError::ClientScope),
         TokenError::GrantTypeNotAllowed => [TokenError::GrantTypeNotAllowed],
         TokenError::Unavailable => [TokenError::Unavailable],
@@ -248,6 +260,7 @@ fn is_proved(error: &TokenError) -> bool {
         | TokenError::Client(_)
         | TokenError::Scope(_)
         | TokenError::ClientScope(_)
+        | TokenError::Resource(_)
         | TokenError::GrantTypeNotAllowed
         | TokenError::Proof(_)
         | TokenError::Unavailable => true,
@@ -337,6 +350,7 @@ fn the_codes_are_those_of_the_standards() {
         "invalid_grant",
         "invalid_request",
         "invalid_scope",
+        "invalid_target",
         "temporarily_unavailable",
         "unauthorized_client",
         "unsupported_grant_type",
@@ -350,6 +364,7 @@ fn the_codes_are_those_of_the_standards() {
         "consent_required",
         "invalid_request",
         "invalid_scope",
+        "invalid_target",
         "login_required",
         "request_not_supported",
         "request_uri_not_supported",

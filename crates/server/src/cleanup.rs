@@ -2,14 +2,14 @@
 //!
 //! 1. [`keep_clean`] walks the tables of an environment, rests, and walks again;
 //! 2. [`walk`] takes a step, pauses, and takes the next: between two steps everybody else writes;
-//! 3. at the end of a walk the sealing keys go that have nothing left to verify.
+//! 3. at the end of a walk the keys go that have nothing left to verify.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantor_protocol::access_token::CLOCK_SKEW_SECONDS;
 
-use crate::keys::rotation;
+use crate::keys::{rotation, signing};
 use crate::site::Site;
 use crate::store::{Expiring, Step, StoreError};
 
@@ -97,5 +97,6 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
         }
     }
     rotation::remove_ended(&site.store, site.clock.now(), &site.random).await?;
+    signing::remove_ended(&site.store, site.clock.now(), &site.random).await?;
     Ok(walked)
 }

@@ -1,8 +1,10 @@
 //! The demo data of `grantor dev`: fixed words that nobody can take for secrets, and that nothing
 //! but dev accepts (S26).
 
+use grantor_protocol::api::{AccessTokenFormat, Api, Apis};
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::environment::Environment;
+use grantor_protocol::openid;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -42,6 +44,23 @@ pub enum DemoError {
 /// The same, as a set.
 pub fn scopes() -> Scope {
     scope(SCOPES)
+}
+
+/// What the demo client may ask for besides: who the customer is (OpenID Connect). Nobody gets it
+/// who does not ask for it, so the guide's own link asks for what it always asked for.
+pub fn client_scopes() -> Scope {
+    scopes().union(&scope(&openid::SCOPES.join(" ")))
+}
+
+/// The API of dev, which stands beside its issuer.
+pub fn apis(base_url: &str) -> Apis {
+    Apis::new(vec![Api {
+        resource: base_url.to_owned(),
+        name: "The API of grantor dev".to_owned(),
+        scopes: scopes(),
+        access_tokens: AccessTokenFormat::Sealed,
+        introspection_clients: Vec::new(),
+    }])
 }
 
 /// The demo client's id.
@@ -121,7 +140,7 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
         name: "Table Planner".to_owned(),
         website: Some("https://demo.example".to_owned()),
         redirect_uris,
-        scopes: scope(SCOPES),
+        scopes: client_scopes(),
         optional_scopes: scope("orders-api"),
         secret: Some((ClientSecret::new(secret.to_owned()).digest(), hint(secret))),
         approved: true,

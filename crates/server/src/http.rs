@@ -16,13 +16,17 @@ mod demo_api;
 mod docs;
 mod home;
 mod introspect;
+mod jwks;
+mod logout;
 mod metadata;
 mod proof;
 mod register;
 mod request;
 mod revoke;
 mod session;
+mod signed_token;
 mod token;
+mod userinfo;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -82,6 +86,17 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
             "/.well-known/oauth-authorization-server",
             preflighted(get(metadata::authorization_server)),
         )
+        .route(
+            "/.well-known/openid-configuration",
+            preflighted(get(metadata::authorization_server)),
+        )
+        .route("/oauth/userinfo", preflighted(get(userinfo::userinfo).post(userinfo::userinfo)))
+        .route("/oauth/logout", get(logout::logout).post(logout::logout))
+        .route(
+            "/.well-known/oauth-protected-resource/{*api}",
+            preflighted(get(metadata::protected_resource_of)),
+        )
+        .route("/oauth/jwks", preflighted(get(jwks::jwks)))
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
             "/oauth/register/{client_id}",

@@ -5,26 +5,31 @@
 //! 2. [`Keys::watch`] looks twice a second whether they were changed, so that every process knows a
 //!    new key before it seals, and forgets a revoked one;
 //! 3. [`Keys::reload_for_unknown`] looks at once, where a seal names a key that is not here;
-//! 4. `rotation.rs` makes and revokes sealing keys, `rekey.rs` changes the master key.
+//! 4. `rotation.rs` makes and revokes sealing keys, `signing.rs` signing keys, `rekey.rs` changes the
+//!    master key.
 //!
 //! Where the keys cannot be read while the server runs, it goes on with those that it has, and says
 //! so in the log.
 
 pub mod rekey;
 pub mod rotation;
+pub mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantor_protocol::environment::Environment;
+use grantor_protocol::jose::{Jwk, SigningFault};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::random::Random;
 use crate::seal::{Ring, Sealer, SealingKey};
+use crate::signer::{HeldKey, Signer, SigningRing};
 use crate::store::{
-    Installation, KEY_CHECK_CONTEXT, Store, StoreError, StoredSealingKey, sealing_key_context,
+    Installation, KEY_CHECK_CONTEXT, Store, StoreError, StoredSealingKey, StoredSigningKey,
+    sealing_key_context, signing_key_context,
 };
 
 const CHECK: &[u8] = b"grantor";
@@ -77,6 +82,23 @@ pub enum KeysError {
         /// which environment
         environment: Environment,
     },
+    /// There is no signing key of this id to revoke.
+    #[error("there is no signing key {id} in {environment}")]
+    UnknownSigningKey {
+        /// its id
+        id: String,
+        /// which environment
+        environment: Environment,
+    },
+    /// A signing key cannot be made or used.
+    #[error("{}", .0.words())]
+    Signing(SigningFault),
+    /// What is stored as the public half of a signing key is not of that key.
+    #[error("the public half of the signing key {id} is not what it was made as; revoke it")]
+    PublicHalf {
+        /// its id
+        id: String,
+    },
     /// There are no keys yet.
     #[error("the database has no keys yet")]
     NotInstalled,
@@ -110,12 +132,27 @@ pub struct Keys(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
-    staging: Arc<Sealer>,
-    production: Arc<Sealer>,
+    random: Random,
+    staging: Held,
+    production: Held,
     /// What the sealers hold. Who has the lock may replace it.
     loaded: Mutex<Loaded>,
     /// When an unknown key was looked for last, in Unix seconds, and whether the keys were read.
     looked: Mutex<Option<(i64, bool)>>,
+    /// Who has the lock makes the signing keys that are missing.
+    making: Mutex<()>,
+}
+
+/// What seals and what signs in one environment.
+struct Held {
+    sealer: Arc<Sealer>,
+    signer: Arc<Signer>,
+}
+
+/// The keys of one environment, as they were read.
+struct Rings {
+    sealing: Ring,
+    signing: SigningRing,
 }
 
 /// What the keys that are held were read from.
@@ -149,19 +186,36 @@ impl Keys {
         Ok(Keys(Arc::new(Inner {
             store: store.clone(),
             clock: clock.clone(),
-            staging: Arc::new(Sealer::new(staging)),
-            production: Arc::new(Sealer::new(production)),
+            random: random.clone(),
+            staging: Held::new(staging),
+            production: Held::new(production),
             loaded: Mutex::new(loaded),
             looked: Mutex::new(None),
+            making: Mutex::new(()),
         })))
     }
 
     /// The sealer of one environment. It takes on new keys while it is used.
     pub fn sealer(&self, environment: Environment) -> Arc<Sealer> {
+        Arc::clone(&self.held(environment).sealer)
+    }
+
+    /// What signs in one environment. It may have no keys yet: [`Keys::make_signing_keys`].
+    pub fn signer(&self, environment: Environment) -> Arc<Signer> {
+        Arc::clone(&self.held(environment).signer)
+    }
+
+    fn held(&self, environment: Environment) -> &Held {
         match environment {
-            Environment::Staging => Arc::clone(&self.0.staging),
-            Environment::Production => Arc::clone(&self.0.production),
+            Environment::Staging => &self.0.staging,
+            Environment::Production => &self.0.production,
         }
+    }
+
+    /// The installation as it stands now, with its master key.
+    async fn in_force(&self) -> Result<Loaded, KeysError> {
+        let master_key = self.0.loaded.lock().await.master_key.clone();
+        in_force(&self.0.store, &master_key).await
     }
 
     /// Reads the keys again where they were changed. Answers whether they were.
@@ -181,8 +235,8 @@ impl Keys {
         let (fresh, [staging, production]) = read(&self.0.store, &loaded.master_key).await?;
         tracing::info!(
             master_key.id = fresh.master_key.id(),
-            staging.keys = ids(&staging),
-            production.keys = ids(&production),
+            staging.keys = ids(&staging.sealing),
+            production.keys = ids(&production.sealing),
             "keys.changed"
         );
         self.0.staging.replace(staging);
@@ -236,6 +290,20 @@ impl Keys {
     }
 }
 
+impl Held {
+    fn new(rings: Rings) -> Held {
+        Held {
+            sealer: Arc::new(Sealer::new(rings.sealing)),
+            signer: Arc::new(Signer::new(rings.signing)),
+        }
+    }
+
+    fn replace(&self, rings: Rings) {
+        self.sealer.replace(rings.sealing);
+        self.signer.replace(rings.signing);
+    }
+}
+
 fn ids(ring: &Ring) -> String {
     ring.key_ids().iter().map(|id| format!("{id:08x}")).collect::<Vec<_>>().join(",")
 }
@@ -244,13 +312,13 @@ fn ids(ring: &Ring) -> String {
 async fn read(
     store: &Store,
     master_key: &MasterKey,
-) -> Result<(Loaded, [Ring; Environment::ALL.len()]), KeysError> {
+) -> Result<(Loaded, [Rings; Environment::ALL.len()]), KeysError> {
     let mut tries = 1;
     loop {
         let loaded = in_force(store, master_key).await?;
         let rings = async {
-            let staging = ring(store, &loaded, Environment::Staging).await?;
-            Ok([staging, ring(store, &loaded, Environment::Production).await?])
+            let staging = read_rings(store, &loaded, Environment::Staging).await?;
+            Ok([staging, read_rings(store, &loaded, Environment::Production).await?])
         };
         match rings.await {
             // A rekey came between the two reads, or something is wrong with a key.
@@ -258,6 +326,29 @@ async fn read(
             rings => return Ok((loaded, rings?)),
         }
     }
+}
+
+async fn read_rings(
+    store: &Store,
+    loaded: &Loaded,
+    environment: Environment,
+) -> Result<Rings, KeysError> {
+    let sealing = ring(store, loaded, environment).await?;
+    let stored = store.signing_keys(environment).await?;
+    let held = stored.into_iter().map(|key| held_key(&loaded.master_key, key));
+    Ok(Rings { sealing, signing: SigningRing::new(held.collect::<Result<_, _>>()?) })
+}
+
+/// A key is named by the thumbprint of its public half, and its private half is bound to that name:
+/// whoever can write to the database cannot have another key published.
+fn held_key(master_key: &MasterKey, key: StoredSigningKey) -> Result<HeldKey, KeysError> {
+    let context = signing_key_context(key.environment, &key.id);
+    let pkcs8 = master_key.decrypt(&context, &key.encrypted)?;
+    let public = Jwk::parse(key.public_jwk.as_bytes())
+        .ok()
+        .filter(|public| public.thumbprint().to_string() == key.id);
+    let public = public.ok_or_else(|| KeysError::PublicHalf { id: key.id.clone() })?;
+    Ok(HeldKey::new((key.id, key.algorithm), key.signs_from, public, pkcs8))
 }
 
 async fn ring(store: &Store, loaded: &Loaded, environment: Environment) -> Result<Ring, KeysError> {
@@ -336,6 +427,12 @@ fn draw(
     let context = sealing_key_context(environment, id);
     let encrypted = master_key.encrypt(&context, secret.as_slice(), random);
     StoredSealingKey { environment, id, encrypted, created_at, seals_from }
+}
+
+impl From<SigningFault> for KeysError {
+    fn from(fault: SigningFault) -> KeysError {
+        KeysError::Signing(fault)
+    }
 }
 
 fn new_version(random: &Random) -> i64 {

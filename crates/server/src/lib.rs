@@ -26,6 +26,7 @@ mod pages;
 pub mod password;
 pub mod random;
 pub mod seal;
+pub mod signer;
 #[cfg(test)]
 mod simulation;
 pub mod site;

@@ -115,6 +115,7 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             store,
             sealer: keys.sealer(Environment::Staging),
             other_sealer: keys.sealer(Environment::Production),
+            signer: keys.signer(Environment::Staging),
             keys,
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),

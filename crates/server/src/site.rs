@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use grantor_protocol::api::Apis;
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
 use crate::clock::Clock;
-use crate::keys::Keys;
+use crate::keys::{Keys, KeysError};
 use crate::metrics::SiteMetrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::seal::{NotThisSeal, Sealer};
+use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
 use crate::usage::Usage;
 
@@ -29,6 +31,8 @@ pub struct Site {
     pub sealer: Arc<Sealer>,
     /// The seals of the other environment of this store, to tell a caller that it mixed them up.
     pub other_sealer: Arc<Sealer>,
+    /// What signs here.
+    pub signer: Arc<Signer>,
     /// The keys of both, which may change while it is served.
     pub keys: Keys,
     /// Where passwords are checked.
@@ -68,6 +72,8 @@ pub struct Settings {
     pub registration: Registration,
     /// What a client that registers itself may ask for.
     pub registration_scopes: Scope,
+    /// The APIs that tokens may be for.
+    pub apis: Apis,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -102,6 +108,7 @@ impl Default for Settings {
             dpop_nonce_required: false,
             registration: Registration::default(),
             registration_scopes: Scope::default(),
+            apis: Apis::default(),
         }
     }
 }
@@ -132,6 +139,19 @@ impl Site {
             }
             opened => opened,
         }
+    }
+
+    /// The keys that sign here. Where there are none yet, they are made.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub async fn signing_keys(&self) -> Result<Arc<SigningRing>, KeysError> {
+        let ring = self.signer.ring();
+        if ring.is_complete() {
+            return Ok(ring);
+        }
+        self.keys.make_signing_keys(self.environment).await?;
+        Ok(self.signer.ring())
     }
 
     /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.

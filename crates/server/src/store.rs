@@ -34,6 +34,7 @@ mod partner;
 mod registration;
 mod sealing_keys;
 mod session;
+mod signing_keys;
 
 pub use client::{
     ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
@@ -63,6 +64,7 @@ pub use partner::{NewManager, Partner};
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
+pub use signing_keys::{SigningKeyChange, StoredSigningKey};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,11 +1,14 @@
+use grantor_protocol::api::Apis;
 use grantor_protocol::authorization_request::AuthorizationRequest;
 use grantor_protocol::authorization_step::{
     Consent, Decision, Progress, SignedIn, Situation, Step, next, optional_scopes,
 };
 use grantor_protocol::authorize_error::AuthorizeFault;
 use grantor_protocol::client::Client;
+use grantor_protocol::openid::SubjectHint;
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 
 use crate::fixtures::{REDIRECT_URI, client, public_client};
@@ -22,7 +25,8 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
          &code_challenge_method=S256&{more}",
         client.redirect_uris[0]
     );
-    AuthorizationRequest::parse(&Parameters::parse(query.as_bytes()), client).unwrap()
+    AuthorizationRequest::parse(&Parameters::parse(query.as_bytes()), client, &Apis::default())
+        .unwrap()
 }
 
 fn asking(client: &Client, scopes: &str) -> AuthorizationRequest {
@@ -34,6 +38,7 @@ fn consent() -> Consent {
     Consent {
         scope: scope("financial-api orders-api"),
         asked_scope: scope("financial-api orders-api"),
+        resources: Resources::default(),
         businesses: vec![1],
         redirect_uri: REDIRECT_URI.into(),
         counter: 0,
@@ -50,7 +55,8 @@ fn step(
     consent: Option<&Consent>,
     progress: Progress<'_>,
 ) -> Step {
-    let customer = Some(SignedIn { businesses, consent });
+    let customer =
+        Some(SignedIn { subject: "casey", signed_in_seconds_ago: 100, businesses, consent });
     next(&Situation { request, client, customer, progress })
 }
 
@@ -292,4 +298,68 @@ fn u9_only_optional_scopes_can_be_left_out_and_none_can_be_added() {
         assert_eq!(step((&client, &asked), &[1], None, progress), issued);
     }
     assert_eq!(optional_scopes(&asking(&client, "items orders-api"), &client), Scope::default());
+}
+
+#[test]
+fn a_session_that_is_older_than_max_age_or_anothers_takes_the_password_again() {
+    let client = client();
+    let fresh = Progress { signed_in: true, ..Progress::default() };
+    let ask = Step::AskConsent { businesses: vec![1] };
+    let refused = Step::Refuse(AuthorizeFault::LoginRequired);
+    for (more, before, after) in [
+        ("max_age=100", ask.clone(), ask.clone()),
+        ("max_age=99", Step::SignIn, ask.clone()),
+        ("max_age=0", Step::SignIn, ask.clone()),
+        ("prompt=none&max_age=99", refused.clone(), Step::Refuse(AuthorizeFault::ConsentRequired)),
+    ] {
+        let request = request(&client, more);
+        let at = |progress| step((&client, &request), &[1], None, progress);
+        assert_eq!(at(Progress::default()), before, "{more}");
+        assert_eq!(at(fresh), after, "{more}");
+    }
+    let is = |subject: &str| Some(SubjectHint::Is(subject.to_owned()));
+    for (subject, before, after) in [
+        (is("casey"), ask.clone(), ask.clone()),
+        // Who then signs in is still somebody else: the client gets no code of that customer.
+        (is("robin"), Step::SignIn, refused.clone()),
+        (Some(SubjectHint::Unreadable), Step::SignIn, ask),
+    ] {
+        let request = AuthorizationRequest { subject: subject.clone(), ..request(&client, "") };
+        let at = |progress| step((&client, &request), &[1], None, progress);
+        assert_eq!(at(Progress::default()), before, "{subject:?}");
+        assert_eq!(at(fresh), after, "{subject:?}");
+        let quiet = request_quietly(&client, subject.clone());
+        let expected = if subject == is("casey") { issued() } else { refused.clone() };
+        let at = step((&client, &quiet), &[1], Some(&consent()), Progress::default());
+        assert_eq!(at, expected, "{subject:?}");
+    }
+}
+
+fn request_quietly(client: &Client, subject: Option<SubjectHint>) -> AuthorizationRequest {
+    AuthorizationRequest { subject, ..request(client, "prompt=none") }
+}
+
+fn issued() -> Step {
+    issued_silently("financial-api orders-api", &[1])
+}
+
+#[test]
+fn a_consent_is_silent_for_the_apis_that_it_was_given_for_and_no_others() {
+    let client = client();
+    let named = |texts: &[&str]| Resources::parse(texts.iter().copied()).unwrap();
+    let (a, b) = ("https://a.example", "https://b.example");
+    let ask = Step::AskConsent { businesses: vec![1] };
+    for (given, asked, expected) in [
+        (&[][..], &[][..], issued()),
+        // It was given for whichever API knows the scopes.
+        (&[], &[a], issued()),
+        (&[a, b], &[b], issued()),
+        (&[a], &[a, b], ask.clone()),
+        (&[a], &[], ask),
+    ] {
+        let consent = Consent { resources: named(given), ..consent() };
+        let request = AuthorizationRequest { resources: named(asked), ..request(&client, "") };
+        let at = step((&client, &request), &[1], Some(&consent), Progress::default());
+        assert_eq!(at, expected, "{given:?} {asked:?}");
+    }
 }

@@ -3,15 +3,16 @@
 use grantor_protocol::access_token::{
     AccessFault, AccessToken, CLOCK_SKEW_SECONDS, LiveAccess, TokenRow, check_access,
 };
+use grantor_protocol::api::Apis;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::{ClientFault, PresentedClient};
 use grantor_protocol::client_call::ClientCall;
-use grantor_protocol::grant::{Active, Grant, GrantStatus};
+use grantor_protocol::grant::{Active, Binding, Grant, GrantStatus};
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use grantor_protocol::token_introspection::{
-    ActiveToken, Introspection, IntrospectionRequest, SealedToken, introspect,
+    ActiveToken, Asker, Introspection, IntrospectionRequest, SealedToken, introspect,
 };
 use grantor_protocol::token_revocation::{
     NothingToEnd, Revocation, RevocationRequest, check_revocation,
@@ -57,7 +58,7 @@ fn living() -> Grant {
         code_challenge: None,
         code_expires_at: NOW + 30,
         ends_at: None,
-        binding: grantor_protocol::grant::Binding::default(),
+        binding: Binding::default(),
         openid: None,
         status: GrantStatus::Active(Active {
             generation: 3,
@@ -89,7 +90,7 @@ fn access() -> AccessToken {
         expires_at: NOW + 600,
         issued_at: NOW - 50,
         scope: scope("orders-api"),
-        binding: grantor_protocol::grant::Binding::default(),
+        binding: Binding::default(),
     }
 }
 
@@ -170,7 +171,7 @@ fn s17_an_access_token_is_what_stands_in_seal_and_row_and_never_more() {
     let both = AccessToken { scope: scope("orders-api items"), ..access() };
     let expected = LiveAccess {
         scope: scope("orders-api"),
-        binding: grantor_protocol::grant::Binding::default(),
+        binding: Binding::default(),
         expires_at: NOW + 600,
     };
     assert_eq!(live(&both, &row(living())), Ok(expected.clone()));
@@ -207,13 +208,14 @@ fn s17_an_access_token_is_what_stands_in_seal_and_row_and_never_more() {
 #[test]
 fn s17_introspection_says_something_of_a_clients_own_living_tokens_alone() {
     let own = row(living());
-    let ask = |token: &SealedToken, row: &TokenRow| introspect(token, Some(row), &client(), NOW);
+    let ask =
+        |token: &SealedToken, row: &TokenRow| introspect(token, Some(row), alone(&client()), NOW);
     let of_access = ActiveToken {
         scope: scope("orders-api"),
         customer_id: [2; 16],
         expires_at: NOW + 600,
         issued_at: NOW - 50,
-        key: None,
+        binding: Binding::default(),
     };
     let token = SealedToken::Access(access());
     assert_eq!(ask(&token, &own), Introspection::Active(of_access.clone()));
@@ -241,9 +243,9 @@ fn s17_introspection_says_something_of_a_clients_own_living_tokens_alone() {
     ] {
         assert_eq!(ask(&token, row), expected, "{token:?} {row:?}");
     }
-    assert_eq!(introspect(&token, None, &client(), NOW), INACTIVE);
-    assert_eq!(introspect(&token, Some(&own), &other_client(), NOW), INACTIVE);
-    let idle = introspect(&refresh(3), Some(&own), &client(), NOW + 1000);
+    assert_eq!(introspect(&token, None, alone(&client()), NOW), INACTIVE);
+    assert_eq!(introspect(&token, Some(&own), alone(&other_client()), NOW), INACTIVE);
+    let idle = introspect(&refresh(3), Some(&own), alone(&client()), NOW + 1000);
     assert_eq!(idle, INACTIVE);
 }
 
@@ -316,7 +318,7 @@ proptest! {
         let grant = Grant { in_force, ends_at: ends.map(|by| NOW + by), ..living() };
         let asks = if own { client() } else { other_client() };
         let row = TokenRow { grant, token_revoked };
-        if let Introspection::Active(said) = introspect(&token, Some(&row), &asks, NOW) {
+        if let Introspection::Active(said) = introspect(&token, Some(&row), alone(&asks), NOW) {
             prop_assert!(own && in_force && generation <= 3 && said.expires_at > NOW);
             prop_assert!(said.issued_at <= NOW + CLOCK_SKEW_SECONDS);
             prop_assert!(said.scope.is_within(&row.grant.scope));
@@ -324,4 +326,10 @@ proptest! {
             prop_assert!(ends.is_none_or(|by| said.expires_at <= NOW + by));
         }
     }
+}
+
+/// Who checks no API: its own tokens are all that it may ask about.
+fn alone(client: &Client) -> Asker<'_> {
+    static NONE: std::sync::LazyLock<Apis> = std::sync::LazyLock::new(Apis::default);
+    Asker { client, apis: &NONE }
 }

@@ -171,17 +171,20 @@ impl Opened {
     }
 
     fn site(&self, environment: Environment, address: SocketAddr, redirect_uri: String) -> Site {
+        let base_url = format!("http://{address}");
         Site {
             environment,
-            base_url: format!("http://{address}"),
             settings: Settings {
                 registration: Registration::Open,
-                registration_scopes: demo::scopes(),
+                registration_scopes: demo::client_scopes(),
+                apis: demo::apis(&base_url),
                 ..Settings::default()
             },
+            base_url,
             store: self.store.clone(),
             sealer: self.keys.sealer(environment),
             other_sealer: self.keys.sealer(environment.other()),
+            signer: self.keys.signer(environment),
             keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             usage: Usage::default(),

@@ -221,7 +221,11 @@ impl From<KeysError> for Failure {
             error @ (KeysError::OtherMasterKey { .. }
             | KeysError::OlderEpoch { .. }
             | KeysError::NoSealingKey { .. }) => Failure::mendable(error.to_string()),
-            error @ KeysError::UnknownSealingKey { .. } => Failure::mendable(error.to_string())
+            error @ KeysError::Signing(_) => Failure::unexplained(error.to_string()),
+            error @ KeysError::PublicHalf { .. } => Failure::mendable(error.to_string())
+                .hint("`grantor key revoke` takes its id; somebody changed the database by hand"),
+            error @ (KeysError::UnknownSealingKey { .. }
+            | KeysError::UnknownSigningKey { .. }) => Failure::mendable(error.to_string())
                 .hint("`grantor key list` shows all; --config or --data says in which store"),
             error @ KeysError::NotInstalled => Failure::mendable(error.to_string())
                 .hint("they are made when `grantor serve` starts for the first time"),

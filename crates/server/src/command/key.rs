@@ -1,12 +1,17 @@
-//! `grantor key`: the keys that codes and tokens are sealed with, and the master key above them.
+//! `grantor key`: the keys that codes and tokens are sealed or signed with, and the master key above
+//! them.
 //!
-//! Here sealing keys are listed, rotated and revoked; `rekey.rs` changes the master key. Running
-//! servers follow within a second. No command shows a secret.
+//! Here keys are listed, rotated and revoked, those that sign with `signing.rs`; `rekey.rs` changes
+//! the master key. Running servers follow within a second. No command shows a secret.
 
 mod rekey;
+mod signing;
+
+use self::signing::SigningKeyData;
 
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::jose::Thumbprint;
 use serde::Serialize;
 
 use super::output::{Output, table, time};
@@ -24,11 +29,11 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the sealing keys, without their secrets
+    /// List the keys, without their secrets
     List(List),
-    /// Make a new sealing key; the one before goes on verifying, and no token ends
+    /// Make a new sealing key, or new signing keys; those before go on verifying, and no token ends
     Rotate(Rotate),
-    /// Remove a sealing key that leaked: everything that it sealed ends
+    /// Remove a key that leaked: everything that it sealed or signed ends
     Revoke(Revoke),
     /// Change the master key: everything is encrypted under a new one
     Rekey(rekey::Arguments),
@@ -36,7 +41,7 @@ enum Action {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"keys\":[{\"environment\",\"id\",\"state\",\"created_at\",\"seals_from\",\"verifies_until\"}]}, with times in Unix seconds; state is next, sealing, verifying or ended"
+    after_help = "With --json: {\"keys\":[{\"environment\",\"id\",\"state\",\"created_at\",\"seals_from\",\"verifies_until\"}],\"signing_keys\":[{\"environment\",\"id\",\"algorithm\",\"state\",\"created_at\",\"signs_from\",\"published_until\"}]}, with times in Unix seconds; state is next, sealing or signing, verifying or published, or ended"
 )]
 struct List {
     /// Only the keys of this environment
@@ -50,7 +55,7 @@ struct List {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "With --json: {\"rotated\":[{\"environment\",\"id\",\"seals_from\",\"removed\":[]}]}; removed are the ids of keys of which everything had ended"
+    after_help = "With --json: {\"rotated\":[{\"environment\",\"id\",\"seals_from\",\"removed\":[]}]}; removed are the ids of keys of which everything had ended. With --signing: {\"signing_keys\":[..]}, as `grantor key list` shows them"
 )]
 struct Rotate {
     /// staging or production
@@ -59,6 +64,9 @@ struct Rotate {
     /// Both environments
     #[arg(long, conflicts_with = "environment")]
     all: bool,
+    /// The signing keys, one of each algorithm, and not the sealing key
+    #[arg(long)]
+    signing: bool,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -72,7 +80,7 @@ struct Rotate {
 struct Revoke {
     /// The key's id, as `grantor key list` shows it
     #[arg(value_name = "ID", value_parser = key_id)]
-    id: u32,
+    id: KeyId,
     #[command(flatten)]
     environment: In,
     /// Do not ask
@@ -84,9 +92,22 @@ struct Revoke {
     output: Output,
 }
 
+/// Which key is meant: its form says of which kind it is.
+#[derive(Clone)]
+enum KeyId {
+    Sealing(u32),
+    Signing(String),
+}
+
 #[derive(Serialize)]
 struct KeyList {
     keys: Vec<KeyData>,
+    signing_keys: Vec<SigningKeyData>,
+}
+
+#[derive(Serialize)]
+struct RotatedSigning {
+    signing_keys: Vec<SigningKeyData>,
 }
 
 /// A sealing key, as `--json` shows it.
@@ -131,28 +152,32 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let Opened { store, clock, .. } = self.place.open().await?;
-        let mut keys = Vec::new();
+        let opened = self.place.open().await?;
+        let (mut keys, mut signing_keys) = (Vec::new(), Vec::new());
         for environment in Environment::ALL {
             if self.environment.is_none_or(|wanted| wanted == environment) {
-                let found = rotation::list(&store, environment, clock.now()).await?;
+                let now = opened.clock.now();
+                let found = rotation::list(&opened.store, environment, now).await?;
                 keys.extend(found.iter().map(KeyData::from));
+                signing_keys.extend(signing::list(&opened, environment).await?);
             }
         }
         if keys.is_empty() {
             self.output.say("There is no key yet; `grantor serve` makes the first ones.");
         }
-        self.output.data(&KeyList { keys }, |list| {
-            let rows = list.keys.iter().map(|key| {
+        self.output.data(&KeyList { keys, signing_keys }, |list| {
+            let sealing = list.keys.iter().map(|key| {
                 vec![
                     key.environment.to_owned(),
                     key.id.clone(),
+                    "seals".to_owned(),
                     time(key.created_at),
                     time(key.seals_from),
                     key.words(),
                 ]
             });
-            table(&["ENVIRONMENT", "ID", "CREATED", "SEALS FROM", "STATE"], rows.collect())
+            let rows = sealing.chain(list.signing_keys.iter().map(SigningKeyData::row));
+            table(&["ENVIRONMENT", "ID", "USE", "CREATED", "FROM", "STATE"], rows.collect())
         })
     }
 }
@@ -160,7 +185,11 @@ impl List {
 impl Rotate {
     async fn run(self) -> Result<(), Failure> {
         let master_key = MasterKey::read(&self.place.master_key_file()?)?;
-        let Opened { store, clock, random } = self.place.open().await?;
+        let opened = self.place.open().await?;
+        if self.signing {
+            return self.rotate_signing(&opened, &master_key).await;
+        }
+        let Opened { store, clock, random } = opened;
         let mut rotated = Vec::new();
         for environment in Environment::ALL {
             if self.environment.is_none_or(|wanted| wanted == environment) {
@@ -188,32 +217,61 @@ impl Rotate {
         self.output.say("No token ended: the keys before go on verifying what they sealed.");
         Ok(())
     }
+
+    async fn rotate_signing(self, opened: &Opened, master_key: &MasterKey) -> Result<(), Failure> {
+        let mut signing_keys = Vec::new();
+        for environment in Environment::ALL {
+            if self.environment.is_none_or(|wanted| wanted == environment) {
+                signing_keys.extend(signing::rotate(opened, master_key, environment).await?);
+            }
+        }
+        self.output.data(&RotatedSigning { signing_keys }, |list| {
+            let rows = list.signing_keys.iter().map(SigningKeyData::row);
+            table(&["ENVIRONMENT", "ID", "USE", "CREATED", "FROM", "STATE"], rows.collect())
+        })?;
+        self.output.say("No token ended: the keys before stay published for what they signed.");
+        Ok(())
+    }
 }
 
 impl Revoke {
     async fn run(self) -> Result<(), Failure> {
         let environment = self.environment.environment;
         let master_key = MasterKey::read(&self.place.master_key_file()?)?;
-        let Opened { store, clock, random } = self.place.open().await?;
-        let id = shown(self.id);
-        prompt::confirm(
-            &format!(
-                "Every code, access token and refresh token of {environment} that the key {id} sealed ends, and those customers have to connect again. Revoke it?"
-            ),
-            self.yes,
-        )?;
-        let key = (environment, self.id);
-        let replaced_by = rotation::revoke(&store, &master_key, key, &clock, &random).await?;
-        let revoked = RevokedData {
-            environment: environment.as_str(),
-            id,
-            replaced_by: replaced_by.map(|key| shown(key.id)),
+        let opened = self.place.open().await?;
+        let id = match &self.id {
+            KeyId::Sealing(id) => shown(*id),
+            KeyId::Signing(id) => id.clone(),
         };
+        let ends = match &self.id {
+            KeyId::Sealing(_) => format!(
+                "Every code, access token and refresh token of {environment} that the key {id} sealed ends, and those customers have to connect again."
+            ),
+            KeyId::Signing(_) => format!(
+                "Every token of {environment} that the key {id} signed is refused by whoever reads the key set again."
+            ),
+        };
+        prompt::confirm(&format!("{ends} Revoke it?"), self.yes)?;
+        let replaced_by = match &self.id {
+            KeyId::Sealing(id) => {
+                let Opened { store, clock, random } = &opened;
+                let key = (environment, *id);
+                let made = rotation::revoke(store, &master_key, key, clock, random).await?;
+                made.map(|key| shown(key.id))
+            }
+            KeyId::Signing(id) => signing::revoke(&opened, &master_key, (environment, id)).await?,
+        };
+        let revoked = RevokedData { environment: environment.as_str(), id, replaced_by };
         self.output.data(&revoked, |revoked| match &revoked.replaced_by {
-            Some(new) => format!("{} is revoked; {new} seals in its place", revoked.id),
+            Some(new) => format!("{} is revoked; {new} takes its place", revoked.id),
             None => format!("{} is revoked", revoked.id),
         })?;
-        self.output.say("Running servers refuse what it sealed within one second.");
+        self.output.say(match self.id {
+            KeyId::Sealing(_) => "Running servers refuse what it sealed within one second.",
+            KeyId::Signing(_) => {
+                "It is published no more. A verifier may hold the set for another five minutes."
+            }
+        });
         Ok(())
     }
 }
@@ -251,9 +309,13 @@ fn shown(id: u32) -> String {
     format!("{id:08x}")
 }
 
-fn key_id(text: &str) -> Result<u32, String> {
-    let hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| u32::from_str_radix(text, 16).ok())
-        .flatten()
-        .ok_or_else(|| "an id has eight hexadecimal digits".to_owned())
+fn key_id(text: &str) -> Result<KeyId, String> {
+    let is_hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex && let Ok(id) = u32::from_str_radix(text, 16) {
+        return Ok(KeyId::Sealing(id));
+    }
+    match Thumbprint::parse(text) {
+        Some(_) => Ok(KeyId::Signing(text.to_owned())),
+        None => Err("an id has eight hexadecimal digits, or 43 characters of a signing key".into()),
+    }
 }

@@ -79,6 +79,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             store: store.clone(),
             sealer: keys.sealer(environment.environment),
             other_sealer: keys.sealer(environment.environment.other()),
+            signer: keys.signer(environment.environment),
             keys: keys.clone(),
             passwords: passwords.clone(),
             usage: Usage::default(),

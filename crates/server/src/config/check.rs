@@ -1,22 +1,22 @@
-//! Makes a [`Config`] of the file, and words of what cannot be one.
+//! Makes a [`Config`] of the file, and words of what cannot be one. `settings.rs` reads what the
+//! operator chose for an environment, `api.rs` its APIs.
+
+mod api;
+mod settings;
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use grantor_protocol::authorize_error::scope_words;
 use grantor_protocol::environment::Environment;
-use grantor_protocol::scope::Scope;
 use toml::Spanned;
 use url::{Host, Url};
 
 use super::file::{File, Section};
 use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
 use crate::listener::TlsFiles;
-use crate::site::{Registration, Settings};
 use crate::store::{Address, AddressError};
 
-const DAY: i64 = 24 * 3600;
 /// The journal of endings, where the file names no other: beside the SQLite file, or else beside the
 /// master key.
 const JOURNAL: &str = "endings.journal";
@@ -318,93 +318,6 @@ impl<'a> Check<'a> {
             return None;
         }
         Some(self.folder.join(text.get_ref()))
-    }
-
-    fn settings(&mut self, section: &Section) -> Settings {
-        let usual = Settings::default();
-        let settings = Settings {
-            code_ttl_seconds: self
-                .seconds(section.code_ttl_seconds.as_ref(), 1..=600)
-                .unwrap_or(usual.code_ttl_seconds),
-            access_token_ttl_seconds: self
-                .seconds(section.access_token_ttl_seconds.as_ref(), 1..=DAY)
-                .unwrap_or(usual.access_token_ttl_seconds),
-            refresh_token_idle_seconds: self
-                .seconds(section.refresh_token_idle_seconds.as_ref(), 1..=366 * DAY)
-                .unwrap_or(usual.refresh_token_idle_seconds),
-            grant_ttl_seconds: self
-                .seconds(section.grant_ttl_seconds.as_ref(), 1..=3660 * DAY)
-                .or(usual.grant_ttl_seconds),
-            refresh_window_seconds: self
-                .seconds(section.refresh_window_seconds.as_ref(), 0..=600)
-                .unwrap_or(usual.refresh_window_seconds),
-            session_ttl_seconds: self
-                .seconds(section.session_ttl_seconds.as_ref(), 1..=31 * DAY)
-                .unwrap_or(usual.session_ttl_seconds),
-            parameters_in_query: section.parameters_in_query.unwrap_or(usual.parameters_in_query),
-            registration: self.registration(section).unwrap_or_default(),
-            registration_scopes: self.registration_scopes(section).unwrap_or_default(),
-            dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
-        };
-        let named = section
-            .refresh_token_idle_seconds
-            .as_ref()
-            .or(section.access_token_ttl_seconds.as_ref());
-        if let Some(named) = named
-            && settings.refresh_token_idle_seconds < settings.access_token_ttl_seconds
-        {
-            self.fault(
-                named.span(),
-                "a refresh token would end before the access token that it is to replace",
-                format!(
-                    "refresh_token_idle_seconds is {}, access_token_ttl_seconds is {}",
-                    settings.refresh_token_idle_seconds, settings.access_token_ttl_seconds
-                ),
-            );
-        }
-        settings
-    }
-
-    fn registration(&mut self, section: &Section) -> Option<Registration> {
-        let named = section.registration.as_ref()?;
-        match named.get_ref().as_str() {
-            "closed" => Some(Registration::Closed),
-            "token" => Some(Registration::Token),
-            "open" => Some(Registration::Open),
-            other => {
-                let words = format!("{other:?} is no way to register");
-                self.fault(named.span(), words, "\"closed\", \"token\" or \"open\"");
-                None
-            }
-        }
-    }
-
-    fn registration_scopes(&mut self, section: &Section) -> Option<Scope> {
-        let named = section.registration_scopes.as_ref()?;
-        match Scope::parse(named.get_ref()) {
-            Ok(scope) => Some(scope),
-            Err(fault) => {
-                self.fault(named.span(), scope_words(&fault), "for example \"financial-api\"");
-                None
-            }
-        }
-    }
-
-    fn seconds(
-        &mut self,
-        value: Option<&Spanned<i64>>,
-        allowed: RangeInclusive<i64>,
-    ) -> Option<i64> {
-        let value = value?;
-        if !allowed.contains(value.get_ref()) {
-            self.fault(
-                value.span(),
-                format!("{} seconds is out of range", value.get_ref()),
-                format!("from {} to {} seconds", allowed.start(), allowed.end()),
-            );
-            return None;
-        }
-        Some(*value.get_ref())
     }
 
     /// What is no TOML, or has a key that is unknown, missing, or of another type.

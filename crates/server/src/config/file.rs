@@ -60,6 +60,20 @@ pub(super) struct Section {
     pub(super) dpop_nonce_required: Option<bool>,
     pub(super) registration: Option<Spanned<String>>,
     pub(super) registration_scopes: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) api: Vec<ApiSection>,
+}
+
+/// An API that tokens may be for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiSection {
+    pub(super) resource: Spanned<String>,
+    pub(super) name: Option<String>,
+    pub(super) scopes: Spanned<String>,
+    pub(super) access_tokens: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) introspection_clients: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::site::Registration;
+use grantor_protocol::api::{AccessTokenFormat, Api, Apis};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
@@ -53,6 +54,25 @@ fn paths_are_relative_to_the_folder_of_the_file_and_defaults_are_filled_in() {
     assert_eq!(staging.settings, Settings::default());
 }
 
+fn orders_and_staff() -> Apis {
+    Apis::new(vec![
+        Api {
+            resource: "https://orders.example.com/v2".into(),
+            name: "Orders".into(),
+            scopes: Scope::parse("orders-api items").unwrap(),
+            access_tokens: AccessTokenFormat::EdDsa,
+            introspection_clients: vec!["orders".into()],
+        },
+        Api {
+            resource: "urn:example:staff".into(),
+            name: "urn:example:staff".into(),
+            scopes: Scope::parse("staff-api").unwrap(),
+            access_tokens: AccessTokenFormat::Sealed,
+            introspection_clients: vec![],
+        },
+    ])
+}
+
 #[test]
 fn everything_that_can_be_said_is_understood() {
     let config = parse(
@@ -76,6 +96,15 @@ fn everything_that_can_be_said_is_understood() {
         dpop_nonce_required = true
         registration = "token"
         registration_scopes = "financial-api"
+        [[environment.production.api]]
+        resource = "https://orders.example.com/v2"
+        name = "Orders"
+        scopes = "orders-api items"
+        access_tokens = "EdDSA"
+        introspection_clients = ["orders"]
+        [[environment.production.api]]
+        resource = "urn:example:staff"
+        scopes = "staff-api"
         "#,
     )
     .unwrap();
@@ -103,6 +132,7 @@ fn everything_that_can_be_said_is_understood() {
             dpop_nonce_required: true,
             registration: Registration::Token,
             registration_scopes: Scope::parse("financial-api").unwrap(),
+            apis: orders_and_staff(),
         }
     );
 }
@@ -213,6 +243,29 @@ const WRONG: &[(usize, &str, &str)] = &[
         "9: 0 seconds is out of range",
     ),
     (8, "listen = \"127.0.0.1:8301\"\nsession_ttl_seconds = -1", "9: -1 seconds is out of range"),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[[environment.staging.api]]\nresource = \"api\"\nscopes = \"a\"",
+        "10: the resource of an API is an absolute URI",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[[environment.staging.api]]\nresource = \"https://a.example\"\n\
+         scopes = \"a\"\naccess_tokens = \"HS256\"",
+        "12: \"HS256\" is no kind of access token",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[[environment.staging.api]]\nresource = \"https://a.example\"\n\
+         scopes = \"\"",
+        "11: an API knows at least one scope",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\n[[environment.staging.api]]\nresource = \"https://a.example\"\n\
+         scopes = \"a\"\n[[environment.staging.api]]\nresource = \"https://a.example/\"\nscopes = \"b\"",
+        "13: two APIs have this resource",
+    ),
     (
         8,
         "listen = \"127.0.0.1:8301\"\nrefresh_window_seconds = \"60s\"",

@@ -1,4 +1,4 @@
-//! A genuine token and its row, for all who ask whether it lives: the API of dev, introspection and
+//! A genuine token and its row, for all who ask whether it lives: the APIs here, introspection and
 //! revocation. What follows from the two is decided in `protocol`.
 
 use grantor_protocol::access_token::{AccessFault, AccessToken, LiveAccess, TokenRow};
@@ -8,11 +8,20 @@ use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
 
 use super::request::RequestId;
-use crate::seal::{AccessSeal, ClientAccessSeal, NotThisSeal, Sealer};
+use super::signed_token::{self, SignedToken};
+use crate::seal::{AccessSeal, ClientAccessSeal, Kind, NotThisSeal, Sealer};
 use crate::site::Site;
 use crate::store::StoreError;
 
-/// A genuine token of this environment.
+/// A genuine token of this environment, sealed or signed.
+pub(super) enum Genuine {
+    /// It belongs to a grant.
+    OfGrant(Opened),
+    /// It is a client's own.
+    OfClient(ClientAccessSeal),
+}
+
+/// A genuine token of a grant.
 pub(super) struct Opened {
     /// What it says.
     pub(super) token: SealedToken,
@@ -27,7 +36,14 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// [`TokenError::Unavailable`] where its key is not known here and the keys could not be read.
-pub(super) async fn open(site: &Site, text: &str) -> Result<Option<Opened>, TokenError> {
+pub(super) async fn open(site: &Site, text: &str) -> Result<Option<Genuine>, TokenError> {
+    if signed_token::looks_signed(text) {
+        return Ok(match signed_token::open(site, text).await {
+            Some(SignedToken::OfGrant(seal)) => Some(Genuine::OfGrant(of_access(&seal))),
+            Some(SignedToken::OfClient(seal)) => Some(Genuine::OfClient(seal)),
+            None => None,
+        });
+    }
     match site.open(|sealer| opened(sealer, text)).await {
         Ok(opened) => Ok(Some(opened)),
         Err(NotThisSeal::UnknownKey) => Err(TokenError::Unavailable),
@@ -35,15 +51,12 @@ pub(super) async fn open(site: &Site, text: &str) -> Result<Option<Opened>, Toke
     }
 }
 
-fn opened(sealer: &Sealer, text: &str) -> Result<Opened, NotThisSeal> {
+fn opened(sealer: &Sealer, text: &str) -> Result<Genuine, NotThisSeal> {
+    if text.starts_with(Kind::ClientAccess.prefix()) {
+        return sealer.open_client_access(text).map(Genuine::OfClient);
+    }
     match sealer.open_access(text) {
-        Ok(seal) => {
-            return Ok(Opened {
-                token: SealedToken::Access(facts(&seal)),
-                grant_id: seal.grant_id,
-                token_id: Some(seal.token_id),
-            });
-        }
+        Ok(seal) => return Ok(Genuine::OfGrant(of_access(&seal))),
         Err(NotThisSeal::OtherKind(_)) => {}
         Err(fault) => return Err(fault),
     }
@@ -51,23 +64,29 @@ fn opened(sealer: &Sealer, text: &str) -> Result<Opened, NotThisSeal> {
         Ok(seal) => {
             let token =
                 SealedToken::Refresh { generation: seal.generation, expires_at: seal.expires_at };
-            return Ok(Opened { token, grant_id: seal.grant_id, token_id: None });
+            let opened = Opened { token, grant_id: seal.grant_id, token_id: None };
+            return Ok(Genuine::OfGrant(opened));
         }
         Err(NotThisSeal::OtherKind(_)) => {}
         Err(fault) => return Err(fault),
     }
     let seal = sealer.open_code(text)?;
-    Ok(Opened { token: SealedToken::Code, grant_id: seal.grant_id, token_id: None })
+    let opened = Opened { token: SealedToken::Code, grant_id: seal.grant_id, token_id: None };
+    Ok(Genuine::OfGrant(opened))
 }
 
-/// What the seal of an access token says, as the rules take it.
-pub(super) fn facts(seal: &AccessSeal) -> AccessToken {
-    AccessToken {
+fn of_access(seal: &AccessSeal) -> Opened {
+    let token = AccessToken {
         generation: seal.generation,
         expires_at: seal.expires_at,
         issued_at: seal.issued_at,
         scope: seal.scope.clone(),
         binding: seal.binding.clone(),
+    };
+    Opened {
+        token: SealedToken::Access(token),
+        grant_id: seal.grant_id,
+        token_id: Some(seal.token_id),
     }
 }
 
@@ -87,6 +106,18 @@ pub(super) struct OpenedClient {
 }
 
 impl OpenedClient {
+    /// Reads the row of such a token.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(super) async fn load(
+        site: &Site,
+        seal: ClientAccessSeal,
+    ) -> Result<OpenedClient, StoreError> {
+        let row = site.store.client_token(site.environment, seal.client_key, seal.token_id).await?;
+        Ok(OpenedClient { seal, row })
+    }
+
     /// Whether it lives, and what it may do.
     ///
     /// # Errors
@@ -107,23 +138,4 @@ impl OpenedClient {
     pub(super) fn is_of(&self, client: &Client) -> bool {
         self.row.as_ref().is_some_and(|row| row.client_id == client.id)
     }
-}
-
-/// Opens a token of a client itself, and reads its row; `None` for what is no such token.
-///
-/// # Errors
-/// [`StoreError`]
-pub(super) async fn open_client(
-    site: &Site,
-    text: &str,
-) -> Result<Option<OpenedClient>, StoreError> {
-    let seal = match site.open(|sealer| sealer.open_client_access(text)).await {
-        Ok(seal) => seal,
-        Err(NotThisSeal::UnknownKey) => {
-            return Err(StoreError::Engine("the keys could not be read".to_owned()));
-        }
-        Err(NotThisSeal::Foreign | NotThisSeal::OtherKind(_)) => return Ok(None),
-    };
-    let row = site.store.client_token(site.environment, seal.client_key, seal.token_id).await?;
-    Ok(Some(OpenedClient { seal, row }))
 }

@@ -1,30 +1,39 @@
-//! The token that comes with a call to an API (RFC 6750 2.1, RFC 9449 7.1), and the key that it is
-//! bound to.
+//! The token that comes with a call to an API of this server (RFC 6750 2.1, RFC 9449 7.1).
+//!
+//! 1. [`Credentials::read`] takes the header;
+//! 2. [`Bearer::of`] opens the token, holds it against its row, and has the key proved that it is
+//!    bound to.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use grantor_protocol::access_token::{AccessFault, LiveAccess, check_access};
+use grantor_protocol::grant::Grant;
 use grantor_protocol::proof_error::ProofError;
+use grantor_protocol::token_introspection::SealedToken;
 
+use super::access_token::{self, Genuine, OpenedClient};
 use super::proof;
+use super::request::RequestId;
 use crate::site::Site;
+use crate::store::StoreError;
 
 /// What the `Authorization` header holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Credentials<'a> {
-    pub(super) scheme: Scheme,
-    pub(super) token: &'a str,
+struct Credentials<'a> {
+    scheme: Scheme,
+    token: &'a str,
 }
 
 /// How a token is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+enum Scheme {
     Bearer,
     Dpop,
 }
 
 /// Why a header holds no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CredentialsFault {
+enum CredentialsFault {
     /// there is none, or one of another scheme
     Missing,
     /// two headers: what one reader skips, another reader takes
@@ -49,7 +58,7 @@ impl<'a> Credentials<'a> {
     ///
     /// # Errors
     /// [`CredentialsFault`].
-    pub(super) fn read(headers: &'a HeaderMap) -> Result<Credentials<'a>, CredentialsFault> {
+    fn read(headers: &'a HeaderMap) -> Result<Credentials<'a>, CredentialsFault> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let value = values.next().ok_or(CredentialsFault::Missing)?;
         if values.next().is_some() {
@@ -75,7 +84,7 @@ impl<'a> Credentials<'a> {
     ///
     /// # Errors
     /// [`KeyFault`].
-    pub(super) async fn prove_key(
+    async fn prove_key(
         &self,
         site: &Site,
         headers: &HeaderMap,
@@ -95,6 +104,79 @@ impl<'a> Credentials<'a> {
             Some(proved) if proved == key => Ok(()),
             Some(_) => Err(KeyFault::Differs),
         }
+    }
+}
+
+/// A living access token of a customer, from whoever holds it.
+pub(super) struct Bearer {
+    pub(super) live: LiveAccess,
+    pub(super) grant: Grant,
+}
+
+/// Why an API opens nothing.
+#[derive(Debug)]
+pub(super) enum BearerFault {
+    /// no token at all
+    Missing,
+    /// two `Authorization` headers
+    TwoHeaders,
+    /// a token that opens nothing
+    Invalid,
+    /// a token that is bound to a key, which was not proved
+    Key(KeyFault),
+    /// a token of a client itself: there is no customer
+    NoCustomer,
+    /// the store failed
+    Store(StoreError),
+}
+
+impl Bearer {
+    /// Takes the token of a call to `endpoint`, which is its method and its path.
+    ///
+    /// # Errors
+    /// [`BearerFault`]
+    pub(super) async fn of(
+        site: &Site,
+        request_id: &RequestId,
+        headers: &HeaderMap,
+        endpoint: [&str; 2],
+    ) -> Result<Bearer, BearerFault> {
+        let credentials = Credentials::read(headers).map_err(|fault| match fault {
+            CredentialsFault::Missing => BearerFault::Missing,
+            CredentialsFault::TwoHeaders => BearerFault::TwoHeaders,
+        })?;
+        let opened = access_token::open(site, credentials.token).await.map_err(|_| {
+            BearerFault::Store(StoreError::Engine("the keys could not be read".to_owned()))
+        })?;
+        let opened = match opened {
+            None => return Err(BearerFault::Invalid),
+            Some(Genuine::OfGrant(opened)) => opened,
+            Some(Genuine::OfClient(seal)) => {
+                let opened = OpenedClient::load(site, seal).await.map_err(BearerFault::Store)?;
+                let lives = opened.check(site.clock.now()).is_ok();
+                return Err(if lives { BearerFault::NoCustomer } else { BearerFault::Invalid });
+            }
+        };
+        let SealedToken::Access(token) = opened.token else {
+            return Err(BearerFault::Invalid);
+        };
+        let now = site.clock.now();
+        // The store need not be asked about a token whose time is over.
+        token.check_time(now).map_err(|_| BearerFault::Invalid)?;
+        let row = site.store.introspected(site.environment, opened.grant_id, opened.token_id).await;
+        let row = row.map_err(BearerFault::Store)?;
+        let live = check_access(&token, row.as_ref(), now).map_err(|fault| {
+            if fault == AccessFault::AheadOfRow {
+                access_token::alarm(request_id, row.as_ref());
+            }
+            BearerFault::Invalid
+        })?;
+        let grant = row.map(|row| row.grant).ok_or(BearerFault::Invalid)?;
+        credentials
+            .prove_key(site, headers, endpoint, live.binding.key)
+            .await
+            .map_err(BearerFault::Key)?;
+        Ok(Bearer { live, grant })
     }
 }
 

@@ -202,6 +202,7 @@ pub(super) fn refuse(site: &Site, request_id: &RequestId, error: &TokenError) ->
 fn loggable(error: &TokenError) -> String {
     match error {
         TokenError::Scope(_) | TokenError::ClientScope(_) => "scope".to_owned(),
+        TokenError::Resource(_) => "resource".to_owned(),
         TokenError::Request(RequestFault::Parameter(_)) => "parameter".to_owned(),
         TokenError::Request(_)
         | TokenError::Client(_)

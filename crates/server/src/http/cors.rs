@@ -13,10 +13,14 @@ use axum::http::{Response, StatusCode};
 use axum::routing::MethodRouter;
 
 /// The open routes, as they stand in the table.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 9] = [
     "/oauth/token",
     "/oauth/revoke",
     "/oauth/register",
+    "/oauth/jwks",
+    "/oauth/userinfo",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-protected-resource/{*api}",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
 ];

@@ -10,18 +10,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::access_token::{AccessFault, check_access};
 use grantor_protocol::dpop;
+use grantor_protocol::jose::Algorithm;
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::proof_error::ProofError;
 use serde_json::{Value, json};
 
-use super::access_token;
 use super::answer;
-use super::bearer::{Credentials, CredentialsFault, KeyFault};
+use super::bearer::{Bearer, BearerFault, KeyFault};
 use super::proof;
 use super::request::RequestId;
-use crate::seal::{Kind, NotThisSeal};
 use crate::site::Site;
 use crate::store::{Business, StoreError};
 
@@ -30,16 +28,8 @@ const NO_CUSTOMER: &str =
 const DEFAULT_PAGE_SIZE: usize = 1000;
 
 enum Refusal {
-    /// no token at all
-    Missing,
-    /// two `Authorization` headers: what one reader skips, another reader takes
-    TwoHeaders,
-    /// a token that opens nothing
-    Invalid,
-    /// a token that is bound to a key, which was not proved
-    Key(KeyFault),
-    /// a token of a client itself: there is no customer whose businesses could be shown
-    NoCustomer,
+    /// no token, or one that opens nothing here
+    Bearer(BearerFault),
     /// a token without the scope
     Scope(&'static str),
     /// the store failed
@@ -136,41 +126,13 @@ async fn allowed(
     request_id: &RequestId,
     call: &Call<'_>,
 ) -> Result<Vec<Business>, Refusal> {
-    let credentials = Credentials::read(call.headers).map_err(|fault| match fault {
-        CredentialsFault::Missing => Refusal::Missing,
-        CredentialsFault::TwoHeaders => Refusal::TwoHeaders,
-    })?;
-    if credentials.token.starts_with(Kind::ClientAccess.prefix()) {
-        let opened = access_token::open_client(site, credentials.token).await;
-        let lives = opened
-            .map_err(Refusal::Store)?
-            .is_some_and(|opened| opened.check(site.clock.now()).is_ok());
-        return Err(if lives { Refusal::NoCustomer } else { Refusal::Invalid });
+    let bearer = Bearer::of(site, request_id, call.headers, ["GET", call.path]).await;
+    let Bearer { live, grant } = bearer.map_err(Refusal::Bearer)?;
+    // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
+    let resources = &live.binding.resources;
+    if !resources.is_empty() && !resources.contains(&site.base_url) {
+        return Err(Refusal::Bearer(BearerFault::Invalid));
     }
-    let opened = site.open(|sealer| sealer.open_access(credentials.token)).await;
-    let seal = opened.map_err(|fault| match fault {
-        NotThisSeal::Foreign | NotThisSeal::OtherKind(_) => Refusal::Invalid,
-        NotThisSeal::UnknownKey => {
-            Refusal::Store(StoreError::Engine("the keys could not be read".to_owned()))
-        }
-    })?;
-    let token = access_token::facts(&seal);
-    let now = site.clock.now();
-    // The store need not be asked about a token whose time is over.
-    token.check_time(now).map_err(|_| Refusal::Invalid)?;
-    let row = site.store.introspected(site.environment, seal.grant_id, Some(seal.token_id)).await;
-    let row = row.map_err(Refusal::Store)?;
-    let live = check_access(&token, row.as_ref(), now).map_err(|fault| {
-        if fault == AccessFault::AheadOfRow {
-            access_token::alarm(request_id, row.as_ref());
-        }
-        Refusal::Invalid
-    })?;
-    let grant = row.map(|row| row.grant).ok_or(Refusal::Invalid)?;
-    credentials
-        .prove_key(site, call.headers, ["GET", call.path], live.binding.key)
-        .await
-        .map_err(Refusal::Key)?;
     if !live.scope.contains(call.scope) {
         return Err(Refusal::Scope(call.scope));
     }
@@ -185,30 +147,38 @@ fn unavailable() -> (StatusCode, String, &'static str, String) {
     (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
 }
 
-/// RFC 9449 7.1: what a proof may be signed with.
-fn algorithms() -> String {
-    dpop::ALGORITHMS.map(grantor_protocol::jose::Algorithm::as_str).join(" ")
+/// The same for a key that was not proved (RFC 9449 7.1).
+fn of_key(realm: &str, fault: KeyFault) -> (StatusCode, String, &'static str, String) {
+    if fault == KeyFault::Proof(ProofError::Unavailable) {
+        return unavailable();
+    }
+    let algorithms = dpop::ALGORITHMS.map(Algorithm::as_str).join(" ");
+    let (code, words) = (fault.code(), fault.words());
+    let challenge = format!(
+        "{realm}, DPoP algs=\"{algorithms}\", error=\"{code}\", error_description=\"{words}\""
+    );
+    (StatusCode::UNAUTHORIZED, challenge, "unauthorized", words)
 }
 
 impl Refusal {
     fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
-        let with_key = matches!(self, Refusal::Key(_));
+        let with_key = matches!(self, Refusal::Bearer(BearerFault::Key(_)));
         let realm = format!("Bearer realm=\"grantor {}\"", site.environment);
         let (status, challenge, code, title) = match self {
             // RFC 6750 3.1: who sent no token learns no error code.
-            Refusal::Missing => (
+            Refusal::Bearer(BearerFault::Missing) => (
                 StatusCode::UNAUTHORIZED,
                 realm,
                 "unauthorized",
                 "Full authentication is required to access this resource".to_owned(),
             ),
-            Refusal::TwoHeaders => (
+            Refusal::Bearer(BearerFault::TwoHeaders) => (
                 StatusCode::BAD_REQUEST,
                 format!("{realm}, error=\"invalid_request\""),
                 "bad_request",
                 "Send the Authorization header once".to_owned(),
             ),
-            Refusal::Invalid => (
+            Refusal::Bearer(BearerFault::Invalid) => (
                 StatusCode::UNAUTHORIZED,
                 format!(
                     "{realm}, error=\"invalid_token\", error_description=\"The access token is \
@@ -217,19 +187,8 @@ impl Refusal {
                 "unauthorized",
                 "Full authentication is required to access this resource".to_owned(),
             ),
-            Refusal::Key(KeyFault::Proof(ProofError::Unavailable)) => unavailable(),
-            Refusal::Key(fault) => (
-                StatusCode::UNAUTHORIZED,
-                format!(
-                    "{realm}, DPoP algs=\"{}\", error=\"{}\", error_description=\"{}\"",
-                    algorithms(),
-                    fault.code(),
-                    fault.words()
-                ),
-                "unauthorized",
-                fault.words(),
-            ),
-            Refusal::NoCustomer => (
+            Refusal::Bearer(BearerFault::Key(fault)) => of_key(&realm, fault),
+            Refusal::Bearer(BearerFault::NoCustomer) => (
                 StatusCode::FORBIDDEN,
                 format!("{realm}, error=\"insufficient_scope\""),
                 "forbidden",
@@ -241,7 +200,7 @@ impl Refusal {
                 "forbidden",
                 format!("The access token does not have the scope {scope}"),
             ),
-            Refusal::Store(error) => {
+            Refusal::Store(error) | Refusal::Bearer(BearerFault::Store(error)) => {
                 tracing::error!(request.id = request_id.0, %error, "demo_api.store");
                 unavailable()
             }

@@ -1,4 +1,5 @@
-//! `/oauth/introspect`: a client asks what became of a token of its own (RFC 7662).
+//! `/oauth/introspect`: a client asks what became of a token of its own, an API what a token opens
+//! (RFC 7662).
 //!
 //! 1. parse: the header and the form body (`IntrospectionRequest`);
 //! 2. authenticate the client, which has to be one that can: the answer is for nobody else;
@@ -13,23 +14,25 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
+use grantor_protocol::grant::Binding;
+use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::{
-    ActiveToken, Introspection, IntrospectionRequest, introspect as decide,
+    ActiveToken, Asker, Introspection, IntrospectionRequest, introspect as decide,
 };
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::access_token;
+use super::access_token::{self, Genuine, OpenedClient};
 use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
+use super::signed_token::Confirmation;
 use crate::hex::hex;
-use crate::seal::Kind;
+use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 
 /// What is answered (RFC 7662 2.2): the word alone, or the word and all of the rest.
@@ -50,6 +53,9 @@ struct Living {
     exp: i64,
     iat: i64,
     iss: String,
+    /// The APIs that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,11 +63,6 @@ struct Living {
     /// RFC 9449 6.2
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
-}
-
-#[derive(Serialize)]
-struct Confirmation {
-    jkt: String,
 }
 
 /// Answers a call.
@@ -91,11 +92,10 @@ async fn answer(
         return Err(TokenError::Client(ClientFault::SecretNeededHere));
     }
     // 3. Load.
-    if form.token.starts_with(Kind::ClientAccess.prefix()) {
-        return of_client(site, request_id, client, &form.token).await;
-    }
-    let Some(opened) = access_token::open(site, &form.token).await? else {
-        return Ok(inactive());
+    let opened = match access_token::open(site, &form.token).await? {
+        Some(Genuine::OfGrant(opened)) => opened,
+        Some(Genuine::OfClient(seal)) => return of_client(site, request_id, client, seal).await,
+        None => return Ok(inactive()),
     };
     let row = site
         .store
@@ -103,9 +103,14 @@ async fn answer(
         .await
         .map_err(unavailable(request_id))?;
     // 4. Decide.
-    match decide(&opened.token, row.as_ref(), client, site.clock.now()) {
+    let asker = Asker { client, apis: &site.settings.apis };
+    match decide(&opened.token, row.as_ref(), asker, site.clock.now()) {
         // 5. Answer.
-        Introspection::Active(token) => Ok(active(site, client, &token, opened.token_id)),
+        Introspection::Active(token) => {
+            // The token's client, which is not the one that asks where an API does.
+            let client_id = row.as_ref().map_or("", |row| row.grant.client_id.as_str());
+            Ok(active(site, client_id, &token, opened.token_id))
+        }
         Introspection::Inactive { alarm } => {
             if alarm {
                 access_token::alarm(request_id, row.as_ref());
@@ -120,27 +125,28 @@ async fn of_client(
     site: &Site,
     request_id: &RequestId,
     client: &Client,
-    token: &str,
+    seal: ClientAccessSeal,
 ) -> Result<Answer, TokenError> {
-    let opened = access_token::open_client(site, token).await.map_err(unavailable(request_id))?;
-    let Some(opened) = opened.filter(|opened| opened.is_of(client)) else {
-        return Ok(inactive());
-    };
+    let opened = OpenedClient::load(site, seal).await.map_err(unavailable(request_id))?;
     match opened.check(site.clock.now()) {
         Ok(live) => {
-            let key = live.binding.key;
-            let living = Living {
-                client_id: client.id.clone(),
-                sub: client.id.clone(),
-                scope: live.scope.to_string(),
-                exp: live.expires_at,
-                iat: opened.seal.issued_at,
-                iss: site.base_url.clone(),
-                token_type: Some(if key.is_some() { "DPoP" } else { "bearer" }),
-                jti: Some(hex(&opened.seal.token_id)),
-                cnf: key.map(|key| Confirmation { jkt: URL_SAFE_NO_PAD.encode(key) }),
+            let resources = &live.binding.resources;
+            let seen = match opened.is_of(client) {
+                true => Some(live.scope.clone()),
+                false => site.settings.apis.seen_by(client, resources, &live.scope),
             };
-            Ok(Answer { active: true, living: Some(living) })
+            let (Some(scope), Some(row)) = (seen, &opened.row) else {
+                return Ok(inactive());
+            };
+            let facts = Facts {
+                client_id: &row.client_id,
+                sub: row.client_id.clone(),
+                scope: &scope,
+                times: [live.expires_at, opened.seal.issued_at],
+                token_id: Some(opened.seal.token_id),
+                binding: &live.binding,
+            };
+            Ok(living(site, &facts))
         }
         Err(fault) => {
             if fault == AccessFault::AheadOfRow {
@@ -156,17 +162,51 @@ fn inactive() -> Answer {
     Answer::default()
 }
 
-fn active(site: &Site, client: &Client, token: &ActiveToken, token_id: Option<[u8; 8]>) -> Answer {
-    let living = Living {
-        client_id: client.id.clone(),
+fn active(site: &Site, client_id: &str, token: &ActiveToken, token_id: Option<[u8; 8]>) -> Answer {
+    let facts = Facts {
+        client_id,
         sub: Uuid::from_bytes(token.customer_id).to_string(),
-        scope: token.scope.to_string(),
-        exp: token.expires_at,
-        iat: token.issued_at,
-        iss: site.base_url.clone(),
-        token_type: token_id.map(|_| if token.key.is_some() { "DPoP" } else { "bearer" }),
-        jti: token_id.map(|id| hex(&id)),
-        cnf: token.key.map(|key| Confirmation { jkt: URL_SAFE_NO_PAD.encode(key) }),
+        scope: &token.scope,
+        times: [token.expires_at, token.issued_at],
+        token_id,
+        binding: &token.binding,
     };
-    Answer { active: true, living: Some(living) }
+    living(site, &facts)
+}
+
+/// What is said of either kind.
+struct Facts<'a> {
+    client_id: &'a str,
+    sub: String,
+    scope: &'a Scope,
+    /// When it ends and when it was made, in Unix seconds.
+    times: [i64; 2],
+    token_id: Option<[u8; 8]>,
+    binding: &'a Binding,
+}
+
+fn living(site: &Site, facts: &Facts<'_>) -> Answer {
+    let Facts { binding, times: [exp, iat], .. } = facts;
+    let mut audience: Vec<String> = binding.resources.iter().map(str::to_owned).collect();
+    let aud = match audience.len() {
+        0 => None,
+        1 => audience.pop().map(Value::String),
+        _ => Some(audience.into()),
+    };
+    let is_bound = binding.key.is_some();
+    Answer {
+        active: true,
+        living: Some(Living {
+            client_id: facts.client_id.to_owned(),
+            sub: facts.sub.clone(),
+            scope: facts.scope.to_string(),
+            exp: *exp,
+            iat: *iat,
+            iss: site.base_url.clone(),
+            aud,
+            token_type: facts.token_id.map(|_| if is_bound { "DPoP" } else { "bearer" }),
+            jti: facts.token_id.map(|id| hex(&id)),
+            cnf: binding.key.map(Confirmation::of),
+        }),
+    }
 }

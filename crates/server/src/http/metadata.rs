@@ -1,21 +1,25 @@
-//! Discovery: what a client library finds out from the base URL alone (RFC 8414), and from the API of
-//! dev (RFC 9728).
+//! Discovery: what a client library finds out from the base URL alone (RFC 8414, OpenID Connect
+//! Discovery), and from an API (RFC 9728).
 //!
-//! The document is made from the settings of the environment, and names nothing that the server
+//! One document stands at both addresses: a library that knows one of the two specifications finds
+//! what it knows. It is made from the settings of the environment, and names nothing that the server
 //! does not do: `tests/server/metadata.rs` asks every endpoint and every method that it names.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::http::{Response, StatusCode};
+use grantor_protocol::api::Api;
+use grantor_protocol::client::IdTokenAlgorithm;
 use grantor_protocol::dpop;
 use grantor_protocol::jose::Algorithm;
+use grantor_protocol::openid;
+use grantor_protocol::scope::Scope;
 use serde::Serialize;
 
 use super::answer;
-use crate::demo;
 use crate::site::{Registration, Site};
 
 /// For how long a client may keep it: a change of the configuration is known within that.
@@ -32,6 +36,9 @@ struct ServerMetadata {
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    jwks_uri: String,
+    userinfo_endpoint: String,
+    end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
     response_types_supported: [&'static str; 1],
@@ -44,6 +51,18 @@ struct ServerMetadata {
     code_challenge_methods_supported: [&'static str; 1],
     /// RFC 9449 5.1
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
+    /// OpenID Connect Discovery 3
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; IdTokenAlgorithm::ALL.len()],
+    claims_supported: [&'static str; openid::CLAIMS_SUPPORTED.len()],
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    prompt_values_supported: [&'static str; 4],
+    scopes_supported: Vec<String>,
+    /// RFC 9728 4
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protected_resources: Vec<String>,
     /// RFC 9207 3
     authorization_response_iss_parameter_supported: bool,
     ui_locales_supported: [&'static str; 1],
@@ -59,34 +78,72 @@ pub(super) async fn authorization_server(State(site): State<Arc<Site>>) -> Respo
 
 /// RFC 9728 2.
 #[derive(Serialize)]
-struct ResourceMetadata {
-    resource: String,
-    resource_name: &'static str,
-    authorization_servers: [String; 1],
-    scopes_supported: Vec<&'static str>,
+struct ResourceMetadata<'a> {
+    resource: &'a str,
+    resource_name: &'a str,
+    authorization_servers: [&'a str; 1],
+    scopes_supported: Vec<&'a str>,
     bearer_methods_supported: [&'static str; 1],
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
-    resource_documentation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<String>,
 }
 
 /// `/.well-known/oauth-protected-resource` of the API of dev, which stands beside its issuer.
 pub(super) async fn protected_resource(State(site): State<Arc<Site>>) -> Response<Body> {
+    match site.settings.apis.find(&site.base_url) {
+        Some(api) => resource_metadata(&site, api),
+        None => answer::plain(&site, StatusCode::NOT_FOUND, "There is no API at this address."),
+    }
+}
+
+/// `/.well-known/oauth-protected-resource/{host}/{path}` of a configured API: RFC 9728 5.1 lets the
+/// API's challenge name any address, so that it need not serve the document itself. Where the API
+/// stands on this very host, `{path}` alone is the address that RFC 9728 3.1 makes of its URL.
+pub(super) async fn protected_resource_of(
+    State(site): State<Arc<Site>>,
+    Path(named): Path<String>,
+) -> Response<Body> {
+    let beside = format!("{}/{named}", site.base_url);
+    let apis = &site.settings.apis;
+    let elsewhere = || apis.iter().find(|api| metadata_path(api) == named);
+    match apis.find(&beside).or_else(elsewhere) {
+        Some(api) => resource_metadata(&site, api),
+        None => answer::plain(&site, StatusCode::NOT_FOUND, "There is no API at this address."),
+    }
+}
+
+/// The host and the path of an API, as they stand behind the well-known address here.
+fn metadata_path(api: &Api) -> &str {
+    let (_, rest) = api.resource.split_once("://").unwrap_or(("", &api.resource));
+    rest.trim_end_matches('/')
+}
+
+fn resource_metadata(site: &Site, api: &Api) -> Response<Body> {
     let metadata = ResourceMetadata {
-        resource: site.base_url.clone(),
-        resource_name: "The API of grantor dev",
-        authorization_servers: [site.base_url.clone()],
-        scopes_supported: demo::SCOPES.split(' ').collect(),
+        resource: &api.resource,
+        resource_name: &api.name,
+        authorization_servers: [&site.base_url],
+        scopes_supported: api.scopes.iter().collect(),
         bearer_methods_supported: ["header"],
         dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
-        resource_documentation: format!("{}/docs/", site.base_url),
+        resource_documentation: site.dev.as_ref().map(|_| format!("{}/docs/", site.base_url)),
     };
-    let mut response = answer::json(&site, StatusCode::OK, &metadata);
+    let mut response = answer::json(site, StatusCode::OK, &metadata);
     response.headers_mut().insert(CACHE_CONTROL, CACHE);
     response
 }
 
+/// What may be asked for at all: what the APIs know, and OpenID Connect. A client may have others.
+fn scopes(site: &Site) -> Vec<String> {
+    let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
+    let all = site.settings.apis.iter().fold(standard, |all, api| all.union(&api.scopes));
+    all.iter().map(str::to_owned).collect()
+}
+
 fn metadata(site: &Site) -> ServerMetadata {
     let at = |path: &str| format!("{}{path}", site.base_url);
+    let apis = &site.settings.apis;
     let with_none = || SECRET_METHODS.into_iter().chain(["none"]).collect();
     ServerMetadata {
         issuer: site.base_url.clone(),
@@ -94,6 +151,9 @@ fn metadata(site: &Site) -> ServerMetadata {
         token_endpoint: at("/oauth/token"),
         revocation_endpoint: at("/oauth/revoke"),
         introspection_endpoint: at("/oauth/introspect"),
+        jwks_uri: at("/oauth/jwks"),
+        userinfo_endpoint: at("/oauth/userinfo"),
+        end_session_endpoint: at("/oauth/logout"),
         registration_endpoint: (site.settings.registration != Registration::Closed)
             .then(|| at("/oauth/register")),
         response_types_supported: ["code"],
@@ -105,6 +165,16 @@ fn metadata(site: &Site) -> ServerMetadata {
         introspection_endpoint_auth_methods_supported: SECRET_METHODS.to_vec(),
         code_challenge_methods_supported: ["S256"],
         dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: IdTokenAlgorithm::ALL.map(IdTokenAlgorithm::as_str),
+        claims_supported: openid::CLAIMS_SUPPORTED,
+        claims_parameter_supported: true,
+        request_parameter_supported: false,
+        // Of an address elsewhere: what is pushed here is another thing (RFC 9126 5).
+        request_uri_parameter_supported: false,
+        prompt_values_supported: ["none", "login", "consent", "select_account"],
+        scopes_supported: scopes(site),
+        protected_resources: apis.iter().map(|api| api.resource.clone()).collect(),
         authorization_response_iss_parameter_supported: true,
         ui_locales_supported: ["en"],
         service_documentation: at("/docs/"),

@@ -30,7 +30,9 @@ pub(super) struct Unshown(pub(super) String);
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The parameters that the log names.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 29] = [
+    "acr_values",
+    "claims",
     "client_id",
     "client-id",
     "client_secret",
@@ -40,19 +42,24 @@ const KNOWN: [&str; 22] = [
     "code_verifier",
     "dpop_jkt",
     "grant_type",
+    "id_token_hint",
     "iss",
     "login_hint",
+    "max_age",
     "nonce",
     "page",
+    "post_logout_redirect_uri",
     "progress",
     "prompt",
     "redirect_uri",
     "refresh_token",
+    "resource",
     "response_mode",
     "response_type",
     "scope",
     "size",
     "state",
+    "ui_locales",
 ];
 
 /// What only the line of the log needs.

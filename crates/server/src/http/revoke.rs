@@ -22,10 +22,10 @@ use grantor_protocol::token_revocation::{
 };
 use serde_json::json;
 
-use super::access_token::{self, Opened};
+use super::access_token::{self, Genuine, Opened, OpenedClient};
 use super::client_call::{self, authenticated, refuse, unavailable};
 use super::request::RequestId;
-use crate::seal::Kind;
+use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 use crate::store::client_token_owner;
 
@@ -53,12 +53,15 @@ async fn carry_out(
     let record = authenticated(site, request_id, &form.client).await?;
     let client = &record.client;
     // 3. Load.
-    if form.token.starts_with(Kind::ClientAccess.prefix()) {
-        return revoke_of_client(site, request_id, client, &form.token).await;
-    }
-    let Some(opened) = access_token::open(site, &form.token).await? else {
-        tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
-        return Ok(());
+    let opened = match access_token::open(site, &form.token).await? {
+        Some(Genuine::OfGrant(opened)) => opened,
+        Some(Genuine::OfClient(seal)) => {
+            return revoke_of_client(site, request_id, client, seal).await;
+        }
+        None => {
+            tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
+            return Ok(());
+        }
     };
     let row = site
         .store
@@ -83,12 +86,12 @@ async fn revoke_of_client(
     site: &Site,
     request_id: &RequestId,
     client: &Client,
-    token: &str,
+    seal: ClientAccessSeal,
 ) -> Result<(), TokenError> {
-    let opened = access_token::open_client(site, token).await.map_err(unavailable(request_id))?;
+    let opened = OpenedClient::load(site, seal).await.map_err(unavailable(request_id))?;
     let now = site.clock.now();
-    match opened.filter(|opened| opened.is_of(client) && now < opened.seal.expires_at) {
-        Some(opened) => {
+    match opened.is_of(client) && now < opened.seal.expires_at {
+        true => {
             let seal = &opened.seal;
             let owner = client_token_owner(seal.client_key);
             site.store
@@ -97,7 +100,7 @@ async fn revoke_of_client(
                 .map_err(unavailable(request_id))?;
             tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.client_token");
         }
-        None => {
+        false => {
             tracing::info!(request.id = request_id.0, client.id = client.id, "revoke.unknown");
         }
     }

@@ -4,12 +4,14 @@
 //! 1. parse: the header, the query as the guide's Postman sends it, the body (`TokenRequest`);
 //! 2. authenticate the client, in constant time, whether it is known or not;
 //! 3. prove the key that the tokens are to be bound to, where one is (`proof.rs`);
-//! 4. `client_credentials.rs` seals a token; `exchange.rs` and `refresh.rs`: open the seal, load the grant, let `protocol` decide, and write
-//!    once, conditionally;
-//! 5. answer: seal the new tokens. Nothing of them is stored.
+//! 4. `client_credentials.rs` makes a token; `exchange.rs` and `refresh.rs`: open the seal, load the
+//!    grant, let `protocol` decide, and write once, conditionally;
+//! 5. answer: seal the new tokens (`issue.rs`), or sign them where their API wants that, and sign the
+//!    ID token (`id_token.rs`). Nothing of them is stored.
 
 mod client_credentials;
 mod exchange;
+mod id_token;
 mod issue;
 mod refresh;
 
@@ -20,8 +22,11 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
+use grantor_protocol::api::Api;
 use grantor_protocol::client::Client;
+use grantor_protocol::openid::OPENID;
 use grantor_protocol::proof_error::ProofError;
+use grantor_protocol::resource::Resources;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 
@@ -30,6 +35,7 @@ use super::proof;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
+use crate::signer::SigningRing;
 use crate::site::Site;
 
 /// A call as it came.
@@ -48,6 +54,24 @@ struct Caller<'a> {
     address: IpAddr,
     /// The thumbprint of the key that it proved (RFC 9449).
     key: Option<[u8; 32]>,
+    /// The APIs that it names (RFC 8707 2.2).
+    resources: &'a Resources,
+}
+
+impl Caller<'_> {
+    /// The keys that sign, made before anything is spent where they may be needed.
+    async fn signing_keys(&self) -> Result<Arc<SigningRing>, TokenError> {
+        self.site.signing_keys().await.map_err(|error| {
+            tracing::error!(request.id = self.request_id.0, %error, "token.signing_keys");
+            TokenError::Unavailable
+        })
+    }
+
+    /// Whether an answer to this client may be signed.
+    fn may_be_signed(&self) -> bool {
+        let is_signed = |api: &Api| api.access_tokens.algorithm().is_some();
+        self.client.scopes.contains(OPENID) || self.site.settings.apis.iter().any(is_signed)
+    }
 }
 
 /// Answers a call.
@@ -112,7 +136,11 @@ async fn answer(
     let target = proof::Target { method: "POST", path: "/oauth/token", access_token: None };
     let key = proof.prove(site, target).await.map_err(TokenError::Proof)?;
     // 4. Decide and commit.
-    let caller = Caller { site, request_id, client, address, key };
+    let resources = &request.resources;
+    let caller = Caller { site, request_id, client, address, key, resources };
+    if caller.may_be_signed() {
+        caller.signing_keys().await?;
+    }
     let issued = match &request.grant {
         TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
             exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await?
@@ -121,7 +149,7 @@ async fn answer(
             refresh::refresh(&caller, refresh_token, scope.as_deref()).await?
         }
         TokenGrant::ClientCredentials { scope } => {
-            client_credentials::client_credentials(&caller, scope.as_deref())?
+            client_credentials::client_credentials(&caller, scope.as_deref()).await?
         }
     };
     // 5. Answer.

@@ -88,6 +88,14 @@ pub enum Ending {
         /// its id
         id: u32,
     },
+    /// A signing key was removed, and with it everything that it signed.
+    SigningKey {
+        /// its environment
+        #[serde(with = "environment")]
+        environment: Environment,
+        /// its `kid`
+        id: String,
+    },
     /// A secret of a client was added or removed.
     SecretChanged {
         /// its environment

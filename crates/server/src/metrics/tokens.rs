@@ -45,12 +45,13 @@ const EVENTS: [&str; 4] =
 
 /// Tokens, or the error code of the answer (RFC 6749 5.2). The last one stands for all that are not
 /// here.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     ISSUED,
     "invalid_request",
     "invalid_client",
     "invalid_grant",
     "invalid_scope",
+    "invalid_target",
     "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client",

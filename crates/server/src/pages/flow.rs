@@ -33,6 +33,18 @@ pub(crate) struct DemoLogin {
     pub(crate) password: String,
 }
 
+/// Asks whether to sign out. Posts `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "sign_out.html")]
+pub(crate) struct SignOutPage {
+    pub(crate) frame: Frame,
+    /// The app that asks for it, where one says who it is.
+    pub(crate) app_name: Option<String>,
+    pub(crate) account_email: String,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+}
+
 /// Asks which businesses to connect. Posts `step=businesses`, `business` (repeated), `csrf_token`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "businesses.html")]
@@ -78,6 +90,8 @@ pub(crate) struct ConsentPage {
     pub(crate) account_email: String,
     pub(crate) businesses: Vec<String>,
     pub(crate) scopes: Vec<ScopeLine>,
+    /// The APIs that it is for, where the app names some.
+    pub(crate) apis: Vec<String>,
     /// How long the connection lasts, as a plain sentence.
     pub(crate) lasts: String,
     /// The host that the code goes to.

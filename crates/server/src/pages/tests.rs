@@ -73,6 +73,7 @@ fn consent() -> ConsentPage {
                 required,
             })
             .into(),
+        apis: vec!["The orders API".to_owned()],
         lasts: text(),
         destination_host: text(),
         form_action: text(),

@@ -2,6 +2,7 @@
 
 use grantor_protocol::authorization_step::Consent;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 
 use super::client_key::client_key;
@@ -28,7 +29,7 @@ impl Store {
         client_id: &str,
         epoch: i64,
     ) -> Result<Option<Consent>, StoreError> {
-        let sql = "SELECT scope, asked_scope, businesses, redirect_uri, counter FROM consents \
+        let sql = "SELECT scope, asked_scope, businesses, redirect_uri, counter, resources FROM consents \
                    WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND epoch = $4 \
                    AND revoked = $5";
         let values = vec![
@@ -49,6 +50,7 @@ impl Store {
                     businesses: businesses(&mut row)?,
                     redirect_uri: row.text("redirect_uri")?,
                     counter: row.integer("counter")?,
+                    resources: resources(&mut row)?,
                 })
             })
             .transpose()
@@ -66,12 +68,13 @@ pub(super) fn give(
 ) -> Statement {
     Statement::new(
         "INSERT INTO consents (environment, customer_id, client_key, scope, asked_scope, businesses, \
-         redirect_uri, revoked, counter, epoch, given_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10) \
+         redirect_uri, revoked, counter, epoch, given_at, resources) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11) \
          ON CONFLICT (environment, customer_id, client_key) DO UPDATE SET \
          scope = excluded.scope, asked_scope = excluded.asked_scope, \
          businesses = excluded.businesses, redirect_uri = excluded.redirect_uri, \
-         revoked = excluded.revoked, epoch = excluded.epoch, given_at = excluded.given_at",
+         revoked = excluded.revoked, epoch = excluded.epoch, given_at = excluded.given_at, \
+         resources = excluded.resources",
         vec![
             grant.environment.as_str().into(),
             grant.customer_id.into(),
@@ -83,6 +86,7 @@ pub(super) fn give(
             false.into(),
             epoch.into(),
             now.into(),
+            written(&grant.binding.resources).into(),
         ],
     )
 }
@@ -90,6 +94,18 @@ pub(super) fn give(
 pub(super) fn scope(row: &mut Columns, column: &'static str) -> Result<Scope, StoreError> {
     let text = row.text(column)?;
     Scope::parse(&text).map_err(|_| row.corrupt(column))
+}
+
+/// Resources as they stand in a column: none where none is named.
+pub(super) fn written(resources: &Resources) -> Option<String> {
+    (!resources.is_empty()).then(|| resources.to_string())
+}
+
+pub(super) fn resources(row: &mut Columns) -> Result<Resources, StoreError> {
+    match row.optional_text("resources")? {
+        None => Ok(Resources::default()),
+        Some(text) => Resources::parse(text.split(' ')).map_err(|_| row.corrupt("resources")),
+    }
 }
 
 /// Business ids as they stand in a column: decimal, separated by blanks.

@@ -1,6 +1,7 @@
 //! Customers, their businesses and those businesses' locations.
 
 use grantor_protocol::environment::Environment;
+use grantor_protocol::openid::CustomerClaims;
 
 use super::engine::{Row, Statement};
 use super::{Store, StoreError};
@@ -182,6 +183,24 @@ impl Store {
                    WHERE environment = $1 AND email = $2";
         let rows = self.engine.read(sql, vec![environment.as_str().into(), email.into()]).await?;
         rows.into_iter().next().map(read_customer).transpose()
+    }
+
+    /// What may be said of a customer to an app; nothing of one who is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn customer_claims(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<CustomerClaims, StoreError> {
+        let sql = "SELECT name, email FROM customers WHERE environment = $1 AND id = $2";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        let Some(row) = rows.into_iter().next() else {
+            return Ok(CustomerClaims::default());
+        };
+        let mut row = row.columns("customers", "(id)");
+        Ok(CustomerClaims { name: Some(row.text("name")?), email: Some(row.text("email")?) })
     }
 
     /// The customers of an environment, the oldest first.

@@ -210,8 +210,7 @@ impl Store {
         epoch: i64,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let resources = &grant.binding.resources;
-        let resources = (!resources.is_empty()).then(|| resources.to_string());
+        let resources = consent::written(&grant.binding.resources);
         let mut transaction = Vec::with_capacity(2);
         transaction.extend(given.map(|consent| consent::give(grant, consent, epoch, now)));
         transaction.push(Statement::hot(

@@ -82,15 +82,8 @@ impl Store {
         for (environment, id) in change.remove {
             self.note(Ending::SealingKey { environment: *environment, id: *id }).await?;
         }
-        let mut transaction = vec![Statement::new(
-            "UPDATE installation SET keys_version = $1 \
-             WHERE id = 1 AND master_key_id = $2 AND keys_version = $3",
-            vec![
-                change.new_keys_version.into(),
-                change.master_key_id.into(),
-                change.keys_version.into(),
-            ],
-        )];
+        let versions = [change.keys_version, change.new_keys_version];
+        let mut transaction = vec![still_as_read(change.master_key_id, versions)];
         transaction.extend(change.remove.iter().map(|(environment, id)| {
             Statement::new(
                 "DELETE FROM sealing_keys WHERE environment = $1 AND id = $2",
@@ -168,6 +161,18 @@ impl Store {
         Err(unknown
             .unwrap_or_else(|| StoreError::Unknown("the database does not come back".into())))
     }
+}
+
+/// What every change of the keys begins with: they still are what was read, and have a new version.
+pub(super) fn still_as_read(
+    master_key_id: &str,
+    [keys_version, new_keys_version]: [i64; 2],
+) -> Statement {
+    Statement::new(
+        "UPDATE installation SET keys_version = $1 \
+         WHERE id = 1 AND master_key_id = $2 AND keys_version = $3",
+        vec![new_keys_version.into(), master_key_id.into(), keys_version.into()],
+    )
 }
 
 /// A key whose id is taken, by chance, refuses the transaction.

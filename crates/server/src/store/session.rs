@@ -72,6 +72,22 @@ impl Store {
         Ok(self.engine.write(transaction).await?.is_done())
     }
 
+    /// Ends the session of a browser. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_session(
+        &self,
+        environment: Environment,
+        id_digest: [u8; 32],
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "DELETE FROM sessions WHERE environment = $1 AND id_digest = $2",
+            vec![environment.as_str().into(), id_digest.into()],
+        );
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
     /// The session of that id, if it stands: not expired, of this epoch, and its customer's counter
     /// not raised since.
     ///

@@ -761,7 +761,7 @@ async fn prompt_none_shows_nothing_and_says_what_would_be_needed() {
     let browser = server.browser();
     let none = server.authorize_url(&client, "&state=s&prompt=none");
     let refused = browser.get(&none).await;
-    refused.assert_refused(REDIRECT_URI, "login_required", "prompt=none");
+    refused.assert_refused(REDIRECT_URI, "login_required", "not signed in");
     assert_eq!(query(&refused.location(), "state").as_deref(), Some("s"));
     assert_eq!(query(&refused.location(), "iss"), Some(server.staging.base_url.clone()));
     let page = browser.get(&server.authorize_url(&client, "")).await;

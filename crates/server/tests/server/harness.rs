@@ -169,13 +169,20 @@ impl Server {
         let mut addresses = Vec::new();
         for environment in Environment::ALL {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+            let base_url = base_url(environment, socket.address());
+            let mut settings = settings.clone();
+            // The API of dev stands beside its issuer, which is known just now.
+            if dev && settings.apis.is_empty() {
+                settings.apis = demo::apis(&base_url);
+            }
             let site = Arc::new(Site {
                 environment,
-                base_url: base_url(environment, socket.address()),
-                settings: settings.clone(),
+                base_url,
+                settings,
                 store: store.clone(),
                 sealer: keys.sealer(environment),
                 other_sealer: keys.sealer(environment.other()),
+                signer: keys.signer(environment),
                 keys: keys.clone(),
                 passwords: passwords.clone(),
                 usage: Usage::default(),

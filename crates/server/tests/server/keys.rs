@@ -74,6 +74,7 @@ impl House {
             store: self.store.clone(),
             sealer: keys.sealer(STAGING),
             other_sealer: keys.sealer(Environment::Production),
+            signer: keys.signer(STAGING),
             keys: keys.clone(),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),

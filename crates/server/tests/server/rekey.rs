@@ -79,7 +79,8 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
     let sealed = code(&running.sealer(STAGING));
     let rotated = rotate(&house.store, &former, STAGING, &house.clock, &house.random).await;
     let new_key = rotated.unwrap().key;
-    assert_eq!(house.opened_by(&former).await, [4, 0]);
+    running.make_signing_keys(STAGING).await.unwrap();
+    assert_eq!(house.opened_by(&former).await, [7, 0]);
 
     let done = house.rekey().await.unwrap();
     let count = |column, values| EncryptedCount { column, values };
@@ -88,14 +89,14 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
         [
             count("installation.key_check", 1),
             count("sealing_keys.encrypted", 3),
-            count("signing_keys.encrypted", 0),
+            count("signing_keys.encrypted", 3),
         ]
     );
     let new = house.key();
     assert_eq!(new.id(), done.master_key_id);
     assert_ne!(new.id(), former.id());
-    assert_eq!(house.opened_by(&new).await, [4, 0]);
-    assert_eq!(house.opened_by(&former).await, [0, 4]);
+    assert_eq!(house.opened_by(&new).await, [7, 0]);
+    assert_eq!(house.opened_by(&former).await, [0, 7]);
     assert!(!done.finished);
     assert_eq!(house.files(), ["master.key".to_owned(), format!("master.key.{}", former.id())]);
     assert_eq!(MasterKey::read(&done.former_file.unwrap()).unwrap().id(), former.id());

@@ -81,7 +81,10 @@ async fn d5_a_sealing_key_that_was_revoked_since_stays_revoked_and_a_fresh_one_s
 ) {
     let app = house.app(&[]).await;
     let before = app.connect("robin@example.com").await;
+    let signing = house.json(&["key", "rotate", "--signing", "--environment", "staging"]).await;
+    let signing = signing["signing_keys"][0]["id"].as_str().unwrap().to_owned();
     house.json(&["backup", "b1"]).await;
+    house.json(&["key", "revoke", &signing, "--environment", "staging", "--yes"]).await;
     let keys = house.json(&["key", "list"]).await["keys"].clone();
     let of_staging = |key: &&serde_json::Value| key["environment"] == "staging";
     let leaked = keys.as_array().unwrap().iter().find(of_staging).unwrap();
@@ -90,9 +93,15 @@ async fn d5_a_sealing_key_that_was_revoked_since_stays_revoked_and_a_fresh_one_s
     house.kill().await;
     let restored = house.restore(&[]).await;
     assert_eq!(restored["done"]["sealing_keys_removed_again"], 1, "{restored}");
+    assert_eq!(restored["done"]["signing_keys_removed_again"], 1, "{restored}");
     house.serve().await;
     assert_eq!(app.refresh(before.text("refresh_token")).await.status, 400);
-    let after = house.json(&["key", "list"]).await["keys"].clone();
+    let listed = house.json(&["key", "list"]).await;
+    let signing_keys = listed["signing_keys"].as_array().unwrap();
+    assert!(
+        signing_keys.len() == 2 && signing_keys.iter().all(|key| key["id"] != signing.as_str())
+    );
+    let after = listed["keys"].clone();
     let ids: Vec<_> = after.as_array().unwrap().iter().filter(of_staging).collect();
     assert!(ids.len() == 1 && ids[0]["id"] != leaked.as_str(), "{after}");
     let again = app.connect("robin@example.com").await;

@@ -15,13 +15,16 @@ use crate::http::answer::{self, frame};
 use crate::pages::{ConsentPage, ScopeLine};
 
 /// One plain sentence for each scope that is known of the platform.
-const SENTENCES: [(&str, &str); 7] = [
+const SENTENCES: [(&str, &str); 10] = [
     ("financial-api", "See sales, payments and other financial figures of your business."),
     ("orders-api", "See your menus and locations, and place and follow orders for you."),
     ("items", "See and change the items that you sell."),
     ("propertymanagement", "Exchange room charges with your property management system."),
     ("staff-api", "See the members of your staff and their shifts."),
     ("reservation-api", "See and change reservations."),
+    ("openid", "Know that it is you, by a number that stands for your account."),
+    ("profile", "See your name."),
+    ("email", "See your e-mail address."),
     ("offline_access", "Stay connected while you are away."),
 ];
 
@@ -47,6 +50,7 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         account_email: flow.email(),
         businesses: names.collect(),
         scopes: scopes.collect(),
+        apis: api_names(flow),
         lasts: lasts(flow),
         destination_host: flow.request.redirect_uri.destination(),
         form_action: progress::url(flow, &flow.browser, &seen),
@@ -71,15 +75,23 @@ pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Resp
     issue::finish(flow, step).await
 }
 
+/// The APIs that it is for, by their names; nothing where it is for whichever knows the scopes.
+fn api_names(flow: &Flow<'_>) -> Vec<String> {
+    let apis = &flow.site.settings.apis;
+    let named = flow.request.resources.iter().filter_map(|resource| apis.find(resource));
+    named.map(|api| api.name.clone()).collect()
+}
+
 /// What the page asks for, as a digest that travels in the address of its form.
 fn shown(flow: &Flow<'_>, businesses: &[i64]) -> [u8; 32] {
     let optional = optional_scopes(&flow.request, &flow.client);
     // No part can hold the line end that separates them.
     let text = format!(
-        "{}\n{}\n{}\n{optional}\n{businesses:?}",
+        "{}\n{}\n{}\n{optional}\n{businesses:?}\n{}",
         flow.client.id,
         flow.request.redirect_uri.as_str(),
         flow.request.scope,
+        flow.request.resources,
     );
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());

@@ -9,6 +9,7 @@ use grantor_protocol::redirect_uri::{ProvedRedirectUri, RedirectUri};
 
 use crate::http::answer::{self, ERRORS_PATH, fault_page, frame};
 use crate::http::request::RequestId;
+use crate::keys::KeysError;
 use crate::pages::MessagePage;
 use crate::site::Site;
 use crate::store::StoreError;
@@ -31,6 +32,8 @@ pub(super) enum Fault {
     Body(StatusCode),
     /// Too many at once. Nothing was done.
     Busy { retry: String },
+    /// The keys that sign cannot be read or made.
+    Keys(KeysError),
     /// The store failed.
     Store(StoreError),
 }
@@ -91,6 +94,10 @@ impl Fault {
                 fault_page(site, request_id, status, words, vec![])
             }
             Fault::Busy { retry } => busy(site, request_id, retry),
+            Fault::Keys(error) => {
+                tracing::error!(request.id = request_id.0, %error, "authorize.keys");
+                busy(site, request_id, String::new())
+            }
             Fault::Store(error) => {
                 tracing::error!(request.id = request_id.0, %error, "authorize.store");
                 busy(site, request_id, String::new())

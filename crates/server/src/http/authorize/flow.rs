@@ -6,8 +6,10 @@ use grantor_protocol::authorization_request::{AuthorizationRequest, client_id};
 use grantor_protocol::authorization_step::{Consent, Progress, SignedIn, Situation};
 use grantor_protocol::authorize_error::{AuthorizeError, PageFault};
 use grantor_protocol::client::Client;
+use grantor_protocol::openid::{SubjectHint, read_hint};
 use grantor_protocol::parameters::Parameters;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::progress::{self, SealedProgress};
@@ -33,6 +35,10 @@ pub(super) struct Flow<'a> {
 /// Who is signed in, and what that means for this client.
 pub(super) struct Account {
     pub(super) session: Session,
+    /// Who it is, as an ID token says it.
+    subject: String,
+    /// How long ago the password was entered, in seconds.
+    signed_in_seconds_ago: i64,
     pub(super) businesses: Vec<Business>,
     business_ids: Vec<i64>,
     consent: Option<Consent>,
@@ -53,8 +59,9 @@ impl<'a> Flow<'a> {
         let browser = Browser::of(site, headers);
         let client = load_client(site, &parameters).await?;
         let session = browser.session(site).await?;
-        let request = match AuthorizationRequest::parse(&parameters, &client) {
-            Ok(request) => request,
+        let apis = &site.settings.apis;
+        let request = match AuthorizationRequest::parse(&parameters, &client, apis) {
+            Ok(request) => with_hint(site, request).await?,
             Err(AuthorizeError::Page(fault)) => return Err(Fault::page(fault, site, &client)),
             // An error that redirects at once makes an open redirector of a client that nobody
             // approved (RFC 9700 4.11.2): there it waits for a sign-in.
@@ -90,6 +97,8 @@ impl<'a> Flow<'a> {
             request: &self.request,
             client: &self.client,
             customer: self.account.as_ref().map(|account| SignedIn {
+                subject: &account.subject,
+                signed_in_seconds_ago: account.signed_in_seconds_ago,
                 businesses: &account.business_ids,
                 consent: account.consent.as_ref(),
             }),
@@ -154,8 +163,26 @@ impl Account {
         let epoch = site.sealer.epoch();
         let consent = site.store.consent(environment, customer, &client.id, epoch).await?;
         let business_ids = businesses.iter().map(|business| business.id).collect();
-        Ok(Account { session, businesses, business_ids, consent })
+        let subject = Uuid::from_bytes(customer).to_string();
+        let signed_in_seconds_ago = site.clock.now() - session.signed_in_at;
+        Ok(Account { session, subject, signed_in_seconds_ago, businesses, business_ids, consent })
     }
+}
+
+/// Reads the ID token that the client sent back, if it did (OpenID Connect Core 3.1.2.1).
+async fn with_hint(
+    site: &Site,
+    request: AuthorizationRequest,
+) -> Result<AuthorizationRequest, Fault> {
+    let Some(token) = &request.id_token_hint else {
+        return Ok(request);
+    };
+    let ring = site.signing_keys().await.map_err(Fault::Keys)?;
+    let subject = match read_hint(token, &site.base_url, ring.public()) {
+        Some(hint) if hint.client_id == request.client_id => SubjectHint::Is(hint.subject),
+        Some(_) | None => SubjectHint::Unreadable,
+    };
+    Ok(AuthorizationRequest { subject: Some(subject), ..request })
 }
 
 async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fault> {

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::Response;
 use grantor_protocol::authorization_step::Step;
-use grantor_protocol::grant::Binding;
+use grantor_protocol::grant::{Binding, OpenIdRequest};
+use grantor_protocol::openid::OPENID;
 use grantor_protocol::scope::Scope;
 
 use super::fault::{self, Fault};
@@ -41,6 +42,7 @@ async fn issue(
         return Err(Fault::FormExpired { retry: flow.here() });
     };
     let (site, request) = (flow.site, &flow.request);
+    let openid = openid_request(flow, account.session.signed_in_at, &scope).await?;
     let now = site.clock.now();
     let given = allowed_now
         .then(|| NewConsent { scope: scope.clone(), asked_scope: request.scope.clone() });
@@ -55,8 +57,8 @@ async fn issue(
         businesses,
         redirect_uri: request.redirect_uri.as_str().to_owned(),
         code_challenge: request.code_challenge,
-        binding: Binding { key: request.dpop_jkt, ..Binding::default() },
-        openid: None,
+        binding: Binding { resources: request.resources.clone(), key: request.dpop_jkt },
+        openid,
         code_expires_at: now + site.settings.code_ttl_seconds,
         ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),
     };
@@ -71,4 +73,24 @@ async fn issue(
     // RFC 9207
     parameters.push(("iss", &site.base_url));
     Ok(answer::redirect_to_client(site, &request.redirect_uri, &parameters))
+}
+
+/// What the grant keeps for its ID token. The keys that will sign it are made before the code
+/// leaves: at the exchange it would be spent for nothing.
+async fn openid_request(
+    flow: &Flow<'_>,
+    signed_in_at: i64,
+    scope: &Scope,
+) -> Result<Option<OpenIdRequest>, Fault> {
+    let asked = flow.request.openid.as_ref().filter(|_| scope.contains(OPENID));
+    let Some(asked) = asked else {
+        return Ok(None);
+    };
+    flow.site.signing_keys().await.map_err(Fault::Keys)?;
+    Ok(Some(OpenIdRequest {
+        nonce: asked.nonce.clone(),
+        signed_in_at,
+        id_token_claims: asked.id_token_claims.clone(),
+        userinfo_claims: asked.userinfo_claims.clone(),
+    }))
 }

@@ -5,7 +5,8 @@ use grantor_protocol::pkce::CodeVerifier;
 use grantor_protocol::redirect_uri::RedirectUriDigest;
 use grantor_protocol::token_error::TokenError;
 
-use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
+use super::id_token::id_token;
+use super::issue::{Generation, Issued, at_most_idle_until, issue, narrowed, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
@@ -40,7 +41,8 @@ pub(super) async fn exchange(
         now,
     };
     // Without a secret and without a verifier anybody could redeem it (RFC 9700 2.1.1).
-    if !caller.client.is_public() || code_verifier.is_some() {
+    // And whether the APIs that are named were granted is known once the grant is.
+    if caller.resources.is_empty() && (!caller.client.is_public() || code_verifier.is_some()) {
         let presented = Presented {
             client_id: &caller.client.id,
             redirect_uri: RedirectUriDigest::of(redirect_uri),
@@ -51,7 +53,7 @@ pub(super) async fn exchange(
         if let Some(turned) = turned.map_err(unavailable(caller.request_id))? {
             let first =
                 Generation { grant_id: seal.grant_id, number: 1, turned_at: now, turned: &turned };
-            return Ok(issue(caller, &first, &turned.scope));
+            return first_tokens(caller, &first).await;
         }
     }
     for _ in 0..3 {
@@ -82,15 +84,23 @@ pub(super) async fn exchange(
         let Some(grant) = grant else {
             return Err(TokenError::Unavailable);
         };
+        narrowed(caller, &grant.binding.resources)?;
         let turn = turn(now);
         if site.store.redeem_code(&turn).await.map_err(unavailable(caller.request_id))? {
             let turned = turned(&turn, &grant);
             let first =
                 Generation { grant_id: grant.id, number: 1, turned_at: now, turned: &turned };
-            return Ok(issue(caller, &first, &turned.scope));
+            return first_tokens(caller, &first).await;
         }
     }
     Err(TokenError::Unavailable)
+}
+
+/// The tokens of a code that was redeemed just now.
+async fn first_tokens(caller: &Caller<'_>, first: &Generation<'_>) -> Result<Issued, TokenError> {
+    let issued = issue(caller, first, &first.turned.scope).await?;
+    let id_token = id_token(caller, first.turned, issued.access_token()).await?;
+    Ok(issued.with_id_token(id_token))
 }
 
 async fn open(caller: &Caller<'_>, code: &str) -> Result<CodeSeal, TokenError> {

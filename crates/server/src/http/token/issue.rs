@@ -1,10 +1,16 @@
 //! The tokens of one turn, sealed, as they go over the wire (RFC 6749 5.1).
 
 use grantor_protocol::grant::{Binding, Grant};
+use grantor_protocol::jose::SigningFault;
+use grantor_protocol::openid::OFFLINE_ACCESS;
+use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
+use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Caller;
+use crate::http::signed_token::{Parties, sign_access};
 use crate::seal::{AccessSeal, RefreshSeal};
 use crate::store::{Turn, Turned};
 
@@ -18,9 +24,19 @@ pub(super) struct Issued {
     refresh_token: Option<String>,
     scope: String,
     token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
 }
 
 impl Issued {
+    pub(super) fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
+    pub(super) fn with_id_token(self, id_token: Option<String>) -> Issued {
+        Issued { id_token, ..self }
+    }
+
     /// A token of a client itself: nobody can refresh it (RFC 6749 4.4.3).
     pub(super) fn of_client(
         access_token: String,
@@ -34,6 +50,7 @@ impl Issued {
             refresh_token: None,
             scope: scope.to_string(),
             token_type: token_type(is_bound),
+            id_token: None,
         }
     }
 }
@@ -77,33 +94,79 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
     }
 }
 
-/// Seals the tokens. The refresh token is the same whenever it is computed for this generation; the
-/// access token is for the scope of this very request.
-pub(super) fn issue(caller: &Caller<'_>, generation: &Generation<'_>, scope: &Scope) -> Issued {
+/// For which APIs the tokens of a grant are, as this call narrows them.
+///
+/// # Errors
+/// [`TokenError::Resource`]
+pub(super) fn narrowed(caller: &Caller<'_>, granted: &Resources) -> Result<Resources, TokenError> {
+    let apis = &caller.site.settings.apis;
+    apis.narrowed(caller.resources, granted).map_err(TokenError::Resource)
+}
+
+/// Makes the tokens. The refresh token is the same whenever it is computed for this generation; the
+/// access token is for the scope and the APIs of this very request.
+///
+/// # Errors
+/// [`TokenError::Resource`] where the request names what was not granted: whoever comes here looked
+/// before anything was spent. [`TokenError::Unavailable`] where a token cannot be signed.
+pub(super) async fn issue(
+    caller: &Caller<'_>,
+    generation: &Generation<'_>,
+    scope: &Scope,
+) -> Result<Issued, TokenError> {
     let site = caller.site;
     let now = site.clock.now();
     let Generation { grant_id, number, turned_at, turned } = *generation;
     let lifetime = now + site.settings.access_token_ttl_seconds;
     let expires_at = turned.ends_at.map_or(lifetime, |end| end.min(lifetime));
-    let access_token = site.sealer.access(&AccessSeal {
+    let apis = &site.settings.apis;
+    let resources = narrowed(caller, &turned.binding.resources)?;
+    let scope = apis.scope_for(&resources, scope);
+    let algorithm = apis.format_for(&resources).algorithm();
+    let seal = AccessSeal {
         grant_id,
         generation: number,
         expires_at,
         issued_at: now,
         token_id: site.random.bytes(),
         scope: scope.clone(),
-        binding: Binding { resources: turned.binding.resources.clone(), key: caller.key },
-    });
-    let refresh_token = caller.client.settings.refresh_tokens.then(|| {
+        binding: Binding { resources, key: caller.key },
+    };
+    let access_token = match algorithm {
+        None => site.sealer.access(&seal),
+        Some(algorithm) => {
+            let subject = Uuid::from_bytes(turned.customer_id).to_string();
+            let parties = Parties { client_id: &caller.client.id, subject: &subject };
+            let ring = caller.signing_keys().await?;
+            sign_access(site, (&ring, algorithm), &seal, &parties).map_err(unsigned(caller))?
+        }
+    };
+    let refresh_token = may_refresh(caller, &turned.scope).then(|| {
         let refresh =
             RefreshSeal { grant_id, generation: number, expires_at: turned.idle_expires_at };
         site.sealer.refresh(&refresh, turned_at)
     });
-    Issued {
+    Ok(Issued {
         access_token,
         expires_in: expires_at - now,
         refresh_token,
         scope: scope.to_string(),
         token_type: token_type(caller.key.is_some()),
+        id_token: None,
+    })
+}
+
+/// A refresh token comes without `offline_access`, unless the client's setting says otherwise.
+fn may_refresh(caller: &Caller<'_>, granted: &Scope) -> bool {
+    let settings = &caller.client.settings;
+    settings.refresh_tokens
+        && (!settings.offline_access_required || granted.contains(OFFLINE_ACCESS))
+}
+
+/// What a fault of the signature is to the caller.
+pub(super) fn unsigned(caller: &Caller<'_>) -> impl Fn(SigningFault) -> TokenError {
+    move |fault| {
+        tracing::error!(request.id = caller.request_id.0, error = fault.words(), "token.unsigned");
+        TokenError::Unavailable
     }
 }

@@ -6,7 +6,7 @@ use grantor_protocol::grant::{
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 
-use super::issue::{Generation, Issued, at_most_idle_until, issue, turned};
+use super::issue::{Generation, Issued, at_most_idle_until, issue, narrowed, turned};
 use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{NotThisSeal, RefreshSeal};
@@ -47,11 +47,11 @@ pub(super) async fn refresh(
         turned_at: now,
         turned,
     };
-    if scope.is_none() {
+    if scope.is_none() && caller.resources.is_empty() {
         let now = site.clock.now();
         let turned = site.store.turn_at_once(&turn(now), seal.generation, &caller.client.id).await;
         if let Some(turned) = turned.map_err(unavailable(caller.request_id))? {
-            return Ok(issue(caller, &next(now, &turned), &turned.scope));
+            return issue(caller, &next(now, &turned), &turned.scope).await;
         }
     }
     for _ in 0..3 {
@@ -69,7 +69,8 @@ pub(super) async fn refresh(
             return Err(TokenError::Unavailable);
         };
         // A scope never grows (RFC 6749 6); what is asked for is checked before anything is spent.
-        let scope = Scope::requested(scope, &grant.scope).map_err(TokenError::Scope)?;
+        let scope = granted_scope(scope, &grant.scope)?;
+        narrowed(caller, &grant.binding.resources)?;
         if decision == RefreshDecision::Repeat {
             return repeat(caller, &grant, &scope).await;
         }
@@ -80,10 +81,18 @@ pub(super) async fn refresh(
             .await
             .map_err(unavailable(caller.request_id))?
         {
-            return Ok(issue(caller, &next(now, &turned(&turn, &grant)), &scope));
+            return issue(caller, &next(now, &turned(&turn, &grant)), &scope).await;
         }
     }
     Err(TokenError::Unavailable)
+}
+
+/// A part of what was granted: all of it where nothing is asked for.
+fn granted_scope(requested: Option<&str>, granted: &Scope) -> Result<Scope, TokenError> {
+    match requested.unwrap_or_default().trim_matches(' ') {
+        "" => Ok(granted.clone()),
+        requested => Scope::requested(Some(requested), granted).map_err(TokenError::Scope),
+    }
 }
 
 /// The successor was never used: the caller gets it again. That is what parallel workers and lost
@@ -127,7 +136,7 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         turned_at: active.turned_at,
         turned: &turned,
     };
-    Ok(issue(caller, &same, scope))
+    issue(caller, &same, scope).await
 }
 
 async fn refuse(

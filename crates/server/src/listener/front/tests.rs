@@ -45,6 +45,7 @@ impl House {
             settings: Settings::default(),
             sealer: keys.sealer(environment),
             other_sealer: keys.sealer(environment.other()),
+            signer: keys.signer(environment),
             keys: keys.clone(),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),

@@ -55,6 +55,8 @@ pub struct Restored {
     pub all_clients_ended: u64,
     /// sealing keys that had been revoked since the backup, and are removed again
     pub sealing_keys_removed_again: u64,
+    /// signing keys that had been revoked since the backup, and are removed again
+    pub signing_keys_removed_again: u64,
     /// clients that have no secret any more
     pub secrets_voided: u64,
     /// customers whose password works no more
@@ -149,6 +151,8 @@ impl Restoring<'_> {
         let customers: fn(&mut Restored) -> &mut u64 = |done| &mut done.customers_ended_again;
         let sealing_keys: fn(&mut Restored) -> &mut u64 =
             |done| &mut done.sealing_keys_removed_again;
+        let signing_keys: fn(&mut Restored) -> &mut u64 =
+            |done| &mut done.signing_keys_removed_again;
         let (sql, values, count) = match ending {
             Ending::Grant { environment, id } => (
                 "UPDATE grants SET revoked_at = $1 \
@@ -194,6 +198,11 @@ impl Restoring<'_> {
                 "DELETE FROM sealing_keys WHERE environment = $1 AND id = $2",
                 vec![environment.as_str().into(), i64::from(*id).into()],
                 sealing_keys,
+            ),
+            Ending::SigningKey { environment, id } => (
+                "DELETE FROM signing_keys WHERE environment = $1 AND id = $2",
+                vec![environment.as_str().into(), id.as_str().into()],
+                signing_keys,
             ),
             // It ended nothing but itself.
             Ending::SecretChanged { .. } => return None,

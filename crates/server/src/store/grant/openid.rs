@@ -2,10 +2,10 @@
 //! reads. Most grants have none.
 
 use grantor_protocol::grant::{Binding, OpenIdRequest};
-use grantor_protocol::resource::Resources;
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::store::consent;
 use crate::store::engine::Columns;
 
 /// The row's form. Names are short because there may be many rows.
@@ -48,10 +48,5 @@ pub(super) fn read(row: &mut Columns) -> Result<Option<OpenIdRequest>, StoreErro
 
 /// Reads the next two columns: the resources and the thumbprint of the key.
 pub(super) fn binding(row: &mut Columns) -> Result<Binding, StoreError> {
-    let resources = row.optional_text("resources")?;
-    let resources = match resources.as_deref() {
-        None => Resources::default(),
-        Some(text) => Resources::parse(text.split(' ')).map_err(|_| row.corrupt("resources"))?,
-    };
-    Ok(Binding { resources, key: row.optional_array("jkt")? })
+    Ok(Binding { resources: consent::resources(row)?, key: row.optional_array("jkt")? })
 }

@@ -15,6 +15,8 @@ ALTER TABLE grants ADD COLUMN resources TEXT;
 ALTER TABLE grants ADD COLUMN jkt {BYTES};
 ALTER TABLE grants ADD COLUMN openid TEXT;
 
+ALTER TABLE consents ADD COLUMN resources TEXT;
+
 CREATE TABLE signing_keys (
   environment TEXT NOT NULL,
   id TEXT NOT NULL,

@@ -1,0 +1,247 @@
+//! The APIs that an environment gives tokens for, and for which of them a token is (RFC 8707).
+//!
+//! A token that names no API is for whichever knows its scopes, as in the guide. One that names some
+//! is for those alone, and carries those of its scopes that they know.
+
+use crate::client::Client;
+use crate::jose::Algorithm;
+use crate::openid;
+use crate::resource::{ResourceFault, Resources};
+use crate::scope::Scope;
+
+/// One API, as the operator described it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Its identifier: the `aud` of its tokens (RFC 8707 2).
+    pub resource: String,
+    /// Its name, as customers and developers read it.
+    pub name: String,
+    /// The scopes that it knows.
+    pub scopes: Scope,
+    /// What its tokens are.
+    pub access_tokens: AccessTokenFormat,
+    /// The clients that check its tokens by introspection.
+    pub introspection_clients: Vec<String>,
+}
+
+/// What an access token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessTokenFormat {
+    /// A seal: who wants to know what it opens asks here.
+    #[default]
+    Sealed,
+    /// `at+jwt`, signed with ES256 (RFC 9068).
+    Es256,
+    /// `at+jwt`, signed with Ed25519.
+    EdDsa,
+}
+
+/// All APIs of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apis(Vec<Api>);
+
+impl AccessTokenFormat {
+    /// All of them.
+    pub const ALL: [AccessTokenFormat; 3] =
+        [AccessTokenFormat::Sealed, AccessTokenFormat::Es256, AccessTokenFormat::EdDsa];
+
+    /// As the configuration names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AccessTokenFormat::Sealed => "sealed",
+            AccessTokenFormat::Es256 => "ES256",
+            AccessTokenFormat::EdDsa => "EdDSA",
+        }
+    }
+
+    /// How it is signed, if it is.
+    pub fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            AccessTokenFormat::Sealed => None,
+            AccessTokenFormat::Es256 => Some(Algorithm::Es256),
+            AccessTokenFormat::EdDsa => Some(Algorithm::EdDsa),
+        }
+    }
+}
+
+impl Apis {
+    /// Takes them as they were checked.
+    pub fn new(apis: Vec<Api>) -> Apis {
+        Apis(apis)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Api> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The API with this identifier. Nothing and a slash are the same path of a host (RFC 3986
+    /// 6.2.3), and some libraries write one where there is none.
+    pub fn find(&self, resource: &str) -> Option<&Api> {
+        self.0.iter().find(|api| bare(&api.resource) == bare(resource))
+    }
+
+    /// The APIs that a request names, each by the identifier that it has here.
+    ///
+    /// # Errors
+    /// [`ResourceFault::Unknown`]
+    pub fn resolve(&self, requested: &Resources) -> Result<Resources, ResourceFault> {
+        let known = requested.iter().map(|resource| match self.find(resource) {
+            Some(api) => Ok(api.resource.as_str()),
+            None => Err(ResourceFault::Unknown { resource: resource.to_owned() }),
+        });
+        Resources::parse(known.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// For which APIs a token is: those that its request names, of those that were granted (RFC 8707
+    /// 2.2).
+    ///
+    /// # Errors
+    /// [`ResourceFault::Unknown`]
+    pub fn narrowed(
+        &self,
+        requested: &Resources,
+        granted: &Resources,
+    ) -> Result<Resources, ResourceFault> {
+        if requested.is_empty() {
+            return Ok(granted.clone());
+        }
+        let requested = self.resolve(requested)?;
+        let beyond = requested.iter().find(|named| !granted.is_empty() && !granted.contains(named));
+        match beyond {
+            None => Ok(requested),
+            Some(resource) => Err(ResourceFault::Unknown { resource: resource.to_owned() }),
+        }
+    }
+
+    /// Those of the scopes that these APIs know, and those of OpenID Connect; all of them where no
+    /// API is named.
+    pub fn scope_for(&self, resources: &Resources, scope: &Scope) -> Scope {
+        if resources.is_empty() {
+            return scope.clone();
+        }
+        let known = resources.iter().filter_map(|resource| self.find(resource));
+        let of_apis = known.fold(Scope::default(), |all, api| all.union(&api.scopes));
+        let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
+        scope.intersection(&of_apis.union(&standard))
+    }
+
+    /// What a token for these APIs is. A signed one is for one API alone: a verifier that takes a
+    /// token for two could use it at the other.
+    pub fn format_for(&self, resources: &Resources) -> AccessTokenFormat {
+        let mut named = resources.iter();
+        match (named.next().and_then(|only| self.find(only)), named.next()) {
+            (Some(api), None) => api.access_tokens,
+            _ => AccessTokenFormat::Sealed,
+        }
+    }
+
+    /// The scopes that `client` may see of a token that is not its own, because it checks the tokens
+    /// of an API (rule 10 of introspection: only tokens of its audience). `None` where it checks
+    /// none that this token is for.
+    pub fn seen_by(&self, client: &Client, resources: &Resources, scope: &Scope) -> Option<Scope> {
+        let checks = |api: &&Api| api.introspection_clients.contains(&client.id);
+        let audience = |api: &&Api| resources.is_empty() || resources.contains(&api.resource);
+        let of_apis = self
+            .0
+            .iter()
+            .filter(checks)
+            .filter(audience)
+            .fold(Scope::default(), |all, api| all.union(&api.scopes));
+        let seen = scope.intersection(&of_apis);
+        (!seen.is_empty()).then_some(seen)
+    }
+}
+
+/// Without the slash that stands for no path at all.
+fn bare(resource: &str) -> &str {
+    let stripped = resource.strip_suffix('/').unwrap_or(resource);
+    let is_host_alone =
+        stripped.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?', '#']));
+    if is_host_alone { stripped } else { resource }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::fixtures::client;
+
+    fn apis() -> Apis {
+        let api = |resource: &str, scopes: &str, access_tokens, checker: &str| Api {
+            resource: resource.into(),
+            name: "An API".into(),
+            scopes: Scope::parse(scopes).unwrap(),
+            access_tokens,
+            introspection_clients: vec![checker.into()],
+        };
+        Apis::new(vec![
+            api("https://a.example", "orders items", AccessTokenFormat::Sealed, "checker-of-a"),
+            api("https://b.example/v1", "finance", AccessTokenFormat::Es256, "checker-of-b"),
+        ])
+    }
+
+    fn named(texts: &[&str]) -> Resources {
+        Resources::parse(texts.iter().copied()).unwrap()
+    }
+
+    fn scope(text: &str) -> Scope {
+        Scope::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_resource_is_known_by_its_identifier_and_an_empty_path_may_be_a_slash() {
+        let apis = apis();
+        let found = apis.resolve(&named(&["https://a.example/", "https://b.example/v1"])).unwrap();
+        assert_eq!(found, named(&["https://a.example", "https://b.example/v1"]));
+        for unknown in ["https://b.example/v1/", "https://a.example/x", "https://a.example?x"] {
+            let fault = ResourceFault::Unknown { resource: unknown.into() };
+            assert_eq!(apis.resolve(&named(&[unknown])), Err(fault), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_for_what_was_granted_or_less() {
+        let apis = apis();
+        let (a, b) = (named(&["https://a.example"]), named(&["https://b.example/v1"]));
+        let both = named(&["https://a.example", "https://b.example/v1"]);
+        let none = Resources::default();
+        assert_eq!(apis.narrowed(&none, &both), Ok(both.clone()));
+        assert_eq!(apis.narrowed(&a, &both), Ok(a.clone()));
+        assert_eq!(apis.narrowed(&a, &none), Ok(a.clone()));
+        assert!(apis.narrowed(&b, &a).is_err());
+        assert!(apis.narrowed(&named(&["https://c.example"]), &none).is_err());
+        assert_eq!(apis.format_for(&a), AccessTokenFormat::Sealed);
+        assert_eq!(apis.format_for(&b), AccessTokenFormat::Es256);
+        assert_eq!(apis.format_for(&both), AccessTokenFormat::Sealed);
+        assert_eq!(apis.format_for(&none), AccessTokenFormat::Sealed);
+    }
+
+    #[test]
+    fn a_token_for_an_api_carries_the_scopes_that_it_knows() {
+        let apis = apis();
+        let asked = scope("openid orders finance");
+        let at_a = apis.scope_for(&named(&["https://a.example"]), &asked);
+        assert_eq!(at_a, scope("openid orders"));
+        assert_eq!(apis.scope_for(&Resources::default(), &asked), asked);
+    }
+
+    #[test]
+    fn s17_a_resource_server_sees_tokens_of_its_audience_and_its_scopes_of_them() {
+        let apis = apis();
+        let mut checker = client();
+        checker.id = "checker-of-a".into();
+        let none = Resources::default();
+        let (a, b) = (named(&["https://a.example"]), named(&["https://b.example/v1"]));
+        let whole = scope("orders finance");
+        assert_eq!(apis.seen_by(&checker, &a, &whole), Some(scope("orders")));
+        assert_eq!(apis.seen_by(&checker, &none, &whole), Some(scope("orders")));
+        assert_eq!(apis.seen_by(&checker, &b, &whole), None);
+        assert_eq!(apis.seen_by(&checker, &none, &scope("finance")), None);
+        assert_eq!(apis.seen_by(&client(), &a, &whole), None);
+    }
+}

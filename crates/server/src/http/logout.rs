@@ -1,0 +1,241 @@
+//! `/oauth/logout`: a customer signs out, because an app asks for it (OpenID Connect RP-Initiated
+//! Logout 1.0).
+//!
+//! 1. parse: from the query, or from the form of a POST;
+//! 2. prove: the client, by the ID token that it sends back or by its id, and of the addresses that
+//!    it registered the one to go to;
+//! 3. decide: with an ID token of the customer who is signed in the session ends at once; otherwise
+//!    any site could sign people out, and the customer is asked;
+//! 4. commit: the browser's session is deleted. Connections stay: signing out takes nothing back.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::HeaderMap;
+use axum::http::{Method, Response, StatusCode, Uri};
+use grantor_protocol::authorize_error::PageWords;
+use grantor_protocol::client::Client;
+use grantor_protocol::openid::{Hint, read_hint};
+use grantor_protocol::parameters::Parameters;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::answer::{self, fault_page, frame};
+use super::request::RequestId;
+use super::session::Browser;
+use crate::keys::KeysError;
+use crate::pages::SignOutPage;
+use crate::site::Site;
+use crate::store::{Session, StoreError};
+
+/// A request with all that is known about it.
+struct SigningOut<'a> {
+    site: &'a Site,
+    request_id: &'a RequestId,
+    browser: Browser,
+    session: Option<Session>,
+    hint: Option<Hint>,
+    client: Option<Client>,
+    /// Where the customer goes then: one of the client's own, with `state`.
+    target: Option<String>,
+    /// The query that leads here again.
+    query: String,
+}
+
+enum Fault {
+    /// the address to go to is not one of the client's, or nobody knows of which client
+    TargetUnknown,
+    /// the form is not one that this browser got from us
+    FormExpired,
+    Keys(KeysError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::Store(error)
+    }
+}
+
+/// Answers a call.
+pub(super) async fn logout(
+    State(site): State<Arc<Site>>,
+    Extension(request_id): Extension<RequestId>,
+    (method, uri): (Method, Uri),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let query = uri.query().unwrap_or_default().to_owned();
+    let form = Parameters::parse(&body);
+    let is_ours = method == Method::POST && form.contains("csrf_token");
+    // A client may post its request; the form of our own page has it in its address.
+    let request = match method == Method::POST && !is_ours {
+        true => String::from_utf8_lossy(&body).into_owned(),
+        false => query,
+    };
+    let answered = match SigningOut::load(&site, &request_id, request, &headers).await {
+        Ok(signing_out) if is_ours => signing_out.pressed(&form).await,
+        Ok(signing_out) => signing_out.asked().await,
+        Err(fault) => Err(fault),
+    };
+    answered.unwrap_or_else(|fault| refuse(&site, &request_id, fault))
+}
+
+impl<'a> SigningOut<'a> {
+    async fn load(
+        site: &'a Site,
+        request_id: &'a RequestId,
+        query: String,
+        headers: &HeaderMap,
+    ) -> Result<SigningOut<'a>, Fault> {
+        let parameters = Parameters::parse(query.as_bytes());
+        let browser = Browser::of(site, headers);
+        let session = browser.session(site).await?;
+        let hint = match parameters.value("id_token_hint") {
+            None => None,
+            Some(token) => {
+                let ring = site.signing_keys().await.map_err(Fault::Keys)?;
+                read_hint(token, &site.base_url, ring.public())
+            }
+        };
+        // A hint for one client with the id of another is for neither.
+        let named = match (&hint, parameters.value("client_id")) {
+            (Some(hint), Some(named)) if hint.client_id != named => None,
+            (Some(hint), _) => Some(hint.client_id.clone()),
+            (None, named) => named.map(str::to_owned),
+        };
+        let client = match named {
+            None => None,
+            Some(id) => {
+                site.store.client(&id).await?.map(|record| record.client).filter(|client| {
+                    client.environment == site.environment
+                        && !client.disabled
+                        && site.admits(client)
+                })
+            }
+        };
+        let target = match parameters.value("post_logout_redirect_uri") {
+            None => None,
+            Some(uri) => Some(target(client.as_ref(), uri, parameters.value("state"))?),
+        };
+        Ok(SigningOut { site, request_id, browser, session, hint, client, target, query })
+    }
+
+    /// A client asks.
+    async fn asked(self) -> Result<Response<Body>, Fault> {
+        let Some(session) = &self.session else {
+            return Ok(self.gone());
+        };
+        let subject = Uuid::from_bytes(session.customer_id).to_string();
+        if self.hint.as_ref().is_some_and(|hint| hint.subject == subject) {
+            return self.sign_out().await;
+        }
+        let page = SignOutPage {
+            frame: frame(self.site, self.request_id),
+            app_name: self.client.as_ref().map(|client| client.name.clone()),
+            account_email: session.email.clone(),
+            form_action: format!("/oauth/logout?{}", self.query),
+            csrf_token: self.browser.form_token(self.site),
+        };
+        let mut response = answer::page(self.site, StatusCode::OK, &page, None);
+        self.browser.remember(self.site, response.headers_mut());
+        Ok(response)
+    }
+
+    /// The customer pressed the button.
+    async fn pressed(self, form: &Parameters) -> Result<Response<Body>, Fault> {
+        if !self.browser.owns_form(self.site, form.value("csrf_token")) {
+            return Err(Fault::FormExpired);
+        }
+        self.sign_out().await
+    }
+
+    async fn sign_out(self) -> Result<Response<Body>, Fault> {
+        self.site.store.end_session(self.site.environment, self.browser.digest()).await?;
+        Ok(self.gone())
+    }
+
+    /// Nobody is signed in in this browser any more. The browser gets a new id, so that nothing that
+    /// was kept of the old one is worth anything.
+    fn gone(self) -> Response<Body> {
+        let mut response = match &self.target {
+            Some(target) => answer::redirect_to_registered(self.site, target),
+            None => {
+                let words = PageWords {
+                    anchor: "signed-out",
+                    title: "You are signed out",
+                    what_happened: "Nobody is signed in in this browser.".into(),
+                    what_to_do: "You can close this page. Apps that you connected stay connected."
+                        .into(),
+                };
+                answer::notice_page(self.site, self.request_id, words)
+            }
+        };
+        Browser::new(self.site).remember(self.site, response.headers_mut());
+        response
+    }
+}
+
+/// 3: only an address that the client registered, byte for byte.
+fn target(client: Option<&Client>, uri: &str, state: Option<&str>) -> Result<String, Fault> {
+    let registered = client.map(|client| client.post_logout_redirect_uris.as_slice());
+    if !registered.unwrap_or_default().iter().any(|known| known == uri) {
+        return Err(Fault::TargetUnknown);
+    }
+    Ok(match state {
+        None => uri.to_owned(),
+        Some(state) => {
+            let joint = if uri.contains('?') { '&' } else { '?' };
+            format!("{uri}{joint}state={}", utf8_percent_encode(state, NON_ALPHANUMERIC))
+        }
+    })
+}
+
+fn refuse(site: &Site, request_id: &RequestId, fault: Fault) -> Response<Body> {
+    let (status, words) = match fault {
+        Fault::TargetUnknown => (
+            StatusCode::BAD_REQUEST,
+            PageWords {
+                anchor: "post-logout-redirect-uri",
+                title: "We stopped before leaving this page",
+                what_happened: "The address to go to after signing out is not registered for this \
+                                app, or the link does not say for which app it is."
+                    .into(),
+                what_to_do: "You are still signed in. If it is your app: register the \
+                             post_logout_redirect_uri, and send id_token_hint or client_id."
+                    .into(),
+            },
+        ),
+        Fault::FormExpired => (
+            StatusCode::BAD_REQUEST,
+            PageWords {
+                anchor: "form-expired",
+                title: "This page was open for too long",
+                what_happened: "We could not take what you pressed: the page was open for too \
+                                long, or your browser keeps no cookies."
+                    .into(),
+                what_to_do: "You are still signed in. Please go back and try once more.".into(),
+            },
+        ),
+        Fault::Keys(error) => {
+            tracing::error!(request.id = request_id.0, %error, "logout.keys");
+            (StatusCode::SERVICE_UNAVAILABLE, busy())
+        }
+        Fault::Store(error) => {
+            tracing::error!(request.id = request_id.0, %error, "logout.store");
+            (StatusCode::SERVICE_UNAVAILABLE, busy())
+        }
+    };
+    fault_page(site, request_id, status, words, vec![])
+}
+
+fn busy() -> PageWords {
+    PageWords {
+        anchor: "unavailable",
+        title: "Very busy just now",
+        what_happened: "We could not answer in time, and you are still signed in.".into(),
+        what_to_do: "Please try again in a few seconds.".into(),
+    }
+}

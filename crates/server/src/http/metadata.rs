@@ -47,7 +47,10 @@ struct ServerMetadata {
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     token_endpoint_auth_signing_alg_values_supported: [&'static str; Algorithm::ALL.len()],
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// RFC 8414 2: it has to be there wherever `private_key_jwt` is.
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; Algorithm::ALL.len()],
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; Algorithm::ALL.len()],
     code_challenge_methods_supported: [&'static str; 1],
     /// RFC 9449 5.1
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
@@ -144,6 +147,7 @@ fn scopes(site: &Site) -> Vec<String> {
 fn metadata(site: &Site) -> ServerMetadata {
     let at = |path: &str| format!("{}{path}", site.base_url);
     let apis = &site.settings.apis;
+    let algorithms = Algorithm::ALL.map(Algorithm::as_str);
     let with_none = || SECRET_METHODS.into_iter().chain(["none"]).collect();
     ServerMetadata {
         issuer: site.base_url.clone(),
@@ -160,9 +164,11 @@ fn metadata(site: &Site) -> ServerMetadata {
         response_modes_supported: vec!["query"],
         grant_types_supported: vec!["authorization_code", "refresh_token", "client_credentials"],
         token_endpoint_auth_methods_supported: with_none(),
-        token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL.map(Algorithm::as_str),
+        token_endpoint_auth_signing_alg_values_supported: algorithms,
         revocation_endpoint_auth_methods_supported: with_none(),
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
         introspection_endpoint_auth_methods_supported: SECRET_METHODS.to_vec(),
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms,
         code_challenge_methods_supported: ["S256"],
         dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
         subject_types_supported: ["public"],

@@ -117,6 +117,21 @@ async fn the_metadata_promises_what_the_server_keeps() {
     assert_eq!(production["issuer"], server.production.base_url);
 }
 
+/// RFC 8414 2: where `private_key_jwt` is named, the algorithms have to be; Authlib takes no metadata
+/// without them.
+#[tokio::test]
+async fn s27_wherever_assertions_are_taken_the_metadata_names_their_algorithms() {
+    let server = Server::start().await;
+    let metadata = metadata(&server).await;
+    for endpoint in ["token", "revocation", "introspection"] {
+        let methods = words(&metadata, &format!("{endpoint}_endpoint_auth_methods_supported"));
+        assert!(methods.contains(&"private_key_jwt"), "{endpoint}");
+        let name = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+        let algorithms = words(&metadata, &name);
+        assert!(algorithms.contains(&"ES256") && !algorithms.contains(&"none"), "{algorithms:?}");
+    }
+}
+
 #[tokio::test]
 async fn who_knows_the_api_alone_finds_the_server_that_gives_tokens_for_it() {
     let server = Server::start().await;

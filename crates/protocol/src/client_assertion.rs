@@ -19,8 +19,9 @@ use crate::jose::{
 pub const MAX_ASSERTION_BYTES: usize = 8192;
 
 /// How far ahead its `exp` may lie, in seconds, unless an operator says otherwise: it bounds for
-/// how long a `jti` has to be remembered.
-pub const MAX_AHEAD_SECONDS: i64 = 600;
+/// how long a `jti` has to be remembered. An hour is what Authlib gives an assertion, by a clock
+/// that may be ahead of ours.
+pub const MAX_AHEAD_SECONDS: i64 = 3600 + CLOCK_SKEW_SECONDS;
 
 /// How far the client's clock may be off, in seconds.
 pub const CLOCK_SKEW_SECONDS: i64 = 60;

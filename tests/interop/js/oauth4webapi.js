@@ -1,6 +1,7 @@
 // oauth4webapi: every request and every check of an answer by itself, as its callers write it.
 
 import assert from 'node:assert/strict';
+import { createLocalJWKSet, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { Customer } from './customer.js';
 import {
@@ -16,7 +17,8 @@ const discover = async (algorithm) => {
 };
 
 /** From the request to the tokens. `who` is a client with its way to prove itself. */
-async function connect(as, who, { parameters = {}, options = {}, pushed = false, ...expected } = {}) {
+async function connect(as, who, settings = {}) {
+  const { parameters = {}, options, pushed, customer = new Customer(), ...expected } = settings;
   const verifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
   const request = new URLSearchParams({
@@ -31,7 +33,7 @@ async function connect(as, who, { parameters = {}, options = {}, pushed = false,
   });
   const url = new URL(as.authorization_endpoint);
   url.search = pushed ? await push(as, who, request) : request;
-  const landed = await new Customer().allow(url, redirectUri);
+  const landed = await customer.allow(url, redirectUri);
   const answer = oauth.validateAuthResponse(as, who.client, landed, state);
   const response = await oauth.authorizationCodeGrantRequest(
     as, who.client, who.proof, answer, redirectUri, verifier, { ...insecure, ...options },
@@ -203,8 +205,10 @@ await stepIf('device', 'device authorization', async () => {
 const signedIn = await stepIf('openid', 'OpenID Connect: discovery, id_token, userinfo', async () => {
   const openid = await discover('oidc');
   const expectedNonce = oauth.generateRandomNonce();
+  const customer = new Customer();
   const tokens = await connect(openid, who, {
     parameters: { scope: `openid profile email ${scope}`, nonce: expectedNonce },
+    customer,
     expectedNonce,
     requireIdToken: true,
   });
@@ -212,13 +216,33 @@ const signedIn = await stepIf('openid', 'OpenID Connect: discovery, id_token, us
   const response = await oauth.userInfoRequest(openid, who.client, tokens.access_token, insecure);
   const person = await oauth.processUserInfoResponse(openid, who.client, claims.sub, response);
   assert.equal(person.email, environment.customer.email);
-  return { openid, tokens };
+  return { openid, tokens, customer };
+});
+
+await stepIf('openid', 'the signature of the id_token, by the key set', async () => {
+  const keySet = await (await fetch(signedIn.openid.jwks_uri)).json();
+  const { payload } = await jwtVerify(signedIn.tokens.id_token, createLocalJWKSet(keySet), {
+    issuer,
+    audience: own.client_id,
+  });
+  assert.ok(payload.auth_time);
 });
 
 await stepIf('logout', 'RP-initiated logout', async () => {
   const url = new URL(signedIn.openid.end_session_endpoint);
   url.searchParams.set('id_token_hint', signedIn.tokens.id_token);
-  await new Customer().walk(url);
+  await signedIn.customer.walk(url);
+  // Whoever is asked for nothing else has to be signed in.
+  const again = new URL(signedIn.openid.authorization_endpoint);
+  again.search = new URLSearchParams({
+    client_id: own.client_id,
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    scope,
+    prompt: 'none',
+  });
+  const landed = await signedIn.customer.walk(again, redirectUri);
+  assert.equal(landed.searchParams.get('error'), 'login_required');
 });
 
 done();

@@ -16,7 +16,8 @@ const discover = (id, authentication, algorithm = 'oauth2') =>
   });
 
 /** The whole flow: returns the tokens. */
-async function connect(config, { parameters = {}, pushed = false, checks = {}, options } = {}) {
+async function connect(config, settings = {}) {
+  const { parameters = {}, checks = {}, options, pushed, customer = new Customer() } = settings;
   const pkceCodeVerifier = client.randomPKCECodeVerifier();
   const expectedState = client.randomState();
   const request = {
@@ -30,7 +31,6 @@ async function connect(config, { parameters = {}, pushed = false, checks = {}, o
   const url = pushed
     ? await client.buildAuthorizationUrlWithPAR(config, request, options)
     : client.buildAuthorizationUrl(config, request);
-  const customer = new Customer();
   const landed = await customer.allow(url, redirectUri);
   assert.deepEqual(customer.pages, ['sign_in', 'businesses', 'consent']);
   const expected = { pkceCodeVerifier, expectedState, ...checks };
@@ -163,26 +163,56 @@ await stepIf('device', 'device authorization', async () => {
   await callApi(onDevice, tokens.access_token);
 });
 
-const signedIn = await stepIf('openid', 'OpenID Connect: discovery, id_token, userinfo', async () => {
+const openidScope = `openid profile email ${scope}`;
+
+await stepIf('openid', 'OpenID Connect: discovery, id_token, userinfo', async () => {
   const openid = await discover(own.client_id, basic(), 'oidc');
   client.enableNonRepudiationChecks(openid);
   const expectedNonce = client.randomNonce();
   const tokens = await connect(openid, {
-    parameters: { scope: `openid profile email ${scope}`, nonce: expectedNonce, max_age: '3600' },
+    parameters: { scope: openidScope, nonce: expectedNonce, max_age: '3600' },
     checks: { expectedNonce, idTokenExpected: true, maxAge: 3600 },
   });
   const claims = tokens.claims();
   assert.equal(claims.iss, issuer);
   const person = await client.fetchUserInfo(openid, tokens.access_token, claims.sub);
   assert.equal(person.email, environment.customer.email);
-  return { openid, tokens };
 });
 
-await stepIf('logout', 'RP-initiated logout', async () => {
-  const url = client.buildEndSessionUrl(signedIn.openid, {
-    id_token_hint: signedIn.tokens.id_token,
+for (const algorithm of ['RS256', 'ES256', 'EdDSA']) {
+  await stepIf('openid', `registration for an id_token signed with ${algorithm}`, async () => {
+    const made = await client.dynamicClientRegistration(
+      new URL(issuer),
+      { redirect_uris: [redirectUri], id_token_signed_response_alg: algorithm },
+      undefined,
+      { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] },
+    );
+    const { id_token } = await connect(made, { parameters: { scope: openidScope } });
+    const [header] = id_token.split('.');
+    assert.equal(JSON.parse(Buffer.from(header, 'base64url')).alg, algorithm);
   });
-  await new Customer().walk(url);
+}
+
+await stepIf('logout', 'RP-initiated logout comes back to the app', async () => {
+  const goodbye = 'http://127.0.0.1:9/goodbye';
+  const made = await client.dynamicClientRegistration(
+    new URL(issuer),
+    { redirect_uris: [redirectUri], post_logout_redirect_uris: [goodbye] },
+    undefined,
+    { execute: [client.allowInsecureRequests] },
+  );
+  const customer = new Customer();
+  const { id_token } = await connect(made, { parameters: { scope: openidScope }, customer });
+  const url = client.buildEndSessionUrl(made, {
+    id_token_hint: id_token,
+    post_logout_redirect_uri: goodbye,
+    state: 'kept',
+  });
+  const landed = await customer.walk(url, goodbye);
+  assert.equal(landed.searchParams.get('state'), 'kept');
+  customer.pages.length = 0;
+  // Whoever comes back has to sign in again.
+  await connect(made, { parameters: { scope: openidScope }, customer });
 });
 
 done();

@@ -16,7 +16,9 @@ export const issuer = environment.base_url;
 export const api = new URL('/f/data/businesses', issuer);
 /** Nobody needs to listen there: the walk ends where the browser would be sent to. */
 export const redirectUri = 'http://127.0.0.1:9/callback';
+/** What the API knows. Programs ask for it by name, and for OpenID Connect's scopes besides. */
 export const scope = environment.scopes.join(' ');
+const openidScope = 'openid profile email offline_access';
 
 const features = read('INTEROP_FEATURES');
 const count = { steps: 0, skipped: 0 };
@@ -56,7 +58,7 @@ export function newClient(...options) {
     [
       ...['client', 'create', '--data', process.env.INTEROP_DATA, '--json'],
       ...['--environment', environment.name, '--partner', 'Demo Partner Ltd', '--name', name],
-      ...['--redirect-uri', redirectUri, '--scope', scope, ...options],
+      ...['--redirect-uri', redirectUri, '--scope', scope, '--scope', openidScope, ...options],
     ],
     { encoding: 'utf8' },
   );

@@ -22,7 +22,9 @@ ISSUER = ENVIRONMENT["base_url"]
 API = f"{ISSUER}/f/data/businesses"
 # Nobody needs to listen there: the walk ends where the browser would be sent to.
 REDIRECT_URI = "http://127.0.0.1:9/callback"
+# What the API knows. Programs ask for it by name, and for OpenID Connect's scopes besides.
 SCOPE = " ".join(ENVIRONMENT["scopes"])
+_OPENID_SCOPE = "openid profile email offline_access"
 
 _FEATURES = _read("INTEROP_FEATURES")
 _count = {"steps": 0, "skipped": 0}
@@ -63,7 +65,8 @@ def new_client(*options):
     command = [os.environ["GRANTOR"], "client", "create", "--json"]
     command += ["--data", os.environ["INTEROP_DATA"], "--environment", ENVIRONMENT["name"]]
     command += ["--partner", "Demo Partner Ltd", "--name", f"{Path(sys.argv[0]).stem} client"]
-    command += ["--redirect-uri", REDIRECT_URI, "--scope", SCOPE, *options]
+    command += ["--redirect-uri", REDIRECT_URI, "--scope", SCOPE, "--scope", _OPENID_SCOPE]
+    command += options
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(made.stdout)
 

@@ -241,7 +241,10 @@ impl<'a> Members<'a> {
 
 fn method(members: &Members<'_>) -> Result<ClientMethod, MetadataFault> {
     match members.text("token_endpoint_auth_method")? {
-        None | Some("client_secret_basic") => Ok(ClientMethod::Secret(SecretMethods::Basic)),
+        // RFC 7591 2 says Basic. Whoever did not choose may also take what its library prefers:
+        // openid-client sends the secret in the body unless it is told otherwise.
+        None => Ok(ClientMethod::Secret(SecretMethods::Any)),
+        Some("client_secret_basic") => Ok(ClientMethod::Secret(SecretMethods::Basic)),
         Some("client_secret_post") => Ok(ClientMethod::Secret(SecretMethods::Post)),
         Some("private_key_jwt") => Ok(ClientMethod::PrivateKeyJwt),
         Some("none") => Ok(ClientMethod::None),

@@ -60,7 +60,8 @@ fn s24_what_is_the_servers_is_not_set_by_a_client() {
 #[test]
 fn what_was_registered_reads_as_it_was_written() {
     for document in [
-        json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "Ünïcode 寿司" }),
+        json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "Ünïcode 寿司",
+            "token_endpoint_auth_method": "client_secret_basic" }),
         json!({ "redirect_uris": ["http://127.0.0.1/cb", "com.example.app:/cb"],
             "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
             "dpop_bound_access_tokens": true, "require_pushed_authorization_requests": true,
@@ -72,6 +73,14 @@ fn what_was_registered_reads_as_it_was_written() {
         let read = parse(&document).unwrap();
         assert_eq!(parse(&Value::Object(read.document())), Ok(read), "{document}");
     }
+}
+
+/// RFC 7591 2 names Basic for it, and whoever did not choose may send the secret either way.
+#[test]
+fn s14_no_method_is_basic_on_paper_and_either_in_practice() {
+    let read = parse(&json!({ "redirect_uris": ["https://app.example/cb"] })).unwrap();
+    assert_eq!(read.method, ClientMethod::Secret(SecretMethods::Any));
+    assert_eq!(read.document()["token_endpoint_auth_method"], "client_secret_basic");
 }
 
 fn redirect_uri_cases() -> Vec<(Value, MetadataFault)> {

@@ -107,6 +107,26 @@ async fn a_client_that_registered_itself_connects_a_customer_and_refreshes() {
 }
 
 #[tokio::test]
+async fn s14_who_registers_no_method_may_send_the_secret_in_the_header_or_in_the_body() {
+    let server = open().await;
+    let uris = json!({ "redirect_uris": ["http://127.0.0.1/callback"] });
+    let made = register(&server, &uris).await;
+    assert_eq!(made["token_endpoint_auth_method"], "client_secret_basic");
+    let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
+    let basic = crate::harness::basic(id, secret);
+    let header = Call::at(&server.staging, "/oauth/introspect")
+        .header("Authorization", basic.as_bytes())
+        .form(&[("token", "x")]);
+    assert_eq!(header.send().await.status, 200);
+    let named = [("token", "x"), ("client_id", id), ("client_secret", secret)];
+    let body = Call::at(&server.staging, "/oauth/introspect").form(&named);
+    assert_eq!(body.send().await.status, 200);
+    let wrong = [("token", "x"), ("client_id", id), ("client_secret", "wrong")];
+    let refused = Call::at(&server.staging, "/oauth/introspect").form(&wrong).send().await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+}
+
+#[tokio::test]
 async fn s24_nobody_chooses_an_id_or_a_right_by_registering() {
     let server = open().await;
     let made = register(

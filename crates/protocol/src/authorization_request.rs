@@ -24,6 +24,8 @@ pub struct AuthorizationRequest {
     pub client_id: String,
     /// Where the answer goes.
     pub redirect_uri: ProvedRedirectUri,
+    /// How it goes there.
+    pub response_mode: ResponseMode,
     /// Handed back as it came.
     pub state: Option<String>,
     /// What is asked for: the client's own scopes where the request names none.
@@ -47,6 +49,17 @@ pub struct AuthorizationRequest {
     pub subject: Option<SubjectHint>,
     /// What is asked for of the customer, where the scope `openid` is.
     pub openid: Option<OpenIdParameters>,
+}
+
+/// How an answer goes to its redirect URI (OAuth 2.0 Multiple Response Types 2.1, Form Post Response
+/// Mode).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query of a redirect.
+    #[default]
+    Query,
+    /// In a form that the browser posts.
+    FormPost,
 }
 
 /// The `prompt` parameter (OpenID Connect Core 3.1.2.1).
@@ -82,11 +95,18 @@ impl AuthorizationRequest {
         let redirect_uri = prove_redirect_uri(parameters, client).map_err(AuthorizeError::Page)?;
         // RFC 9700 4.11.2: from here on the fault may travel; state travels with it.
         let state = parameters.value("state").map(str::to_owned);
-        let read = Details::read(parameters, client, apis);
+        // Where the mode itself is wrong its error goes by the usual one.
+        let mode = ResponseMode::read(parameters, &redirect_uri);
+        let response_mode = mode.unwrap_or_default();
+        let read = match mode {
+            Some(_) => Details::read(parameters, client, apis),
+            None => Err(AuthorizeFault::ResponseModeUnsupported),
+        };
         match read {
             Ok(details) => Ok(AuthorizationRequest {
                 client_id: client.id.clone(),
                 redirect_uri,
+                response_mode,
                 state,
                 scope: details.scope,
                 resources: details.resources,
@@ -99,7 +119,23 @@ impl AuthorizationRequest {
                 subject: details.openid.as_ref().and_then(demanded_subject),
                 openid: details.openid,
             }),
-            Err(fault) => Err(AuthorizeError::Redirect { redirect_uri, state, fault }),
+            Err(fault) => {
+                let mode = response_mode;
+                Err(AuthorizeError::Redirect { redirect_uri, state, mode, fault })
+            }
+        }
+    }
+}
+
+impl ResponseMode {
+    /// Reads it; `None` for one that is not supported, or not for this redirect URI: nothing but a
+    /// web server takes a form.
+    fn read(parameters: &Parameters, redirect_uri: &ProvedRedirectUri) -> Option<ResponseMode> {
+        let is_web = ["https://", "http://"].iter().any(|s| redirect_uri.as_str().starts_with(s));
+        match parameters.value("response_mode") {
+            None | Some("query") => Some(ResponseMode::Query),
+            Some("form_post") if is_web => Some(ResponseMode::FormPost),
+            Some(_) => None,
         }
     }
 }
@@ -161,10 +197,6 @@ impl Details {
         }
         if parameters.contains("request_uri") {
             return Err(AuthorizeFault::RequestUriUnsupported);
-        }
-        match parameters.value("response_mode") {
-            None | Some("query") => {}
-            Some(_) => return Err(AuthorizeFault::ResponseModeUnsupported),
         }
         let (scope, openid) = scope_and_openid(parameters, client)?;
         let resources = Resources::parse(parameters.values("resource"))
@@ -258,7 +290,7 @@ mod tests {
 
     fn redirected(query: &str, client: &Client) -> (AuthorizeFault, Option<String>) {
         match parse(query, client) {
-            Err(AuthorizeError::Redirect { redirect_uri, state, fault }) => {
+            Err(AuthorizeError::Redirect { redirect_uri, state, mode: _, fault }) => {
                 assert_eq!(redirect_uri.as_str(), REDIRECT_URI, "{query}");
                 (fault, state)
             }
@@ -365,7 +397,14 @@ mod tests {
             let query = format!("{START}{tail}");
             assert_eq!(redirected(&query, &client()), (fault, Some("s".to_owned())), "{tail}");
         }
-        assert!(parse(&format!("{START}&response_mode=query"), &client()).is_ok());
+        let mode = |mode: &str| parse(&format!("{START}&response_mode={mode}"), &client());
+        assert_eq!(mode("query").unwrap().response_mode, ResponseMode::Query);
+        assert_eq!(mode("form_post").unwrap().response_mode, ResponseMode::FormPost);
+        // What comes after a mode that was understood goes back by it.
+        match parse(&format!("{START}&response_mode=form_post&prompt=create"), &client()) {
+            Err(AuthorizeError::Redirect { mode, .. }) => assert_eq!(mode, ResponseMode::FormPost),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod wire;
 
+use crate::authorization_request::ResponseMode;
 use crate::parameters::{MAX_NAME_BYTES, MAX_PARAMETERS, MAX_VALUE_BYTES, ParameterFault};
 use crate::pkce::PkceFault;
 use crate::redirect_uri::{Difference, ProvedRedirectUri};
@@ -24,6 +25,8 @@ pub enum AuthorizeError {
         redirect_uri: ProvedRedirectUri,
         /// handed back
         state: Option<String>,
+        /// how
+        mode: ResponseMode,
         /// what
         fault: AuthorizeFault,
     },
@@ -52,6 +55,8 @@ pub enum PageFault {
     },
     /// a parameter that decides where the answer goes cannot be read
     Parameter(ParameterFault),
+    /// a `request_uri` that this client did not push, or that was used, or whose time is over
+    RequestUriUnknown,
 }
 
 /// A fault that the client reads.
@@ -63,8 +68,10 @@ pub enum AuthorizeFault {
     ResponseTypeMissing,
     /// a `response_type` other than `code`
     ResponseTypeUnsupported,
-    /// a `response_mode` other than `query`
+    /// a `response_mode` other than `query` and `form_post`, or a form for an address that takes none
     ResponseModeUnsupported,
+    /// this client has to push its requests (RFC 9126 5)
+    PushRequired,
     /// `request`
     RequestObjectUnsupported,
     /// `request_uri`
@@ -168,6 +175,16 @@ impl PageFault {
                     "You did nothing wrong, and nothing was shared. If it is your app: the \
                              redirect_uri has to be one of its registered ones, byte for byte."
                         .into(),
+            },
+            PageFault::RequestUriUnknown => PageWords {
+                anchor: "pushed-request",
+                title: "This link was used, or is too old",
+                what_happened: "The link that brought you here works once and for a minute or \
+                                two, and this one has been used or came too late."
+                    .into(),
+                what_to_do: "Nothing was shared just now. Go back to the app that sent you here, \
+                             and begin again there."
+                    .into(),
             },
             PageFault::Parameter(fault) => PageWords {
                 anchor: "parameter",

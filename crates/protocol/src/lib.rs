@@ -5,7 +5,8 @@
 //! a decision, or a named cause. The order of the modules is the order of the guide:
 //!
 //! 1. [`parameters`] reads a query or a form, [`authorization_request`] makes a request of it;
-//! 2. [`authorization_step`] says what the customer sees next, until a code is issued or refused;
+//! 2. [`authorization_step`] says what the customer sees next, until a code is issued or refused
+//!    (a client may push its request first, [`pushed_request`]);
 //! 3. [`client_call`], [`token_request`] and [`client_authentication`] read a client's call;
 //! 4. [`grant`] decides whether a code may be redeemed and a refresh token turned;
 //! 5. [`access_token`] decides whether an access token lives, [`token_introspection`] what is said
@@ -34,6 +35,7 @@ pub mod openid;
 pub mod parameters;
 pub mod pkce;
 pub mod proof_error;
+pub mod pushed_request;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

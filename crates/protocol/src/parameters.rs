@@ -117,6 +117,11 @@ impl Parameters {
         self.pairs.iter().filter(move |(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every parameter with its value, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether a parameter of that name stands at all, empty, faulty or not.
     pub fn contains(&self, name: &str) -> bool {
         self.pairs.iter().any(|(held, _)| held == name) || self.is_faulty(name)

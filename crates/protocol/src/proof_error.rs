@@ -14,6 +14,8 @@ pub enum ProofError {
     Fault(ProofFault),
     /// it was used before
     Replayed,
+    /// `dpop_jkt` names another key (RFC 9449 10.1)
+    OtherKeyThanNamed,
     /// this client has to send one with each request for a token
     Required,
     /// whether it was used before cannot be said just now
@@ -32,6 +34,7 @@ impl ProofError {
             | ProofError::NotText
             | ProofError::Fault(_)
             | ProofError::Replayed
+            | ProofError::OtherKeyThanNamed
             | ProofError::Required => "invalid_dpop_proof",
         }
     }
@@ -44,6 +47,9 @@ impl ProofError {
             ProofError::Fault(fault) => fault.words().into_owned(),
             ProofError::Replayed => {
                 "This DPoP proof was used before. Make a new one for each request.".to_owned()
+            }
+            ProofError::OtherKeyThanNamed => {
+                "The DPoP proof is of another key than dpop_jkt names.".to_owned()
             }
             ProofError::Required => "This client's tokens are bound to a key: send a DPoP header \
                                      with a proof."

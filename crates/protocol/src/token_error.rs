@@ -13,7 +13,10 @@ pub use client::basic_words;
 use client::client_wire;
 use grant::{code_wire, grant_wire, granted_scope_words, refresh_wire};
 
-use crate::authorize_error::{parameter_words, pkce_words, resource_words, scope_words};
+use crate::authorize_error::{
+    AuthorizeFault, AuthorizeWire, PageFault, parameter_words, pkce_words, resource_words,
+    scope_words,
+};
 use crate::client_authentication::ClientFault;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::parameters::ParameterFault;
@@ -21,6 +24,8 @@ use crate::pkce::PkceFault;
 use crate::proof_error::ProofError;
 use crate::resource::ResourceFault;
 use crate::scope::ScopeFault;
+
+const NO_OTHER: &str = "A pushed request does not name another: leave request_uri out.";
 
 /// A refused call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +54,10 @@ pub enum TokenError {
     Scope(ScopeFault),
     /// The APIs that a token is to be for (RFC 8707 2.2).
     Resource(ResourceFault),
+    /// What a pushed request names cannot be gone back to (RFC 9126 2.3).
+    PushedPage(PageFault),
+    /// A pushed request is refused as it would be in the browser.
+    Pushed(AuthorizeFault),
     /// A client asks for what it may not have itself.
     ClientScope(ScopeFault),
     /// The client may not use this grant type (RFC 6749 5.2).
@@ -98,6 +107,8 @@ pub enum RequestFault {
     QueryNotAllowed,
     /// a `client_assertion_type` that is not the one of RFC 7523
     AssertionTypeUnsupported,
+    /// a pushed request that names another (RFC 9126 2.1)
+    RequestUriPushed,
     /// a grant type that is not supported
     GrantTypeUnsupported,
     /// the verifier is malformed
@@ -145,6 +156,19 @@ impl TokenError {
                 anchor: "resource",
                 description: resource_words(fault),
             },
+            TokenError::PushedPage(fault) => {
+                let words = fault.words();
+                TokenWire {
+                    status: 400,
+                    code: "invalid_request",
+                    anchor: words.anchor,
+                    description: words.what_happened,
+                }
+            }
+            TokenError::Pushed(fault) => {
+                let AuthorizeWire { code, anchor, description } = fault.wire();
+                TokenWire { status: 400, code, anchor, description }
+            }
             TokenError::ClientScope(fault) => TokenWire {
                 status: 400,
                 code: "invalid_scope",
@@ -238,6 +262,7 @@ impl RequestFault {
             RequestFault::AssertionTypeUnsupported => {
                 wire(400, "client-assertion", ASSERTION_TYPE_WORDS.into())
             }
+            RequestFault::RequestUriPushed => wire(400, "pushed-request", NO_OTHER.into()),
             RequestFault::GrantTypeUnsupported => TokenWire {
                 status: 400,
                 code: "unsupported_grant_type",

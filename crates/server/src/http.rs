@@ -19,6 +19,7 @@ mod introspect;
 mod jwks;
 mod logout;
 mod metadata;
+mod par;
 mod proof;
 mod register;
 mod request;
@@ -81,6 +82,7 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
         )
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
+        .route("/oauth/par", any(par::push))
         .route("/oauth/introspect", any(introspect::introspect))
         .route(
             "/.well-known/oauth-authorization-server",

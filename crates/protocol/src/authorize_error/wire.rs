@@ -16,6 +16,7 @@ impl AuthorizeFault {
             AuthorizeFault::Parameter(_)
             | AuthorizeFault::ResponseTypeMissing
             | AuthorizeFault::ResponseModeUnsupported
+            | AuthorizeFault::PushRequired
             | AuthorizeFault::Pkce(_)
             | AuthorizeFault::ThumbprintMalformed
             | AuthorizeFault::PromptUnknown
@@ -43,6 +44,7 @@ impl AuthorizeFault {
             AuthorizeFault::RequestObjectUnsupported | AuthorizeFault::RequestUriUnsupported => {
                 "request-object"
             }
+            AuthorizeFault::PushRequired => "pushed-request",
             AuthorizeFault::Scope(_) => "scope",
             AuthorizeFault::Resource(_) => "resource",
             AuthorizeFault::Pkce(_) => "pkce",
@@ -68,13 +70,19 @@ impl AuthorizeFault {
             }
             AuthorizeFault::ResponseTypeUnsupported => "Only response_type=code is supported.",
             AuthorizeFault::ResponseModeUnsupported => {
-                "Only response_mode=query is supported; leave the parameter out."
+                "response_mode takes query or form_post, and form_post an http or https \
+                 redirect_uri."
+            }
+            AuthorizeFault::PushRequired => {
+                "This client has to push its authorization requests: POST them to /oauth/par, and \
+                 send the request_uri of the answer."
             }
             AuthorizeFault::RequestObjectUnsupported => {
                 "Request objects are not supported. Send the parameters themselves."
             }
             AuthorizeFault::RequestUriUnsupported => {
-                "request_uri is not supported. Send the parameters themselves."
+                "request_uri is not supported, but for one of /oauth/par. Send the parameters \
+                 themselves."
             }
             AuthorizeFault::ThumbprintMalformed => {
                 "dpop_jkt takes the SHA-256 thumbprint of the key, in base64url: 43 characters."

@@ -51,8 +51,6 @@ pub enum MetadataFault {
     KeysTwice,
     /// `private_key_jwt` with `jwks_uri`, which is not fetched
     KeysNotFetched,
-    /// pushed authorization requests, which there are not
-    PushedRequestsUnsupported,
     /// a key that cannot be taken
     Keys(KeyFault),
     /// an algorithm that ID tokens are not signed with
@@ -87,7 +85,6 @@ impl MetadataFault {
             | MetadataFault::KeysMissing
             | MetadataFault::KeysTwice
             | MetadataFault::KeysNotFetched
-            | MetadataFault::PushedRequestsUnsupported
             | MetadataFault::Keys(_)
             | MetadataFault::AlgorithmUnsupported
             | MetadataFault::Scope(_)
@@ -152,9 +149,6 @@ impl MetadataFault {
             MetadataFault::KeysTwice => "Send jwks or jwks_uri, and not both.",
             MetadataFault::KeysNotFetched => {
                 "jwks_uri is not fetched here: send the keys themselves as jwks."
-            }
-            MetadataFault::PushedRequestsUnsupported => {
-                "require_pushed_authorization_requests cannot be kept: there are none here."
             }
             MetadataFault::AlgorithmUnsupported => {
                 "id_token_signed_response_alg takes RS256, ES256 or EdDSA."

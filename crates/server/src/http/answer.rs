@@ -7,12 +7,13 @@ use axum::http::header::{
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{Response, StatusCode};
+use grantor_protocol::authorization_request::ResponseMode;
 use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::redirect_uri::ProvedRedirectUri;
 use serde::Serialize;
 
 use super::request::{RequestId, Unshown};
-use crate::pages::{Frame, MessagePage, stylesheet_url};
+use crate::pages::{FormPostPage, Frame, MessagePage, stylesheet_url};
 use crate::site::Site;
 
 /// The page that lists every error, behind each `error_uri`.
@@ -93,13 +94,44 @@ pub(super) fn redirect_to_registered(site: &Site, target: &str) -> Response<Body
     see_other(site, target)
 }
 
-/// A redirect to a client: only a proved URI gets here.
-pub(super) fn redirect_to_client(
+/// An answer to a client through the browser: only a proved URI gets here.
+pub(super) fn to_client(
     site: &Site,
+    request_id: &RequestId,
+    (redirect_uri, mode): (&ProvedRedirectUri, ResponseMode),
+    parameters: &[(&str, &str)],
+) -> Response<Body> {
+    match mode {
+        ResponseMode::Query => see_other(site, &redirect_uri.with(parameters)),
+        ResponseMode::FormPost => form_post(site, request_id, redirect_uri, parameters),
+    }
+}
+
+/// A page whose form goes to the client by itself, or by its button where scripts are off (OAuth 2.0
+/// Form Post Response Mode 2).
+fn form_post(
+    site: &Site,
+    request_id: &RequestId,
     redirect_uri: &ProvedRedirectUri,
     parameters: &[(&str, &str)],
 ) -> Response<Body> {
-    see_other(site, &redirect_uri.with(parameters))
+    let pairs = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let form = FormPostPage {
+        frame: frame(site, request_id),
+        action: redirect_uri.as_str().to_owned(),
+        parameters: pairs.collect(),
+    };
+    let mut response = page(site, StatusCode::OK, &form, None);
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src '{}'; form-action {}; \
+         frame-ancestors 'none'; base-uri 'none'",
+        FormPostPage::script_source(),
+        redirect_uri.form_action_source(),
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// A redirect within this site: the target is a path of ours.

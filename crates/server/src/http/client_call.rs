@@ -203,6 +203,7 @@ fn loggable(error: &TokenError) -> String {
     match error {
         TokenError::Scope(_) | TokenError::ClientScope(_) => "scope".to_owned(),
         TokenError::Resource(_) => "resource".to_owned(),
+        TokenError::PushedPage(_) | TokenError::Pushed(_) => error.wire().anchor.to_owned(),
         TokenError::Request(RequestFault::Parameter(_)) => "parameter".to_owned(),
         TokenError::Request(_)
         | TokenError::Client(_)

@@ -38,6 +38,9 @@ struct ServerMetadata {
     introspection_endpoint: String,
     jwks_uri: String,
     userinfo_endpoint: String,
+    /// RFC 9126 5
+    pushed_authorization_request_endpoint: String,
+    require_pushed_authorization_requests: bool,
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
@@ -157,11 +160,13 @@ fn metadata(site: &Site) -> ServerMetadata {
         introspection_endpoint: at("/oauth/introspect"),
         jwks_uri: at("/oauth/jwks"),
         userinfo_endpoint: at("/oauth/userinfo"),
+        pushed_authorization_request_endpoint: at("/oauth/par"),
+        require_pushed_authorization_requests: false,
         end_session_endpoint: at("/oauth/logout"),
         registration_endpoint: (site.settings.registration != Registration::Closed)
             .then(|| at("/oauth/register")),
         response_types_supported: ["code"],
-        response_modes_supported: vec!["query"],
+        response_modes_supported: vec!["query", "form_post"],
         grant_types_supported: vec!["authorization_code", "refresh_token", "client_credentials"],
         token_endpoint_auth_methods_supported: with_none(),
         token_endpoint_auth_signing_alg_values_supported: algorithms,

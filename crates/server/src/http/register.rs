@@ -213,9 +213,6 @@ fn within(site: &Site, mut metadata: ClientMetadata) -> Result<ClientMetadata, R
         return Err(MetadataFault::GrantTypeUnsupported.into());
     }
     // Never a promise that is not kept.
-    if metadata.par_required {
-        return Err(MetadataFault::PushedRequestsUnsupported.into());
-    }
     if metadata.method == ClientMethod::PrivateKeyJwt
         && matches!(metadata.keys, Some(ClientKeys::Uri(_)))
     {

@@ -3,6 +3,9 @@
 //! Each is one form that posts to where it came from, with a hidden `step` that says which it is.
 
 use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::{App, Frame, filters};
 
@@ -31,6 +34,27 @@ pub(crate) struct SignInPage {
 pub(crate) struct DemoLogin {
     pub(crate) email: String,
     pub(crate) password: String,
+}
+
+/// Brings an answer to the app in a form, by itself or by its button.
+#[derive(Debug, Clone, Template)]
+#[template(path = "form_post.html")]
+pub(crate) struct FormPostPage {
+    pub(crate) frame: Frame,
+    /// A proved redirect URI.
+    pub(crate) action: String,
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl FormPostPage {
+    /// The one script of all pages: it does nothing but press the button.
+    const SCRIPT: &str = "document.forms[0].submit()";
+
+    /// What the content security policy names to let that script run, and no other.
+    pub(crate) fn script_source() -> String {
+        let digest = digest(&SHA256, FormPostPage::SCRIPT.as_bytes());
+        format!("sha256-{}", STANDARD.encode(digest))
+    }
 }
 
 /// Asks whether to sign out. Posts `csrf_token`.

@@ -54,7 +54,7 @@ impl Key {
         URL_SAFE_NO_PAD.decode(self.jkt()).unwrap().try_into().unwrap()
     }
 
-    fn proof(&self, server: &Server, method: &str, path: &str) -> Proof {
+    pub fn proof(&self, server: &Server, method: &str, path: &str) -> Proof {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk });
         let claims = json!({
             "htm": method,

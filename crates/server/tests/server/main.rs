@@ -67,6 +67,7 @@ mod metadata;
 mod metrics;
 mod openid;
 mod pages;
+mod par;
 mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;

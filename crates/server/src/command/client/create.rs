@@ -2,7 +2,7 @@
 //! together; then the client and its secret are made in one write.
 
 use grantor_protocol::authorize_error::scope_words;
-use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::client::{ClientSecret, ClientSettings, IdTokenAlgorithm};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
@@ -58,6 +58,18 @@ pub(super) struct Create {
     /// It may have tokens of its own, without a customer
     #[arg(long)]
     client_credentials: bool,
+    /// Refuse authorization requests that it did not push (PAR)
+    #[arg(long)]
+    par_required: bool,
+    /// Give a refresh token only where the scope offline_access was allowed
+    #[arg(long)]
+    offline_access_required: bool,
+    /// How its ID tokens are signed
+    #[arg(long, value_name = "ALGORITHM", default_value = "RS256", value_parser = id_token_algorithm)]
+    id_token_alg: IdTokenAlgorithm,
+    /// Where a customer may go after signing out; may be repeated
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<String>,
     /// Give tokens that are bound to a key alone (DPoP)
     #[arg(long)]
     dpop_required: bool,
@@ -101,6 +113,7 @@ struct Checked {
     name: String,
     website: Option<String>,
     redirect_uris: Vec<RedirectUri>,
+    post_logout_redirect_uris: Vec<String>,
     scopes: Scope,
     optional_scopes: Scope,
     proof: Proof,
@@ -134,11 +147,14 @@ impl Create {
                 authorization_code: !self.redirect_uris.is_empty(),
                 client_credentials: self.client_credentials,
                 dpop_required: self.dpop_required,
+                par_required: self.par_required,
+                offline_access_required: self.offline_access_required,
+                id_token_algorithm: self.id_token_alg,
                 refresh_window_seconds: self.refresh_window_seconds,
                 ..ClientSettings::default()
             },
             keys: checked.proof.keys,
-            post_logout_redirect_uris: Vec::new(),
+            post_logout_redirect_uris: checked.post_logout_redirect_uris,
             registration: crate::store::Registration::default(),
         };
         if !store.add_client(&client, clock.now()).await? {
@@ -169,17 +185,9 @@ impl Create {
         let mut keep = |failure: Failure| failures.push(failure);
         let name = partner::name(&self.name, "--name").map_err(&mut keep);
         let website = self.website.as_deref().map(website).transpose().map_err(&mut keep);
-        let mut redirect_uris: Vec<RedirectUri> = Vec::new();
-        for text in &self.redirect_uris {
-            match RedirectUri::register(text) {
-                Ok(uri) if redirect_uris.contains(&uri) => {}
-                Ok(uri) => redirect_uris.push(uri),
-                Err(fault) => {
-                    let (words, hint) = fault.words();
-                    keep(Failure::mendable(format!("--redirect-uri {text:?}: {words}")).hint(hint));
-                }
-            }
-        }
+        let redirect_uris = uris("--redirect-uri", &self.redirect_uris, &mut keep);
+        let after_logout =
+            uris("--post-logout-redirect-uri", &self.post_logout_redirect_uris, &mut keep);
         if redirect_uris.len() > MAX_REDIRECT_URIS {
             keep(Failure::mendable(format!(
                 "a client has at most {MAX_REDIRECT_URIS} redirect URIs"
@@ -212,7 +220,16 @@ impl Create {
             (Ok(name), Ok(website), Ok(scopes), Ok(optional_scopes), Ok(proof))
                 if failures.is_empty() =>
             {
-                Ok(Checked { name, website, redirect_uris, scopes, optional_scopes, proof })
+                let after = after_logout.iter().map(RedirectUri::to_string).collect();
+                Ok(Checked {
+                    name,
+                    website,
+                    redirect_uris,
+                    post_logout_redirect_uris: after,
+                    scopes,
+                    optional_scopes,
+                    proof,
+                })
             }
             _ => Err(Failure::all(failures)),
         }
@@ -237,6 +254,26 @@ fn scope(option: &str, texts: &[String]) -> Result<Scope, Failure> {
         Failure::mendable(format!("{option}: {}", scope_words(&fault)))
             .hint(format!("for example {option} financial-api {option} orders-api"))
     })
+}
+
+/// The URIs of an option, each once; what is wrong with one is told to `keep`.
+fn uris(option: &str, texts: &[String], mut keep: impl FnMut(Failure)) -> Vec<RedirectUri> {
+    let mut uris: Vec<RedirectUri> = Vec::new();
+    for text in texts {
+        match RedirectUri::register(text) {
+            Ok(uri) if uris.contains(&uri) => {}
+            Ok(uri) => uris.push(uri),
+            Err(fault) => {
+                let (words, hint) = fault.words();
+                keep(Failure::mendable(format!("{option} {text:?}: {words}")).hint(hint));
+            }
+        }
+    }
+    uris
+}
+
+fn id_token_algorithm(text: &str) -> Result<IdTokenAlgorithm, String> {
+    IdTokenAlgorithm::parse(text).ok_or_else(|| "RS256, ES256 or EdDSA".to_owned())
 }
 
 fn website(text: &str) -> Result<String, Failure> {

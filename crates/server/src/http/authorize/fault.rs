@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
+use grantor_protocol::authorization_request::ResponseMode;
 use grantor_protocol::authorize_error::{AuthorizeFault, PageFault, PageWords};
 use grantor_protocol::client::Client;
 use grantor_protocol::redirect_uri::{ProvedRedirectUri, RedirectUri};
@@ -23,7 +24,12 @@ pub(super) enum Fault {
         registered: Vec<String>,
     },
     /// Told to the client.
-    Redirect { redirect_uri: ProvedRedirectUri, state: Option<String>, fault: AuthorizeFault },
+    Redirect {
+        redirect_uri: ProvedRedirectUri,
+        state: Option<String>,
+        mode: ResponseMode,
+        fault: AuthorizeFault,
+    },
     /// What would be told to the client, were it approved or somebody signed in.
     Unapproved(AuthorizeFault),
     /// The form is not one that this browser got from us, or its session has ended since.
@@ -58,8 +64,9 @@ impl Fault {
     pub(super) fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
         match self {
             Fault::Page { fault, registered } => refused(site, request_id, &fault, registered),
-            Fault::Redirect { redirect_uri, state, fault } => {
-                redirect_error(site, &redirect_uri, state.as_deref(), &fault)
+            Fault::Redirect { redirect_uri, state, mode, fault } => {
+                let to = (&redirect_uri, mode);
+                error_to_client(site, request_id, to, state.as_deref(), &fault)
             }
             Fault::Unapproved(fault) => {
                 let wire = fault.wire();
@@ -107,9 +114,10 @@ impl Fault {
 }
 
 /// An error response (RFC 6749 4.1.2.1, with `iss` of RFC 9207).
-pub(super) fn redirect_error(
+pub(super) fn error_to_client(
     site: &Site,
-    redirect_uri: &ProvedRedirectUri,
+    request_id: &RequestId,
+    to: (&ProvedRedirectUri, ResponseMode),
     state: Option<&str>,
     fault: &AuthorizeFault,
 ) -> Response<Body> {
@@ -122,7 +130,7 @@ pub(super) fn redirect_error(
     ];
     parameters.extend(state.map(|state| ("state", state)));
     parameters.push(("iss", &site.base_url));
-    answer::redirect_to_client(site, redirect_uri, &parameters)
+    answer::to_client(site, request_id, to, &parameters)
 }
 
 fn refused(
@@ -141,6 +149,7 @@ fn refused(
             ("This environment".to_owned(), site.environment.to_string()),
         ],
         PageFault::ClientIdMissing
+        | PageFault::RequestUriUnknown
         | PageFault::ClientDisabled
         | PageFault::RedirectUriMissing
         | PageFault::Parameter(_) => Vec::new(),

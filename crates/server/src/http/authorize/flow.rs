@@ -2,13 +2,15 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::HeaderMap;
-use grantor_protocol::authorization_request::{AuthorizationRequest, client_id};
+use grantor_protocol::authorization_request::{AuthorizationRequest, ResponseMode, client_id};
 use grantor_protocol::authorization_step::{Consent, Progress, SignedIn, Situation};
-use grantor_protocol::authorize_error::{AuthorizeError, PageFault};
+use grantor_protocol::authorize_error::{AuthorizeError, AuthorizeFault, PageFault};
 use grantor_protocol::client::Client;
 use grantor_protocol::openid::{SubjectHint, read_hint};
 use grantor_protocol::parameters::Parameters;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
+use grantor_protocol::pushed_request::RequestUri;
+use grantor_protocol::redirect_uri::ProvedRedirectUri;
+use percent_encoding::{CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -19,12 +21,17 @@ use crate::pages::App;
 use crate::site::Site;
 use crate::store::{Business, Session};
 
+/// The `prompt` of a customer who wants to use another account.
+const ASK_AGAIN: &str = "login consent";
+
 /// One authorization request with all that is known about it.
 pub(super) struct Flow<'a> {
     pub(super) site: &'a Site,
     pub(super) request_id: &'a RequestId,
     /// The query as the partner sent it, without what we put beside it.
     query: String,
+    /// What the client pushed, where it did (RFC 9126).
+    pushed: Option<RequestUri>,
     pub(super) request: AuthorizationRequest,
     pub(super) client: Client,
     pub(super) browser: Browser,
@@ -59,15 +66,37 @@ impl<'a> Flow<'a> {
         let browser = Browser::of(site, headers);
         let client = load_client(site, &parameters).await?;
         let session = browser.session(site).await?;
+        let pushed = pushed(&parameters);
+        let (parameters, asks_again) = match &pushed {
+            Some(request_uri) => {
+                let asks_again = parameters.value("prompt") == Some(ASK_AGAIN);
+                (load_pushed(site, request_uri, &client).await?, asks_again)
+            }
+            None => (parameters, false),
+        };
         let apis = &site.settings.apis;
         let request = match AuthorizationRequest::parse(&parameters, &client, apis) {
-            Ok(request) => with_hint(site, request).await?,
+            Ok(request) if client.settings.par_required && pushed.is_none() => {
+                let AuthorizationRequest { redirect_uri, state, response_mode: mode, .. } = request;
+                let fault = AuthorizeFault::PushRequired;
+                return Err(if client.approved || session.is_some() {
+                    Fault::Redirect { redirect_uri, state, mode, fault }
+                } else {
+                    Fault::Unapproved(fault)
+                });
+            }
+            Ok(mut request) => {
+                // The one thing that a page of ours adds: it asks the customer for more, never less.
+                request.prompt.login |= asks_again;
+                request.prompt.consent |= asks_again;
+                with_hint(site, request).await?
+            }
             Err(AuthorizeError::Page(fault)) => return Err(Fault::page(fault, site, &client)),
             // An error that redirects at once makes an open redirector of a client that nobody
             // approved (RFC 9700 4.11.2): there it waits for a sign-in.
-            Err(AuthorizeError::Redirect { redirect_uri, state, fault }) => {
+            Err(AuthorizeError::Redirect { redirect_uri, state, mode, fault }) => {
                 return Err(if client.approved || session.is_some() {
-                    Fault::Redirect { redirect_uri, state, fault }
+                    Fault::Redirect { redirect_uri, state, mode, fault }
                 } else {
                     Fault::Unapproved(fault)
                 });
@@ -81,6 +110,7 @@ impl<'a> Flow<'a> {
             site,
             request_id,
             query,
+            pushed,
             request,
             client,
             browser,
@@ -89,6 +119,22 @@ impl<'a> Flow<'a> {
         };
         flow.progress = progress::open(&flow, &sealed);
         Ok(flow)
+    }
+
+    /// Where the answer goes, and how.
+    pub(super) fn answer_to(&self) -> (&ProvedRedirectUri, ResponseMode) {
+        (&self.request.redirect_uri, self.request.response_mode)
+    }
+
+    /// Uses a pushed request up, right before its one answer leaves.
+    pub(super) async fn use_up(&self) -> Result<(), Fault> {
+        let Some(request_uri) = &self.pushed else {
+            return Ok(());
+        };
+        match self.site.store.use_pushed_request(self.site.environment, request_uri).await? {
+            true => Ok(()),
+            false => Err(Fault::page(PageFault::RequestUriUnknown, self.site, &self.client)),
+        }
     }
 
     /// What is known, for the question what comes next.
@@ -152,7 +198,8 @@ impl<'a> Flow<'a> {
     pub(super) fn switch_account(&self) -> String {
         let is_prompt = |pair: &&str| pair.split('=').next() == Some("prompt");
         let kept: Vec<&str> = self.query.split('&').filter(|pair| !is_prompt(pair)).collect();
-        format!("/oauth/authorize?{}&prompt=login%20consent", kept.join("&"))
+        let again = utf8_percent_encode(ASK_AGAIN, NON_ALPHANUMERIC);
+        format!("/oauth/authorize?{}&prompt={again}", kept.join("&"))
     }
 }
 
@@ -166,6 +213,32 @@ impl Account {
         let subject = Uuid::from_bytes(customer).to_string();
         let signed_in_seconds_ago = site.clock.now() - session.signed_in_at;
         Ok(Account { session, subject, signed_in_seconds_ago, businesses, business_ids, consent })
+    }
+}
+
+/// The name of a pushed request, where the query has one. A `request_uri` of another kind is refused
+/// with the rest.
+fn pushed(parameters: &Parameters) -> Option<RequestUri> {
+    parameters.value("request_uri").and_then(RequestUri::parse)
+}
+
+/// Loads what the client pushed. Of the query nothing else counts (RFC 9126 4): whoever changes the
+/// link changes nothing.
+async fn load_pushed(
+    site: &Site,
+    request_uri: &RequestUri,
+    client: &Client,
+) -> Result<Parameters, Fault> {
+    let (environment, now) = (site.environment, site.clock.now());
+    let epoch = site.sealer.epoch();
+    let named = (request_uri, client.id.as_str());
+    match site.store.pushed_request(environment, named, epoch, now).await? {
+        Some(query) => {
+            let until = now + progress::TTL_SECONDS;
+            site.store.open_pushed_request(environment, request_uri, until).await?;
+            Ok(Parameters::parse(query.as_bytes()))
+        }
+        None => Err(Fault::page(PageFault::RequestUriUnknown, site, client)),
     }
 }
 

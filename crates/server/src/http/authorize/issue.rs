@@ -22,8 +22,9 @@ pub(super) async fn finish(flow: &Flow<'_>, step: Step) -> Result<Response<Body>
         }
         // For a client that nobody approved an error waits for a sign-in (RFC 9700 4.11.2).
         Step::Refuse(fault) if flow.client.approved || flow.account.is_some() => {
-            let (redirect_uri, state) = (&flow.request.redirect_uri, &flow.request.state);
-            Ok(fault::redirect_error(flow.site, redirect_uri, state.as_deref(), &fault))
+            flow.use_up().await?;
+            let (to, state) = (flow.answer_to(), flow.request.state.as_deref());
+            Ok(fault::error_to_client(flow.site, flow.request_id, to, state, &fault))
         }
         Step::Refuse(fault) => Err(Fault::Unapproved(fault)),
         Step::SignIn | Step::ChooseBusinesses { .. } | Step::AskConsent { .. } => {
@@ -62,6 +63,7 @@ async fn issue(
         code_expires_at: now + site.settings.code_ttl_seconds,
         ends_at: site.settings.grant_ttl_seconds.map(|ttl| now + ttl),
     };
+    flow.use_up().await?;
     if !site.store.allow(&grant, given.as_ref(), site.sealer.epoch(), now).await? {
         // The client, the session or the consent ended while the customer was here: ask again.
         return Err(Fault::FormExpired { retry: flow.here() });
@@ -72,7 +74,7 @@ async fn issue(
     parameters.extend(request.state.as_deref().map(|state| ("state", state)));
     // RFC 9207
     parameters.push(("iss", &site.base_url));
-    Ok(answer::redirect_to_client(site, &request.redirect_uri, &parameters))
+    Ok(answer::to_client(site, flow.request_id, flow.answer_to(), &parameters))
 }
 
 /// What the grant keeps for its ID token. The keys that will sign it are made before the code

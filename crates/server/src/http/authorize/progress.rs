@@ -12,7 +12,7 @@ use crate::seal::{Kind, Reader};
 
 /// The parameter's name.
 const NAME: &str = "progress";
-const TTL_SECONDS: i64 = 600;
+pub(super) const TTL_SECONDS: i64 = 600;
 /// More businesses than this are not carried through a URL.
 pub(super) const MAX_BUSINESSES: usize = 200;
 

@@ -40,6 +40,7 @@ CREATE TABLE pushed_requests (
   id {BYTES} NOT NULL,
   client_key BIGINT NOT NULL,
   parameters TEXT NOT NULL,
+  opened BOOLEAN,
   epoch BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   PRIMARY KEY (environment, id)

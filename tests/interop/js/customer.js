@@ -13,7 +13,8 @@ export class Customer {
 
   /**
    * Opens an address and does what is asked, until a redirect leaves for `target` or a page has no
-   * form. Returns the address where it ended.
+   * form. Returns the address where it ended; where a form goes to `target`, the request that the
+   * browser would send.
    */
   async walk(address, target, answers = {}) {
     let request = { url: new URL(address), method: 'GET' };
@@ -34,14 +35,16 @@ export class Customer {
         return request.url;
       }
       request = this.#answer(form, request.url, answers);
+      if (target && request.url.href.startsWith(target)) return new Request(request.url, request);
     }
     throw new Error(`still on ${request.url} after ${PAGES_LIMIT} pages`);
   }
 
-  /** Signs in, keeps every business, and allows. Returns the redirect that ends it. */
+  /** Signs in, keeps every business, and allows. Returns what ends it: a redirect, or a form. */
   async allow(authorizationUrl, target) {
     const landed = await this.walk(authorizationUrl, target);
-    assert.ok(landed.searchParams.get('code'), `no code: ${landed}`);
+    const answer = landed instanceof URL ? landed.search : await landed.clone().text();
+    assert.match(answer, /\bcode=/, `no code: ${answer}`);
     return landed;
   }
 
@@ -53,7 +56,7 @@ export class Customer {
     const { decision = 'allow' } = answers;
     const pressed = buttons.find(({ value }) => value === decision);
     if (pressed) body.append(pressed.name, pressed.value);
-    this.pages.push(body.get('step'));
+    if (body.has('step')) this.pages.push(body.get('step'));
     return { url: new URL(action, page), method: 'POST', body };
   }
 

@@ -150,6 +150,18 @@ await stepIf('par', 'pushed authorization request', async () => {
   await callApi(config, tokens.access_token);
 });
 
+await stepIf('par', 'pushed with a proof of a key (DPoP)', async () => {
+  const keys = await client.randomDPoPKeyPair('ES256');
+  const options = { DPoP: client.getDPoPHandle(registered, keys) };
+  const tokens = await connect(registered, { pushed: true, options });
+  await callApi(registered, tokens.access_token, options);
+});
+
+await stepIf('par', 'the answer comes as a form', async () => {
+  const tokens = await connect(config, { parameters: { response_mode: 'form_post' } });
+  await callApi(config, tokens.access_token);
+});
+
 await stepIf('device', 'device authorization', async () => {
   const device = newClient('--device');
   const onDevice = await discover(device.client_id, client.ClientSecretBasic(device.client_secret));

@@ -157,6 +157,17 @@ await stepIf('par', 'pushed with a proof of a key (DPoP)', async () => {
   await callApi(registered, tokens.access_token, options);
 });
 
+await stepIf('par', 'a client that registered to push, and is held to it', async () => {
+  const made = await client.dynamicClientRegistration(
+    new URL(issuer),
+    { redirect_uris: [redirectUri], require_pushed_authorization_requests: true },
+    undefined,
+    { algorithm: 'oauth2', execute: [client.allowInsecureRequests] },
+  );
+  await callApi(made, (await connect(made, { pushed: true })).access_token);
+  await assert.rejects(connect(made));
+});
+
 await stepIf('par', 'the answer comes as a form', async () => {
   const tokens = await connect(config, { parameters: { response_mode: 'form_post' } });
   await callApi(config, tokens.access_token);

@@ -27,6 +27,7 @@ pub mod client_authentication;
 pub mod client_call;
 pub mod client_metadata;
 pub mod client_token;
+pub mod device;
 pub mod dpop;
 pub mod environment;
 pub mod grant;

@@ -11,13 +11,14 @@ mod grant;
 pub use client::basic_words;
 
 use client::client_wire;
-use grant::{code_wire, grant_wire, granted_scope_words, refresh_wire};
+use grant::{code_wire, device_wire, grant_wire, granted_scope_words, refresh_wire};
 
 use crate::authorize_error::{
     AuthorizeFault, AuthorizeWire, PageFault, parameter_words, pkce_words, resource_words,
     scope_words,
 };
 use crate::client_authentication::ClientFault;
+use crate::device::DeviceFault;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::parameters::ParameterFault;
 use crate::pkce::PkceFault;
@@ -60,6 +61,10 @@ pub enum TokenError {
     Pushed(AuthorizeFault),
     /// A client asks for what it may not have itself.
     ClientScope(ScopeFault),
+    /// A device gets no tokens, or not yet (RFC 8628 3.5).
+    Device(DeviceFault),
+    /// The client may connect no devices.
+    DevicesNotAllowed,
     /// The client may not use this grant type (RFC 6749 5.2).
     GrantTypeNotAllowed,
     /// The server is too busy, or its store cannot be reached or did not say whether it wrote.
@@ -143,53 +148,41 @@ impl TokenError {
             TokenError::Refresh { fault: _, proved: false } => {
                 grant_wire("refresh-token", "The refresh token is not valid for this client.")
             }
-            TokenError::Scope(fault) => TokenWire {
-                status: 400,
-                code: "invalid_scope",
-                anchor: "scope",
-                description: granted_scope_words(fault),
-            },
+            TokenError::Scope(fault) => {
+                bad_request("invalid_scope", "scope", granted_scope_words(fault))
+            }
             // RFC 8707 2
-            TokenError::Resource(fault) => TokenWire {
-                status: 400,
-                code: "invalid_target",
-                anchor: "resource",
-                description: resource_words(fault),
-            },
+            TokenError::Resource(fault) => {
+                bad_request("invalid_target", "resource", resource_words(fault))
+            }
             TokenError::PushedPage(fault) => {
                 let words = fault.words();
-                TokenWire {
-                    status: 400,
-                    code: "invalid_request",
-                    anchor: words.anchor,
-                    description: words.what_happened,
-                }
+                bad_request("invalid_request", words.anchor, words.what_happened)
             }
             TokenError::Pushed(fault) => {
                 let AuthorizeWire { code, anchor, description } = fault.wire();
-                TokenWire { status: 400, code, anchor, description }
+                bad_request(code, anchor, description)
             }
-            TokenError::ClientScope(fault) => TokenWire {
-                status: 400,
-                code: "invalid_scope",
-                anchor: "scope",
-                description: scope_words(fault),
-            },
-            TokenError::GrantTypeNotAllowed => TokenWire {
-                status: 400,
-                code: "unauthorized_client",
-                anchor: "grant-type-not-allowed",
-                description: "This client may not ask for tokens of its own. Ask your partner \
+            TokenError::ClientScope(fault) => {
+                bad_request("invalid_scope", "scope", scope_words(fault))
+            }
+            TokenError::Device(fault) => device_wire(*fault),
+            TokenError::DevicesNotAllowed => bad_request(
+                "unauthorized_client",
+                "grant-type-not-allowed",
+                "This client may connect no devices. Ask your partner manager to \
+                              allow it."
+                    .into(),
+            ),
+            TokenError::GrantTypeNotAllowed => bad_request(
+                "unauthorized_client",
+                "grant-type-not-allowed",
+                "This client may not ask for tokens of its own. Ask your partner \
                               manager to allow it."
                     .into(),
-            },
+            ),
             TokenError::Proof(ProofError::Unavailable) => TokenError::Unavailable.wire(),
-            TokenError::Proof(error) => TokenWire {
-                status: 400,
-                code: error.code(),
-                anchor: "dpop",
-                description: error.words(),
-            },
+            TokenError::Proof(error) => bad_request(error.code(), "dpop", error.words()),
             TokenError::Unavailable => TokenWire {
                 status: 503,
                 code: "temporarily_unavailable",
@@ -200,6 +193,10 @@ impl TokenError {
             },
         }
     }
+}
+
+fn bad_request(code: &'static str, anchor: &'static str, description: String) -> TokenWire {
+    TokenWire { status: 400, code, anchor, description }
 }
 
 impl RequestFault {
@@ -267,7 +264,7 @@ impl RequestFault {
                 status: 400,
                 code: "unsupported_grant_type",
                 anchor: "grant-type",
-                description: "grant_type takes authorization_code, refresh_token and client_credentials.".into(),
+                description: "grant_type takes authorization_code, refresh_token, client_credentials and urn:ietf:params:oauth:grant-type:device_code.".into(),
             },
             RequestFault::Pkce(fault) => wire(400, "pkce", pkce_words(*fault).into()),
         }

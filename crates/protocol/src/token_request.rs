@@ -7,6 +7,7 @@
 
 use crate::client_authentication::PresentedClient;
 use crate::client_call::{ClientCall, presented_client, read_form, secret_in};
+use crate::device;
 use crate::parameters::Parameters;
 use crate::pkce::CodeVerifier;
 use crate::resource::Resources;
@@ -45,6 +46,11 @@ pub enum TokenGrant {
         refresh_token: String,
         /// a part of what was granted, where less is enough
         scope: Option<String>,
+    },
+    /// `grant_type=urn:ietf:params:oauth:grant-type:device_code`
+    DeviceCode {
+        /// the code as it was presented
+        device_code: String,
     },
     /// `grant_type=client_credentials`
     ClientCredentials {
@@ -141,6 +147,13 @@ impl<'a> Both<'a> {
             }),
             "client_credentials" => Ok(TokenGrant::ClientCredentials {
                 scope: self.body.value("scope").map(str::to_owned),
+            }),
+            device::GRANT_TYPE => Ok(TokenGrant::DeviceCode {
+                device_code: self
+                    .body
+                    .value("device_code")
+                    .ok_or(RequestFault::Missing { name: "device_code" })?
+                    .to_owned(),
             }),
             _ => Err(RequestFault::GrantTypeUnsupported),
         }

@@ -12,6 +12,7 @@ use std::fmt::{Debug, Write as _};
 use grantor_protocol::authorize_error::{AuthorizeFault, PageFault};
 use grantor_protocol::client_assertion::ClientAssertionFault;
 use grantor_protocol::client_authentication::{BasicFault, ClientFault};
+use grantor_protocol::device::DeviceFault;
 use grantor_protocol::dpop::ProofFault;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{CodeFault, RefreshFault};
@@ -241,6 +242,17 @@ every! {
         RefreshFault::Ended => [RefreshFault::Ended],
     }
 
+    fn device_faults(text) -> DeviceFault {
+        DeviceFault::Unknown => [DeviceFault::Unknown],
+        DeviceFault::OtherClient => [DeviceFault::OtherClient],
+        DeviceFault::Pending => [DeviceFault::Pending],
+        DeviceFault::SlowDown { .. } => [DeviceFault::SlowDown { interval_seconds: 10 }],
+        DeviceFault::Denied => [DeviceFault::Denied],
+        DeviceFault::Expired => [DeviceFault::Expired],
+        DeviceFault::Used => [DeviceFault::Used],
+        DeviceFault::Ended => [DeviceFault::Ended],
+    }
+
     fn token_errors(text) -> TokenError {
         TokenError::Request(_) => request_faults(text).into_iter().map(TokenError::Request),
         TokenError::Client(_) => client_faults(text).into_iter().map(TokenError::Client),
@@ -253,6 +265,8 @@ every! {
         TokenError::PushedPage(_) => page_faults(text).into_iter().map(TokenError::PushedPage),
         TokenError::Pushed(_) => authorize_faults(text).into_iter().map(TokenError::Pushed),
         TokenError::ClientScope(_) => scope_faults(text).into_iter().map(TokenError::ClientScope),
+        TokenError::Device(_) => device_faults(text).into_iter().map(TokenError::Device),
+        TokenError::DevicesNotAllowed => [TokenError::DevicesNotAllowed],
         TokenError::GrantTypeNotAllowed => [TokenError::GrantTypeNotAllowed],
         TokenError::Unavailable => [TokenError::Unavailable],
         TokenError::Proof(_) => proof_errors(text).into_iter().map(TokenError::Proof),
@@ -269,6 +283,8 @@ fn is_proved(error: &TokenError) -> bool {
         | TokenError::Resource(_)
         | TokenError::PushedPage(_)
         | TokenError::Pushed(_)
+        | TokenError::Device(_)
+        | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
         | TokenError::Proof(_)
         | TokenError::Unavailable => true,
@@ -356,6 +372,10 @@ fn the_codes_are_those_of_the_standards() {
     let token: BTreeSet<&str> =
         token_errors(MILD).iter().filter(is_own).map(|error| error.wire().code).collect();
     let expected = [
+        "access_denied",
+        "authorization_pending",
+        "expired_token",
+        "slow_down",
         "invalid_client",
         "invalid_dpop_proof",
         "invalid_grant",

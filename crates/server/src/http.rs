@@ -13,6 +13,8 @@ pub mod callback;
 mod client_call;
 mod cors;
 mod demo_api;
+mod device;
+mod device_authorization;
 mod docs;
 mod home;
 mod introspect;
@@ -25,6 +27,7 @@ mod register;
 mod request;
 mod revoke;
 mod session;
+mod sign_in;
 mod signed_token;
 mod token;
 mod userinfo;
@@ -83,6 +86,8 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/par", any(par::push))
+        .route("/oauth/device_authorization", any(device_authorization::begin))
+        .route("/device", get(device::get).post(device::post))
         .route("/oauth/introspect", any(introspect::introspect))
         .route(
             "/.well-known/oauth-authorization-server",

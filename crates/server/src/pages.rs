@@ -23,8 +23,8 @@ pub(crate) use asset::{asset, favicon_url, stylesheet_url};
 pub(crate) use demo::CodePage;
 pub(crate) use docs::{DocsLink, DocsPage};
 pub(crate) use flow::{
-    BusinessChoice, BusinessesPage, ConsentPage, DemoLogin, FormPostPage, ScopeLine, SignInPage,
-    SignOutPage,
+    BusinessChoice, BusinessesPage, ConsentPage, DemoLogin, DeviceCodePage, DevicePage,
+    FormPostPage, ScopeLine, SignInPage, SignOutPage,
 };
 pub(crate) use notice::{HomePage, MessagePage};
 

@@ -50,6 +50,8 @@ pub enum Kind {
     Progress,
     /// a server nonce of RFC 9449
     DpopNonce,
+    /// What the page about a device showed.
+    Device,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -139,6 +141,7 @@ impl Kind {
         Kind::ClientAccess,
         Kind::Progress,
         Kind::DpopNonce,
+        Kind::Device,
         Kind::Csrf,
     ];
 
@@ -151,6 +154,7 @@ impl Kind {
             Kind::ClientAccess => "gr_client_",
             Kind::Progress => "gr_progress_",
             Kind::DpopNonce => "gr_nonce_",
+            Kind::Device => "gr_approval_",
             Kind::Csrf => "gr_form_",
         }
     }

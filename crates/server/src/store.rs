@@ -17,6 +17,7 @@ mod client_token;
 mod connection;
 mod consent;
 mod customer;
+mod device;
 mod encrypted;
 mod ending;
 mod engine;
@@ -46,6 +47,7 @@ pub use client_token::client_token_owner;
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
     signing_key_context,

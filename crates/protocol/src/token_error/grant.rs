@@ -2,6 +2,7 @@
 
 use super::TokenWire;
 use crate::authorize_error::quoted;
+use crate::device::DeviceFault;
 use crate::environment::Environment;
 use crate::grant::{CodeFault, RefreshFault};
 use crate::scope::ScopeFault;
@@ -166,5 +167,41 @@ fn seconds(count: i64) -> String {
     match count {
         1 => "1 second".to_owned(),
         count => format!("{count} seconds"),
+    }
+}
+
+/// Why a device gets no tokens (RFC 8628 3.5).
+pub(super) fn device_wire(fault: DeviceFault) -> TokenWire {
+    let wire =
+        |code, description: String| TokenWire { status: 400, code, anchor: "device", description };
+    match fault {
+        DeviceFault::Pending => wire(
+            "authorization_pending",
+            "The user has not decided yet. Ask again after the interval.".into(),
+        ),
+        DeviceFault::SlowDown { interval_seconds } => wire(
+            "slow_down",
+            format!("Too often. From now on wait {interval_seconds} seconds between two calls."),
+        ),
+        DeviceFault::Denied => {
+            wire("access_denied", "The user chose not to allow the device.".into())
+        }
+        DeviceFault::Expired => wire(
+            "expired_token",
+            "Nobody allowed the device in time. Begin again, with a new code.".into(),
+        ),
+        DeviceFault::Unknown => wire(
+            "invalid_grant",
+            "The device_code is none of this environment, or its time was over long ago.".into(),
+        ),
+        DeviceFault::OtherClient => {
+            wire("invalid_grant", "The device_code was issued to another client.".into())
+        }
+        DeviceFault::Used => {
+            wire("invalid_grant", "The tokens of this device_code were given already.".into())
+        }
+        DeviceFault::Ended => {
+            wire("invalid_grant", "The connection was ended before it began.".into())
+        }
     }
 }

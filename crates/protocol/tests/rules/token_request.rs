@@ -57,7 +57,9 @@ fn s14_the_guides_query_and_a_standard_form_say_the_same() {
                 assert_eq!((code.as_str(), redirect_uri.as_str()), ("c", "https://a.example/cb"));
                 assert!(code_verifier.is_none());
             }
-            TokenGrant::RefreshToken { .. } | TokenGrant::ClientCredentials { .. } => {
+            TokenGrant::RefreshToken { .. }
+            | TokenGrant::DeviceCode { .. }
+            | TokenGrant::ClientCredentials { .. } => {
                 panic!("a refresh")
             }
         }

@@ -13,6 +13,7 @@
 
 mod businesses;
 mod consent;
+pub(super) mod consent_words;
 mod fault;
 mod flow;
 mod issue;

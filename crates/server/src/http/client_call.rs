@@ -210,6 +210,8 @@ fn loggable(error: &TokenError) -> String {
         | TokenError::Code { .. }
         | TokenError::Refresh { .. }
         | TokenError::Proof(_)
+        | TokenError::Device(_)
+        | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
         | TokenError::Unavailable => format!("{error:?}"),
     }

@@ -13,6 +13,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::api::Api;
 use grantor_protocol::client::IdTokenAlgorithm;
+use grantor_protocol::device;
 use grantor_protocol::dpop;
 use grantor_protocol::jose::Algorithm;
 use grantor_protocol::openid;
@@ -41,6 +42,8 @@ struct ServerMetadata {
     /// RFC 9126 5
     pushed_authorization_request_endpoint: String,
     require_pushed_authorization_requests: bool,
+    /// RFC 8628 4
+    device_authorization_endpoint: String,
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
@@ -162,12 +165,18 @@ fn metadata(site: &Site) -> ServerMetadata {
         userinfo_endpoint: at("/oauth/userinfo"),
         pushed_authorization_request_endpoint: at("/oauth/par"),
         require_pushed_authorization_requests: false,
+        device_authorization_endpoint: at("/oauth/device_authorization"),
         end_session_endpoint: at("/oauth/logout"),
         registration_endpoint: (site.settings.registration != Registration::Closed)
             .then(|| at("/oauth/register")),
         response_types_supported: ["code"],
         response_modes_supported: vec!["query", "form_post"],
-        grant_types_supported: vec!["authorization_code", "refresh_token", "client_credentials"],
+        grant_types_supported: vec![
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            device::GRANT_TYPE,
+        ],
         token_endpoint_auth_methods_supported: with_none(),
         token_endpoint_auth_signing_alg_values_supported: algorithms,
         revocation_endpoint_auth_methods_supported: with_none(),

@@ -30,7 +30,7 @@ pub(super) struct Unshown(pub(super) String);
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The parameters that the log names.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 31] = [
     "acr_values",
     "claims",
     "client_id",
@@ -40,6 +40,7 @@ const KNOWN: [&str; 29] = [
     "code_challenge",
     "code_challenge_method",
     "code_verifier",
+    "device_code",
     "dpop_jkt",
     "grant_type",
     "id_token_hint",
@@ -60,6 +61,7 @@ const KNOWN: [&str; 29] = [
     "size",
     "state",
     "ui_locales",
+    "user_code",
 ];
 
 /// What only the line of the log needs.

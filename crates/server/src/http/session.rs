@@ -15,6 +15,7 @@ use crate::site::Site;
 use crate::store::{Session, StoreError};
 
 /// A browser, as its cookie shows it.
+#[derive(Clone)]
 pub(super) struct Browser {
     id: String,
     is_new: bool,

@@ -4,12 +4,13 @@
 //! 1. parse: the header, the query as the guide's Postman sends it, the body (`TokenRequest`);
 //! 2. authenticate the client, in constant time, whether it is known or not;
 //! 3. prove the key that the tokens are to be bound to, where one is (`proof.rs`);
-//! 4. `client_credentials.rs` makes a token; `exchange.rs` and `refresh.rs`: open the seal, load the
+//! 4. `client_credentials.rs` makes a token; `exchange.rs`, `device.rs` and `refresh.rs`: open the seal, load the
 //!    grant, let `protocol` decide, and write once, conditionally;
 //! 5. answer: seal the new tokens (`issue.rs`), or sign them where their API wants that, and sign the
 //!    ID token (`id_token.rs`). Nothing of them is stored.
 
 mod client_credentials;
+mod device;
 mod exchange;
 mod id_token;
 mod issue;
@@ -128,6 +129,7 @@ async fn answer(
         TokenGrant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
         TokenGrant::RefreshToken { .. } => GrantType::RefreshToken,
         TokenGrant::ClientCredentials { .. } => GrantType::ClientCredentials,
+        TokenGrant::DeviceCode { .. } => GrantType::DeviceCode,
     };
     // 3. The key, where one is proved (RFC 9449 5).
     if client.settings.dpop_required && !proof.is_there() {
@@ -148,6 +150,7 @@ async fn answer(
         TokenGrant::RefreshToken { refresh_token, scope } => {
             refresh::refresh(&caller, refresh_token, scope.as_deref()).await?
         }
+        TokenGrant::DeviceCode { device_code } => device::device(&caller, device_code).await?,
         TokenGrant::ClientCredentials { scope } => {
             client_credentials::client_credentials(&caller, scope.as_deref()).await?
         }

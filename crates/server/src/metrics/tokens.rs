@@ -13,6 +13,8 @@ pub enum GrantType {
     RefreshToken,
     /// The client's own proof.
     ClientCredentials,
+    /// A device's code.
+    DeviceCode,
 }
 
 /// What deserves a look. Each is a line of the log too, with the same name.
@@ -36,8 +38,8 @@ pub struct Tokens {
 }
 
 /// In the order of [`GrantType`].
-const GRANT_TYPES: [&str; 4] =
-    ["none", "authorization_code", "refresh_token", "client_credentials"];
+const GRANT_TYPES: [&str; 5] =
+    ["none", "authorization_code", "refresh_token", "client_credentials", "device_code"];
 
 /// In the order of [`TokenEvent`].
 const EVENTS: [&str; 4] =
@@ -45,13 +47,17 @@ const EVENTS: [&str; 4] =
 
 /// Tokens, or the error code of the answer (RFC 6749 5.2). The last one stands for all that are not
 /// here.
-const OUTCOMES: [&str; 12] = [
+const OUTCOMES: [&str; 16] = [
     ISSUED,
     "invalid_request",
     "invalid_client",
     "invalid_grant",
     "invalid_scope",
     "invalid_target",
+    "authorization_pending",
+    "slow_down",
+    "access_denied",
+    "expired_token",
     "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client",

@@ -133,6 +133,48 @@ impl ConsentPage {
     }
 }
 
+/// Asks for the code that a device shows. Posts `step=code`, `user_code`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "device_code.html")]
+pub(crate) struct DeviceCodePage {
+    pub(crate) frame: Frame,
+    pub(crate) account_email: String,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+    /// What was typed before, or stands in the address.
+    pub(crate) user_code: String,
+    /// What went wrong with the last try, as one sentence.
+    pub(crate) fault: Option<String>,
+}
+
+/// Asks whether to allow a device. Posts `step=decide`, `seen`, `decision`, `business` and `scope`
+/// (repeated), `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "device.html")]
+pub(crate) struct DevicePage {
+    pub(crate) frame: Frame,
+    pub(crate) app: App,
+    /// Whether somebody at the company reviewed this app.
+    pub(crate) approved: bool,
+    pub(crate) account_email: String,
+    /// As the device shows it.
+    pub(crate) user_code: String,
+    /// The network that the device asked from.
+    pub(crate) asked_from: String,
+    /// When, in words.
+    pub(crate) asked_when: String,
+    pub(crate) businesses: Vec<BusinessChoice>,
+    pub(crate) scopes: Vec<ScopeLine>,
+    /// How long the connection lasts, as a plain sentence.
+    pub(crate) lasts: String,
+    pub(crate) form_action: String,
+    pub(crate) csrf_token: String,
+    /// What this page shows, sealed.
+    pub(crate) seen: String,
+    /// What went wrong with the last try, as one sentence.
+    pub(crate) fault: Option<String>,
+}
+
 /// One scope, said plainly.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeLine {

@@ -210,8 +210,19 @@ impl Store {
         epoch: i64,
         now: i64,
     ) -> Result<bool, StoreError> {
+        self.allow_and(grant, given, [epoch, now], None).await
+    }
+
+    /// The same, together with what else has to happen, or nothing of it does.
+    pub(super) async fn allow_and(
+        &self,
+        grant: &NewGrant,
+        given: Option<&NewConsent>,
+        [epoch, now]: [i64; 2],
+        and: Option<Statement>,
+    ) -> Result<bool, StoreError> {
         let resources = consent::written(&grant.binding.resources);
-        let mut transaction = Vec::with_capacity(2);
+        let mut transaction = Vec::with_capacity(3);
         transaction.extend(given.map(|consent| consent::give(grant, consent, epoch, now)));
         transaction.push(Statement::hot(
             &ALLOW,
@@ -233,6 +244,7 @@ impl Store {
                 openid::write(grant.openid.as_ref()).into(),
             ],
         ));
+        transaction.extend(and);
         self.born(transaction, grant).await
     }
 

@@ -50,6 +50,7 @@ mod client_credentials;
 mod code;
 mod consent;
 mod demo_api;
+mod device;
 mod docs;
 mod dpop;
 mod ending;

@@ -44,7 +44,7 @@ pub(super) struct Create {
     #[arg(
         long = "redirect-uri",
         value_name = "URI",
-        required_unless_present = "client_credentials"
+        required_unless_present_any = ["client_credentials", "device"]
     )]
     redirect_uris: Vec<String>,
     /// What it may ask for, separated by blanks; may be repeated
@@ -58,6 +58,9 @@ pub(super) struct Create {
     /// It may have tokens of its own, without a customer
     #[arg(long)]
     client_credentials: bool,
+    /// It may connect devices without a browser
+    #[arg(long)]
+    device: bool,
     /// Refuse authorization requests that it did not push (PAR)
     #[arg(long)]
     par_required: bool,
@@ -146,12 +149,12 @@ impl Create {
                 secret_methods: checked.proof.secret_methods,
                 authorization_code: !self.redirect_uris.is_empty(),
                 client_credentials: self.client_credentials,
+                device_code: self.device,
                 dpop_required: self.dpop_required,
                 par_required: self.par_required,
                 offline_access_required: self.offline_access_required,
                 id_token_algorithm: self.id_token_alg,
                 refresh_window_seconds: self.refresh_window_seconds,
-                ..ClientSettings::default()
             },
             keys: checked.proof.keys,
             post_logout_redirect_uris: checked.post_logout_redirect_uris,

@@ -7,26 +7,13 @@ use grantor_protocol::authorization_step::{Decision, Progress, Step, next, optio
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::scope::Scope;
 
+use super::consent_words::{lasts, sentence};
 use super::fault::Fault;
 use super::flow::Flow;
 use super::issue;
 use super::progress::{self, SealedProgress};
 use crate::http::answer::{self, frame};
 use crate::pages::{ConsentPage, ScopeLine};
-
-/// One plain sentence for each scope that is known of the platform.
-const SENTENCES: [(&str, &str); 10] = [
-    ("financial-api", "See sales, payments and other financial figures of your business."),
-    ("orders-api", "See your menus and locations, and place and follow orders for you."),
-    ("items", "See and change the items that you sell."),
-    ("propertymanagement", "Exchange room charges with your property management system."),
-    ("staff-api", "See the members of your staff and their shifts."),
-    ("reservation-api", "See and change reservations."),
-    ("openid", "Know that it is you, by a number that stands for your account."),
-    ("profile", "See your name."),
-    ("email", "See your e-mail address."),
-    ("offline_access", "Stay connected while you are away."),
-];
 
 /// The page.
 pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
@@ -51,7 +38,7 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         businesses: names.collect(),
         scopes: scopes.collect(),
         apis: api_names(flow),
-        lasts: lasts(flow),
+        lasts: lasts(flow.site, &flow.client),
         destination_host: flow.request.redirect_uri.destination(),
         form_action: progress::url(flow, &flow.browser, &seen),
         csrf_token: flow.browser.form_token(flow.site),
@@ -111,36 +98,4 @@ fn decision(flow: &Flow<'_>, form: &Parameters) -> Option<Decision> {
         Some("deny") => Some(Decision::Deny),
         _ => None,
     }
-}
-
-fn sentence(scope: &str) -> String {
-    SENTENCES.iter().find(|(known, _)| *known == scope).map_or_else(
-        || format!("Use \u{201c}{scope}\u{201d} for you."),
-        |(_, text)| (*text).to_owned(),
-    )
-}
-
-fn lasts(flow: &Flow<'_>) -> String {
-    let settings = &flow.site.settings;
-    if !flow.client.settings.refresh_tokens {
-        return format!("For {}.", duration(settings.access_token_ttl_seconds));
-    }
-    let idle = duration(settings.refresh_token_idle_seconds);
-    match settings.grant_ttl_seconds {
-        Some(ttl) => format!(
-            "For {}, or until it is not used for {idle}, or you disconnect it.",
-            duration(ttl)
-        ),
-        None => format!("Until you disconnect it, or it is not used for {idle}."),
-    }
-}
-
-fn duration(seconds: i64) -> String {
-    let (count, unit) = match seconds {
-        day if day % 86_400 == 0 => (day / 86_400, "day"),
-        hour if hour % 3_600 == 0 => (hour / 3_600, "hour"),
-        minute if minute % 60 == 0 => (minute / 60, "minute"),
-        second => (second, "second"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

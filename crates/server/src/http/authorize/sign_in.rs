@@ -9,15 +9,8 @@ use super::flow::Flow;
 use super::progress::{self, SealedProgress};
 use crate::demo;
 use crate::http::answer::{self, frame};
-use crate::http::session::Browser;
+use crate::http::sign_in::{SignInFault, WRONG, sign_in};
 use crate::pages::{DemoLogin, SignInPage};
-use crate::password::{Password, PasswordError};
-use crate::store::NewSession;
-
-/// No address is longer, in bytes (RFC 5321 4.5.3.1).
-const MAX_EMAIL_BYTES: usize = 254;
-/// One text for an unknown address and a wrong password (S19).
-const WRONG: &str = "The e-mail address or the password is not right. Please try again.";
 
 /// The page.
 pub(super) fn page(
@@ -48,52 +41,21 @@ pub(super) fn page(
 /// Checks the password and begins a session with a new id.
 pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Response<Body>, Fault> {
     let site = flow.site;
-    let typed = form.value("email").unwrap_or_default();
-    let email = canonical(typed);
-    let password = Password::new(form.value("password").unwrap_or_default().to_owned());
-    // The demo's words are known to everybody: outside dev they open nothing, whatever is stored.
-    let known_word = site.dev.is_none() && password.is(demo::PASSWORD);
-    let stored = match email.len() <= MAX_EMAIL_BYTES && !known_word {
-        true => site.store.credentials(site.environment, &email).await?,
-        false => None,
-    };
-    let hash = stored.as_ref().map(|stored| stored.password_hash.clone());
-    let right = match site.passwords.verify(password, hash).await {
-        Ok(right) => right,
-        Err(PasswordError::Busy) => return Err(Fault::Busy { retry: flow.here() }),
-        Err(error @ (PasswordError::Corrupt | PasswordError::Length)) => {
-            tracing::error!(request.id = flow.request_id.0, %error, "sign_in.hash");
-            false
+    let browser = match sign_in(site, flow.request_id, &flow.browser, form).await {
+        Ok(browser) => browser,
+        Err(SignInFault::Wrong) => {
+            let typed = form.value("email").unwrap_or_default();
+            let mut response = page(flow, StatusCode::UNAUTHORIZED, typed, Some(WRONG));
+            flow.browser.remember(site, response.headers_mut());
+            return Ok(response);
         }
+        Err(SignInFault::Busy) => return Err(Fault::Busy { retry: flow.here() }),
+        // It has to be entered again.
+        Err(SignInFault::Changed) => return Err(Fault::FormExpired { retry: flow.here() }),
+        Err(SignInFault::Store(error)) => return Err(Fault::Store(error)),
     };
-    let Some(stored) = stored.filter(|_| right) else {
-        tracing::info!(request.id = flow.request_id.0, "sign_in.refused");
-        let mut response = page(flow, StatusCode::UNAUTHORIZED, typed, Some(WRONG));
-        flow.browser.remember(site, response.headers_mut());
-        return Ok(response);
-    };
-    let now = site.clock.now();
-    let browser = Browser::new(site);
-    let session = NewSession {
-        environment: site.environment,
-        id_digest: browser.digest(),
-        customer_id: stored.customer_id,
-        customer_counter: stored.counter,
-        epoch: site.sealer.epoch(),
-        signed_in_at: now,
-        expires_at: now + site.settings.session_ttl_seconds,
-    };
-    // The password was changed between the check and this write: it has to be entered again.
-    if !site.store.begin_session(&session, Some(flow.browser.digest())).await? {
-        return Err(Fault::FormExpired { retry: flow.here() });
-    }
     let done = SealedProgress { signed_in: true, ..SealedProgress::default() };
     let mut response = answer::redirect_within(site, &progress::url(flow, &browser, &done));
     browser.remember(site, response.headers_mut());
     Ok(response)
-}
-
-/// One person has one address, however it is typed.
-pub(crate) fn canonical(email: &str) -> String {
-    email.trim().to_lowercase()
 }

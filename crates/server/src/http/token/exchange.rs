@@ -97,7 +97,10 @@ pub(super) async fn exchange(
 }
 
 /// The tokens of a code that was redeemed just now.
-async fn first_tokens(caller: &Caller<'_>, first: &Generation<'_>) -> Result<Issued, TokenError> {
+pub(super) async fn first_tokens(
+    caller: &Caller<'_>,
+    first: &Generation<'_>,
+) -> Result<Issued, TokenError> {
     let issued = issue(caller, first, &first.turned.scope).await?;
     let id_token = id_token(caller, first.turned, issued.access_token()).await?;
     Ok(issued.with_id_token(id_token))

@@ -54,7 +54,6 @@ CREATE TABLE device_authorizations (
   client_counter BIGINT NOT NULL,
   scope TEXT NOT NULL,
   resources TEXT,
-  jkt {BYTES},
   requested_from TEXT NOT NULL,
   interval_seconds BIGINT NOT NULL,
   polled_at BIGINT,

@@ -55,6 +55,11 @@ pub enum PageFault {
     },
     /// a parameter that decides where the answer goes cannot be read
     Parameter(ParameterFault),
+    /// the document that the client is known by cannot be taken
+    ClientDocument {
+        /// why, for whoever runs the app
+        why: String,
+    },
     /// a `request_uri` that this client did not push, or that was used, or whose time is over
     RequestUriUnknown,
 }
@@ -176,16 +181,8 @@ impl PageFault {
                              redirect_uri has to be one of its registered ones, byte for byte."
                         .into(),
             },
-            PageFault::RequestUriUnknown => PageWords {
-                anchor: "pushed-request",
-                title: "This link was used, or is too old",
-                what_happened: "The link that brought you here works once and for a minute or \
-                                two, and this one has been used or came too late."
-                    .into(),
-                what_to_do: "Nothing was shared just now. Go back to the app that sent you here, \
-                             and begin again there."
-                    .into(),
-            },
+            PageFault::ClientDocument { why } => document_words(why, ask),
+            PageFault::RequestUriUnknown => pushed_request_words(),
             PageFault::Parameter(fault) => PageWords {
                 anchor: "parameter",
                 title: "This link is damaged",
@@ -193,6 +190,31 @@ impl PageFault {
                 what_to_do: ask.into(),
             },
         }
+    }
+}
+
+fn document_words(why: &str, ask: &str) -> PageWords {
+    PageWords {
+        anchor: "client-document",
+        title: "This app cannot be known here",
+        what_happened: format!(
+            "The app is known by the address of its own description, and that cannot be \
+                     taken. {why}"
+        ),
+        what_to_do: ask.into(),
+    }
+}
+
+fn pushed_request_words() -> PageWords {
+    PageWords {
+        anchor: "pushed-request",
+        title: "This link was used, or is too old",
+        what_happened: "The link that brought you here works once and for a minute or \
+                                two, and this one has been used or came too late."
+            .into(),
+        what_to_do: "Nothing was shared just now. Go back to the app that sent you here, \
+                             and begin again there."
+            .into(),
     }
 }
 

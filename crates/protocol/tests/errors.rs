@@ -95,6 +95,7 @@ every! {
         PageFault::RedirectUriDiffers { .. } => differences(text)
             .into_iter()
             .map(|difference| PageFault::RedirectUriDiffers { sent: text.into(), difference }),
+        PageFault::ClientDocument { .. } => [PageFault::ClientDocument { why: "Its host cannot be reached.".into() }],
         PageFault::RequestUriUnknown => [PageFault::RequestUriUnknown],
         PageFault::Parameter(_) => parameter_faults(text).into_iter().map(PageFault::Parameter),
     }

@@ -11,6 +11,8 @@ mod authorize;
 mod bearer;
 pub mod callback;
 mod client_call;
+mod client_document;
+mod client_keys;
 mod cors;
 mod demo_api;
 mod device;

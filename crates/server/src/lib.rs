@@ -22,6 +22,7 @@ pub mod listener;
 pub mod log;
 pub mod master_key;
 pub mod metrics;
+pub mod outbound;
 mod pages;
 pub mod password;
 pub mod random;

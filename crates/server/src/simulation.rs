@@ -28,6 +28,7 @@ use crate::http::router;
 use crate::keys::Keys;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
+use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Settings, Site};
@@ -120,6 +121,7 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),
+            outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),
             random: random.clone(),
             dev: None,

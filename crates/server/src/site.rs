@@ -10,6 +10,7 @@ use grantor_protocol::scope::Scope;
 use crate::clock::Clock;
 use crate::keys::{Keys, KeysError};
 use crate::metrics::SiteMetrics;
+use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::seal::{NotThisSeal, Sealer};
@@ -41,6 +42,8 @@ pub struct Site {
     pub usage: Usage,
     /// What is counted of its requests, for whoever watches over it.
     pub metrics: SiteMetrics,
+    /// What fetches documents that clients name by an address.
+    pub outbound: Outbound,
     /// The time.
     pub clock: Clock,
     /// The randomness.
@@ -74,6 +77,8 @@ pub struct Settings {
     pub registration_scopes: Scope,
     /// The APIs that tokens may be for.
     pub apis: Apis,
+    /// Whether a client may be known by the address of its own description.
+    pub client_id_metadata_documents: bool,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -109,6 +114,7 @@ impl Default for Settings {
             registration: Registration::default(),
             registration_scopes: Scope::default(),
             apis: Apis::default(),
+            client_id_metadata_documents: false,
         }
     }
 }

@@ -49,8 +49,10 @@ pub enum MetadataFault {
     KeysMissing,
     /// `jwks` and `jwks_uri`
     KeysTwice,
-    /// `private_key_jwt` with `jwks_uri`, which is not fetched
+    /// `jwks_uri` with an address that is not fetched
     KeysNotFetched,
+    /// a client that is known by its own document, and would have a secret
+    SecretInDocument,
     /// a key that cannot be taken
     Keys(KeyFault),
     /// an algorithm that ID tokens are not signed with
@@ -85,6 +87,7 @@ impl MetadataFault {
             | MetadataFault::KeysMissing
             | MetadataFault::KeysTwice
             | MetadataFault::KeysNotFetched
+            | MetadataFault::SecretInDocument
             | MetadataFault::Keys(_)
             | MetadataFault::AlgorithmUnsupported
             | MetadataFault::Scope(_)
@@ -148,7 +151,11 @@ impl MetadataFault {
             MetadataFault::KeysMissing => "private_key_jwt needs jwks or jwks_uri.",
             MetadataFault::KeysTwice => "Send jwks or jwks_uri, and not both.",
             MetadataFault::KeysNotFetched => {
-                "jwks_uri is not fetched here: send the keys themselves as jwks."
+                "jwks_uri takes an https address on the usual port, with a path and nothing else."
+            }
+            MetadataFault::SecretInDocument => {
+                "a client that is known by its document has no secret: its \
+                 token_endpoint_auth_method is none or private_key_jwt."
             }
             MetadataFault::AlgorithmUnsupported => {
                 "id_token_signed_response_alg takes RS256, ES256 or EdDSA."

@@ -183,6 +183,25 @@ impl JwkSet {
         JwkSet::new(keys)
     }
 
+    /// Reads a set that somebody publishes: a key that cannot be taken is skipped, whatever is wrong
+    /// with it, so that one that is made for others spoils no other.
+    ///
+    /// # Errors
+    /// [`KeyFault`] where it is no set, or holds too much.
+    pub fn parse_published(text: &[u8]) -> Result<JwkSet, KeyFault> {
+        let members = parse_bounded(text, MAX_SET_BYTES)?;
+        let Some(Value::Array(listed)) = members.get("keys") else {
+            return Err(KeyFault::Malformed { member: "keys" });
+        };
+        if listed.len() > MAX_KEYS {
+            return Err(KeyFault::TooManyKeys { limit: MAX_KEYS });
+        }
+        let read = listed
+            .iter()
+            .filter_map(|key| Jwk::from_members(key.as_object()?, &Algorithm::ALL).ok());
+        JwkSet::new(read.collect())
+    }
+
     /// Of keys that were read.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
+use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Registration, Settings, Site};
@@ -178,6 +179,7 @@ impl Opened {
                 registration: Registration::Open,
                 registration_scopes: demo::client_scopes(),
                 apis: demo::apis(&base_url),
+                client_id_metadata_documents: true,
                 ..Settings::default()
             },
             base_url,
@@ -189,6 +191,7 @@ impl Opened {
             passwords: self.passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),
+            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
             clock: self.clock.clone(),
             random: self.random.clone(),
             dev: Some(Dev { redirect_uri }),

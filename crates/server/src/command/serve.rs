@@ -25,6 +25,7 @@ use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
+use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
@@ -84,6 +85,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             passwords: passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),
+            outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),
             random: random.clone(),
             dev: None,

@@ -60,6 +60,7 @@ pub(super) struct Section {
     pub(super) dpop_nonce_required: Option<bool>,
     pub(super) registration: Option<Spanned<String>>,
     pub(super) registration_scopes: Option<Spanned<String>>,
+    pub(super) client_id_metadata_documents: Option<bool>,
     #[serde(default)]
     pub(super) api: Vec<ApiSection>,
 }

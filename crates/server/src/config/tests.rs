@@ -96,6 +96,7 @@ fn everything_that_can_be_said_is_understood() {
         dpop_nonce_required = true
         registration = "token"
         registration_scopes = "financial-api"
+        client_id_metadata_documents = true
         [[environment.production.api]]
         resource = "https://orders.example.com/v2"
         name = "Orders"
@@ -133,6 +134,7 @@ fn everything_that_can_be_said_is_understood() {
             registration: Registration::Token,
             registration_scopes: Scope::parse("financial-api").unwrap(),
             apis: orders_and_staff(),
+            client_id_metadata_documents: true,
         }
     );
 }

@@ -15,12 +15,14 @@ use grantor_protocol::client::{ClientAuthentication, SecretDigest};
 use grantor_protocol::client_assertion::{self, ClientAssertion, ClientAssertionFault, Expected};
 use grantor_protocol::client_authentication::{ClientFault, PresentedClient, authenticate};
 use grantor_protocol::client_call::ClientCall;
+use grantor_protocol::jose::JwkSet;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use serde::Serialize;
 use serde_json::json;
 
 use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
+use super::client_keys;
 use super::request::RequestId;
 use crate::site::Site;
 use crate::store::{ClientRecord, KnownClient, Once, StoreError};
@@ -63,12 +65,19 @@ pub(super) async fn authenticated(
     presented: &PresentedClient,
 ) -> Result<Arc<ClientRecord>, TokenError> {
     let (id, clock) = (presented.client_id(), &site.clock);
-    let known = site.store.known_client(id, clock).await.map_err(unavailable(request_id))?;
+    let known = site
+        .store
+        .known_client(site.environment, id, clock)
+        .await
+        .map_err(unavailable(request_id))?;
     let is_new = known.as_ref().is_none_or(|known| known.is_new);
-    let (record, assertion) = match proved(site, known, presented) {
+    let keys = client_keys::of(site, known.as_ref(), presented).await;
+    let (record, assertion) = match proved(site, known, (presented, keys.as_deref())) {
         Err(_) if !is_new => {
-            let now = site.store.newly_known_client(id, clock).await;
-            proved(site, now.map_err(unavailable(request_id))?, presented)?
+            let now = site.store.newly_known_client(site.environment, id, clock).await;
+            let now = now.map_err(unavailable(request_id))?;
+            let keys = client_keys::of(site, now.as_ref(), presented).await;
+            proved(site, now, (presented, keys.as_deref()))?
         }
         outcome => outcome?,
     };
@@ -104,11 +113,11 @@ async fn use_up(
 fn verify(
     site: &Site,
     record: &ClientRecord,
-    assertion: &str,
+    (assertion, keys): (&str, Option<&JwkSet>),
 ) -> Result<ClientAssertion, ClientFault> {
     let unverified = client_assertion::parse(assertion)
         .map_err(|fault| ClientFault::Assertion(ClientAssertionFault::Jws(fault)))?;
-    let keys = record.keys.as_ref().ok_or(ClientFault::KeysUnavailable)?;
+    let keys = keys.ok_or(ClientFault::KeysUnavailable)?;
     // The issuer, as current advice has it, and the token endpoint, as libraries have had it.
     let token_endpoint = format!("{}/oauth/token", site.base_url);
     let expected = Expected {
@@ -123,13 +132,13 @@ fn verify(
 fn proved(
     site: &Site,
     known: Option<KnownClient>,
-    presented: &PresentedClient,
+    (presented, keys): (&PresentedClient, Option<&JwkSet>),
 ) -> Result<(Arc<ClientRecord>, Option<ClientAssertion>), TokenError> {
     let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
     let client = record.as_ref().map(|record| &record.client);
     let assertion = match (presented, &record) {
         (PresentedClient::Assertion { assertion, .. }, Some(record)) => {
-            verify(site, record, assertion).map(Some)
+            verify(site, record, (assertion, keys)).map(Some)
         }
         _ => Ok(None),
     };

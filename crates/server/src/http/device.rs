@@ -441,7 +441,8 @@ fn choice(business: &Business) -> BusinessChoice {
 }
 
 async fn load_client(site: &Site, id: &str) -> Result<Option<Client>, StoreError> {
-    let found = site.store.client(id).await?.map(|record| record.client);
+    let found =
+        site.store.client_seen_from(site.environment, id).await?.map(|record| record.client);
     Ok(found.filter(|client| {
         client.environment == site.environment && !client.disabled && site.admits(client)
     }))

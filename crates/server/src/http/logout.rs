@@ -108,13 +108,16 @@ impl<'a> SigningOut<'a> {
         };
         let client = match named {
             None => None,
-            Some(id) => {
-                site.store.client(&id).await?.map(|record| record.client).filter(|client| {
+            Some(id) => site
+                .store
+                .client_seen_from(site.environment, &id)
+                .await?
+                .map(|record| record.client)
+                .filter(|client| {
                     client.environment == site.environment
                         && !client.disabled
                         && site.admits(client)
-                })
-            }
+                }),
         };
         let target = match parameters.value("post_logout_redirect_uri") {
             None => None,

@@ -69,6 +69,7 @@ struct ServerMetadata {
     request_uri_parameter_supported: bool,
     prompt_values_supported: [&'static str; 4],
     scopes_supported: Vec<String>,
+    client_id_metadata_document_supported: bool,
     /// RFC 9728 4
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<String>,
@@ -194,6 +195,7 @@ fn metadata(site: &Site) -> ServerMetadata {
         request_uri_parameter_supported: false,
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         scopes_supported: scopes(site),
+        client_id_metadata_document_supported: site.settings.client_id_metadata_documents,
         protected_resources: apis.iter().map(|api| api.resource.clone()).collect(),
         authorization_response_iss_parameter_supported: true,
         ui_locales_supported: ["en"],

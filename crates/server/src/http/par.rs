@@ -23,6 +23,7 @@ use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_document;
 use super::proof;
 use super::request::RequestId;
 use crate::site::Site;
@@ -70,6 +71,7 @@ async fn carry_out(
     // 1. Parse.
     let pushed = client_call::parse(request, PushedRequest::parse).await?;
     // 2. Authenticate.
+    client_document::bring_for_call(site, request_id, pushed.client.client_id()).await?;
     let record = authenticated(site, request_id, &pushed.client).await?;
     let client = &record.client;
     // 3. The key, where one is proved.

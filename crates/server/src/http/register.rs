@@ -43,7 +43,7 @@ const PARTNER_NAME: &str = "Self-registered, and known to nobody here";
 const NAMELESS: &str = "An app without a name";
 
 /// Why a call is refused.
-enum Refusal {
+pub(super) enum NoClient {
     /// nobody registers here, or there is no such registration
     Closed,
     /// the token is missing or wrong (RFC 6750 3.1)
@@ -60,15 +60,15 @@ enum Refusal {
     Store(StoreError),
 }
 
-impl From<MetadataFault> for Refusal {
-    fn from(fault: MetadataFault) -> Refusal {
-        Refusal::Metadata(fault)
+impl From<MetadataFault> for NoClient {
+    fn from(fault: MetadataFault) -> NoClient {
+        NoClient::Metadata(fault)
     }
 }
 
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Refusal {
-        Refusal::Store(error)
+impl From<StoreError> for NoClient {
+    fn from(error: StoreError) -> NoClient {
+        NoClient::Store(error)
     }
 }
 
@@ -97,17 +97,17 @@ pub(super) async fn manage(
     answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
 }
 
-async fn create(site: &Site, request: Request) -> Result<Response<Body>, Refusal> {
+async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClient> {
     // 1. Admit.
     let admission = match site.settings.registration {
-        Policy::Closed => return Err(Refusal::Closed),
-        Policy::Token => Some(digest_of(bearer(request.headers()).ok_or(Refusal::Token)?)),
+        Policy::Closed => return Err(NoClient::Closed),
+        Policy::Token => Some(digest_of(bearer(request.headers()).ok_or(NoClient::Token)?)),
         Policy::Open => None,
     };
     // 2. Parse.
     let metadata = within(site, ClientMetadata::parse(&body(request).await?)?)?;
     if site.store.self_registered(site.environment).await? >= MOST_SELF_REGISTERED {
-        return Err(Refusal::Full);
+        return Err(NoClient::Full);
     }
     // 3. Commit.
     let now = site.clock.now();
@@ -116,22 +116,14 @@ async fn create(site: &Site, request: Request) -> Result<Response<Body>, Refusal
     let token = site.random.secret();
     let mut client = new_client(site, &metadata, digest_of(&token));
     client.secret = secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose())));
-    site.store
-        .add_partner(&Partner {
-            id: PARTNER_ID,
-            name: PARTNER_NAME.to_owned(),
-            contact: None,
-            verified: false,
-            created_at: now,
-        })
-        .await?;
+    add_nobody(site).await?;
     if let Some(digest) = admission
         && !site.store.use_initial_access_token(site.environment, digest, now).await?
     {
-        return Err(Refusal::Token);
+        return Err(NoClient::Token);
     }
     if !site.store.add_client(&client, now).await? {
-        return Err(Refusal::Full);
+        return Err(NoClient::Full);
     }
     tracing::info!(client.id = client.id, "register.client");
     // 4. Answer.
@@ -150,13 +142,17 @@ async fn read(
     site: &Site,
     client_id: &str,
     headers: &HeaderMap,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, NoClient> {
     let record = owned(site, client_id, headers).await?;
     Ok(answer::json(site, StatusCode::OK, &registered(site, &record)))
 }
 
 /// RFC 7592 2.2: the document takes the place of the one before.
-async fn update(site: &Site, client_id: &str, request: Request) -> Result<Response<Body>, Refusal> {
+async fn update(
+    site: &Site,
+    client_id: &str,
+    request: Request,
+) -> Result<Response<Body>, NoClient> {
     let record = owned(site, client_id, request.headers()).await?;
     let bytes = body(request).await?;
     let metadata = within(site, ClientMetadata::parse(&bytes)?)?;
@@ -167,11 +163,11 @@ async fn update(site: &Site, client_id: &str, request: Request) -> Result<Respon
     if metadata.method.as_str() != method_of(&record) {
         return Err(MetadataFault::MethodChanged.into());
     }
-    let digest = record.registration.token_digest.ok_or(Refusal::Token)?;
+    let digest = record.registration.token_digest.ok_or(NoClient::Token)?;
     let mut client = new_client(site, &metadata, digest);
     client.id = client_id.to_owned();
     if !site.store.update_registered_client(&client).await? {
-        return Err(Refusal::Token);
+        return Err(NoClient::Token);
     }
     let mut document = metadata.document();
     describe(site, &mut document, client_id, &client.scopes);
@@ -183,7 +179,7 @@ async fn delete(
     site: &Site,
     client_id: &str,
     headers: &HeaderMap,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, NoClient> {
     let record = owned(site, client_id, headers).await?;
     site.store.set_client_disabled(site.environment, &record.client.id, true).await?;
     tracing::info!(client.id = record.client.id, "register.deleted");
@@ -191,8 +187,12 @@ async fn delete(
 }
 
 /// The registration that the token is for (RFC 7592 2): who has no such token learns nothing.
-async fn owned(site: &Site, client_id: &str, headers: &HeaderMap) -> Result<ClientRecord, Refusal> {
-    let token = digest_of(bearer(headers).ok_or(Refusal::Token)?);
+async fn owned(
+    site: &Site,
+    client_id: &str,
+    headers: &HeaderMap,
+) -> Result<ClientRecord, NoClient> {
+    let token = digest_of(bearer(headers).ok_or(NoClient::Token)?);
     let record = site.store.client(client_id).await?;
     record
         .filter(|record| {
@@ -203,18 +203,33 @@ async fn owned(site: &Site, client_id: &str, headers: &HeaderMap) -> Result<Clie
                 // Digests of what is drawn at random: comparing them tells nothing.
                 && record.registration.token_digest == Some(token)
         })
-        .ok_or(Refusal::Token)
+        .ok_or(NoClient::Token)
+}
+
+/// Adds the partner of all clients that nobody here knows, where it is missing.
+pub(super) async fn add_nobody(site: &Site) -> Result<(), StoreError> {
+    let nobody = Partner {
+        id: PARTNER_ID,
+        name: PARTNER_NAME.to_owned(),
+        contact: None,
+        verified: false,
+        created_at: site.clock.now(),
+    };
+    site.store.add_partner(&nobody).await.map(drop)
 }
 
 /// Holds the metadata against what a client may have that nobody looked at.
-fn within(site: &Site, mut metadata: ClientMetadata) -> Result<ClientMetadata, Refusal> {
+pub(super) fn within(
+    site: &Site,
+    mut metadata: ClientMetadata,
+) -> Result<ClientMetadata, NoClient> {
     // What a client gets of its own, and not by a customer's leave, is for the company to give.
     if metadata.grant_types.client_credentials || metadata.grant_types.device_code {
         return Err(MetadataFault::GrantTypeUnsupported.into());
     }
     // Never a promise that is not kept.
-    if metadata.method == ClientMethod::PrivateKeyJwt
-        && matches!(metadata.keys, Some(ClientKeys::Uri(_)))
+    if let Some(ClientKeys::Uri(uri)) = &metadata.keys
+        && !site.outbound.takes(uri)
     {
         return Err(MetadataFault::KeysNotFetched.into());
     }
@@ -231,7 +246,11 @@ fn within(site: &Site, mut metadata: ClientMetadata) -> Result<ClientMetadata, R
     Ok(metadata)
 }
 
-fn new_client(site: &Site, metadata: &ClientMetadata, token_digest: [u8; 32]) -> NewClient {
+pub(super) fn new_client(
+    site: &Site,
+    metadata: &ClientMetadata,
+    token_digest: [u8; 32],
+) -> NewClient {
     let informational = Value::Object(metadata.informational.clone());
     NewClient {
         environment: site.environment,
@@ -318,14 +337,14 @@ fn method_of(record: &ClientRecord) -> &'static str {
     }
 }
 
-async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
+async fn body(request: Request) -> Result<Vec<u8>, NoClient> {
     let essence = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = essence.and_then(|value| value.split(';').next()).map(str::trim);
     if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
-        return Err(Refusal::ContentType);
+        return Err(NoClient::ContentType);
     }
     let bytes = axum::body::to_bytes(request.into_body(), MAX_DOCUMENT_BYTES).await;
-    bytes.map(|bytes| bytes.to_vec()).map_err(|_| Refusal::Body)
+    bytes.map(|bytes| bytes.to_vec()).map_err(|_| NoClient::Body)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -341,40 +360,40 @@ fn digest_of(token: &str) -> [u8; 32] {
     bytes
 }
 
-impl Refusal {
+impl NoClient {
     fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
         let invalid = "invalid_client_metadata";
         let (status, code, words) = match &self {
-            Refusal::Closed => (
+            NoClient::Closed => (
                 StatusCode::FORBIDDEN,
                 "access_denied",
                 "Clients do not register themselves here. Ask your partner manager for one.".into(),
             ),
-            Refusal::Token => (
+            NoClient::Token => (
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",
                 "Send the token for this registration as Authorization: Bearer.".to_owned(),
             ),
-            Refusal::ContentType => (
+            NoClient::ContentType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 invalid,
                 "Send the metadata with Content-Type: application/json.".into(),
             ),
-            Refusal::Body => (
+            NoClient::Body => (
                 StatusCode::BAD_REQUEST,
                 invalid,
                 format!(
                     "The body did not arrive whole, or is larger than {MAX_DOCUMENT_BYTES} bytes."
                 ),
             ),
-            Refusal::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
-            Refusal::Full | Refusal::Store(_) => (
+            NoClient::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
+            NoClient::Full | NoClient::Store(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
                 "The server cannot answer just now. Send the same request again later.".into(),
             ),
         };
-        if let Refusal::Store(error) = &self {
+        if let NoClient::Store(error) = &self {
             tracing::error!(request.id = request_id.0, %error, "register.store");
         }
         let body = json!({

@@ -190,6 +190,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn client(&self, id: &str) -> Result<Option<ClientRecord>, StoreError> {
+        Ok(self.clients_of_id(id).await?.into_iter().next())
+    }
+
+    async fn clients_of_id(&self, id: &str) -> Result<Vec<ClientRecord>, StoreError> {
         // Both environments by key, rather than by an id without its environment.
         let sql = format!(
             "SELECT {COLUMNS} WHERE (c.environment = $1 AND c.id = $3) \
@@ -198,7 +202,22 @@ impl Store {
         let [one, other] = Environment::ALL;
         let values = vec![one.as_str().into(), other.as_str().into(), id.into()];
         let rows = self.engine.read(&sql, values).await?;
-        rows.into_iter().next().map(read_client).transpose()
+        rows.into_iter().map(read_client).collect()
+    }
+
+    /// The client of that id in this environment, or else in the other one. An id that the server
+    /// made stands in one of them; one that is the address of a document may stand in both.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn client_seen_from(
+        &self,
+        environment: Environment,
+        id: &str,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let mut found = self.clients_of_id(id).await?;
+        let own = found.iter().position(|record| record.client.environment == environment);
+        Ok(own.map(|at| found.swap_remove(at)).or_else(|| found.pop()))
     }
 
     /// The clients of an environment, the oldest first.

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use grantor_protocol::environment::Environment;
+
 use super::{ClientRecord, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
 
@@ -34,25 +36,27 @@ pub(super) struct KnownClients(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    clients: HashMap<String, (Stopwatch, Arc<ClientRecord>)>,
+    /// By environment, in the order of [`Environment::ALL`].
+    clients: [HashMap<String, (Stopwatch, Arc<ClientRecord>)>; Environment::ALL.len()],
     /// How often all was forgotten: what was read before that is not kept after it.
     forgotten: u64,
 }
 
 impl Store {
-    /// The client of that id, in whichever environment it stands, at most a second old.
+    /// The client of that id as it is seen from an environment, at most a second old.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn known_client(
         &self,
+        environment: Environment,
         id: &str,
         clock: &Clock,
     ) -> Result<Option<KnownClient>, StoreError> {
-        if let Some(record) = self.known_clients.get(id) {
+        if let Some(record) = self.known_clients.get(environment, id) {
             return Ok(Some(KnownClient { record, is_new: false }));
         }
-        self.newly_known_client(id, clock).await
+        self.newly_known_client(environment, id, clock).await
     }
 
     /// The same, read now.
@@ -61,15 +65,16 @@ impl Store {
     /// [`StoreError`]
     pub async fn newly_known_client(
         &self,
+        environment: Environment,
         id: &str,
         clock: &Clock,
     ) -> Result<Option<KnownClient>, StoreError> {
         let (since, forgotten) = (clock.stopwatch(), self.known_clients.lock().forgotten);
-        let Some(record) = self.client(id).await?.map(Arc::new) else {
+        let Some(record) = self.client_seen_from(environment, id).await?.map(Arc::new) else {
             // Whoever guesses ids must not fill the memory.
             return Ok(None);
         };
-        self.known_clients.keep(id, since, Arc::clone(&record), forgotten);
+        self.known_clients.keep((environment, id), since, Arc::clone(&record), forgotten);
         Ok(Some(KnownClient { record, is_new: true }))
     }
 }
@@ -78,28 +83,35 @@ impl KnownClients {
     /// To be called after every write about clients.
     pub(super) fn forget(&self) {
         let mut known = self.lock();
-        known.clients.clear();
+        known.clients.iter_mut().for_each(HashMap::clear);
         known.forgotten += 1;
     }
 
-    fn get(&self, id: &str) -> Option<Arc<ClientRecord>> {
+    fn get(&self, environment: Environment, id: &str) -> Option<Arc<ClientRecord>> {
         let known = self.lock();
-        let (since, record) = known.clients.get(id)?;
+        let (since, record) = known.clients[environment as usize].get(id)?;
         (since.elapsed() < FRESH_FOR).then(|| Arc::clone(record))
     }
 
-    fn keep(&self, id: &str, since: Stopwatch, record: Arc<ClientRecord>, forgotten: u64) {
+    fn keep(
+        &self,
+        (environment, id): (Environment, &str),
+        since: Stopwatch,
+        record: Arc<ClientRecord>,
+        forgotten: u64,
+    ) {
         let mut known = self.lock();
         if known.forgotten != forgotten {
             return;
         }
-        if known.clients.len() >= MOST {
-            known.clients.retain(|_, (since, _)| since.elapsed() < FRESH_FOR);
+        let clients = &mut known.clients[environment as usize];
+        if clients.len() >= MOST {
+            clients.retain(|_, (since, _)| since.elapsed() < FRESH_FOR);
         }
-        if known.clients.len() >= MOST {
-            known.clients.clear();
+        if clients.len() >= MOST {
+            clients.clear();
         }
-        known.clients.insert(id.to_owned(), (since, record));
+        clients.insert(id.to_owned(), (since, record));
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

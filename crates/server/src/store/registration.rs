@@ -4,7 +4,7 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 
 use super::client::{NewClient, profile_values};
-use super::engine::Statement;
+use super::engine::{Statement, Value};
 use super::{Store, StoreError};
 
 /// No environment has more clients that registered themselves.
@@ -76,7 +76,8 @@ impl Store {
     /// [`StoreError`]
     pub async fn self_registered(&self, environment: Environment) -> Result<i64, StoreError> {
         let sql = "SELECT COUNT(*) FROM clients \
-                   WHERE environment = $1 AND registration = 'itself' AND NOT disabled";
+                   WHERE environment = $1 AND registration IN ('itself', 'document') \
+                   AND NOT disabled";
         let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
         rows.into_iter()
             .next()
@@ -89,17 +90,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn update_registered_client(&self, client: &NewClient) -> Result<bool, StoreError> {
-        let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let mut values = vec![
-            client.environment.as_str().into(),
-            client.id.as_str().into(),
-            client.name.as_str().into(),
-            client.website.as_deref().into(),
-            uris.join(" ").into(),
-            client.scopes.to_string().into(),
-            client.settings.refresh_tokens.into(),
-        ];
-        values.extend(profile_values(client));
         let statement = Statement::new(
             "UPDATE clients SET name = $3, website = $4, redirect_uris = $5, \
              counter = CASE WHEN scopes = $6 THEN counter ELSE counter + 1 END, scopes = $6, \
@@ -109,8 +99,53 @@ impl Store {
              post_logout_redirect_uris = $16, registration = $17, metadata = $19 \
              WHERE environment = $1 AND id = $2 AND registration_token_digest = $18 \
              AND NOT disabled",
+            registered_values(client),
+        );
+        Ok(self.write_clients(vec![statement]).await?.is_done())
+    }
+
+    /// Puts what a client's document says now in the place of what it said before, if its row is
+    /// still of the document of that digest. Whether it is public may change with it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn replace_client_document(
+        &self,
+        client: &NewClient,
+        former: [u8; 32],
+    ) -> Result<bool, StoreError> {
+        let mut values = registered_values(client);
+        values.push(former.into());
+        values.push(client.keys.is_none().into());
+        let statement = Statement::new(
+            "UPDATE clients SET name = $3, website = $4, redirect_uris = $5, \
+             counter = CASE WHEN scopes = $6 AND public = $21 THEN counter ELSE counter + 1 END, \
+             scopes = $6, public = $21, \
+             refresh_tokens = $7, authentication_method = $8, jwks = $9, jwks_uri = $10, \
+             grant_types = $11, par_required = $12, dpop_required = $13, \
+             offline_access_required = $14, id_token_algorithm = $15, \
+             post_logout_redirect_uris = $16, registration = $17, \
+             registration_token_digest = $18, metadata = $19 \
+             WHERE environment = $1 AND id = $2 AND registration_token_digest = $20 \
+             AND NOT disabled",
             values,
         );
         Ok(self.write_clients(vec![statement]).await?.is_done())
     }
+}
+
+/// The values of what a client says of itself, in the order of both statements.
+fn registered_values(client: &NewClient) -> Vec<Value> {
+    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let mut values = vec![
+        client.environment.as_str().into(),
+        client.id.as_str().into(),
+        client.name.as_str().into(),
+        client.website.as_deref().into(),
+        uris.join(" ").into(),
+        client.scopes.to_string().into(),
+        client.settings.refresh_tokens.into(),
+    ];
+    values.extend(profile_values(client));
+    values
 }

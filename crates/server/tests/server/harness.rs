@@ -13,6 +13,7 @@ use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
 use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
+use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
@@ -187,6 +188,7 @@ impl Server {
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
+                outbound: Outbound::new(Reach::ThisMachine, clock.clone()),
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),

@@ -13,6 +13,7 @@ use grantor::keys::rotation::{
 };
 use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
+use grantor::outbound::{Outbound, Reach};
 use grantor::password::Passwords;
 use grantor::random::Random;
 use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
@@ -79,6 +80,7 @@ impl House {
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),
+            outbound: Outbound::new(Reach::ThisMachine, self.server.clock.clone()),
             clock: self.server.clock.clone(),
             random,
             dev: None,

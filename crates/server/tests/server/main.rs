@@ -47,6 +47,7 @@ mod cleanup;
 mod client_assertion;
 mod client_authentication;
 mod client_credentials;
+mod client_document;
 mod code;
 mod consent;
 mod demo_api;

@@ -153,7 +153,7 @@ async fn s24_nobody_chooses_an_id_or_a_right_by_registering() {
     )
     .await;
     assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
-    for (name, value) in [("jwks_uri", json!("https://app.example/jwks"))] {
+    for (name, value) in [("jwks_uri", json!("https://app.example:8443/jwks"))] {
         let document = json!({
             "redirect_uris": ["https://app.example/cb"], name: value,
             "token_endpoint_auth_method": if name == "jwks_uri" { "private_key_jwt" } else { "none" },

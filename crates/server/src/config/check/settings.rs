@@ -37,6 +37,9 @@ impl Check<'_> {
             parameters_in_query: section.parameters_in_query.unwrap_or(usual.parameters_in_query),
             registration: self.registration(section).unwrap_or_default(),
             registration_scopes: self.registration_scopes(section).unwrap_or_default(),
+            client_id_metadata_documents: section
+                .client_id_metadata_documents
+                .unwrap_or(usual.client_id_metadata_documents),
             apis: self.apis(&section.api),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };

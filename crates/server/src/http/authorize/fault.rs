@@ -150,6 +150,7 @@ fn refused(
         ],
         PageFault::ClientIdMissing
         | PageFault::RequestUriUnknown
+        | PageFault::ClientDocument { .. }
         | PageFault::ClientDisabled
         | PageFault::RedirectUriMissing
         | PageFault::Parameter(_) => Vec::new(),

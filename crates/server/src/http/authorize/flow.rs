@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use super::progress::{self, SealedProgress};
+use crate::http::client_document;
 use crate::http::request::RequestId;
 use crate::http::session::Browser;
 use crate::pages::App;
@@ -261,7 +262,13 @@ async fn with_hint(
 async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fault> {
     let id =
         client_id(parameters).map_err(|fault| Fault::Page { fault, registered: Vec::new() })?;
-    let record = site.store.client(id).await?;
+    if client_document::names_document(site, id)
+        && let Err(fault) = client_document::bring(site, id).await
+    {
+        let fault = fault.for_page()?;
+        return Err(Fault::Page { fault, registered: Vec::new() });
+    }
+    let record = site.store.client_seen_from(site.environment, id).await?;
     // A client of the other environment is a stranger here: it has proved nothing (U4).
     match record.filter(|record| {
         record.client.environment == site.environment && site.admits(&record.client)

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
+use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings};
@@ -50,6 +51,7 @@ impl House {
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),
+            outbound: Outbound::new(Reach::Public, clock.clone()),
             store,
             clock,
             random,

@@ -31,7 +31,9 @@ fn client_of(program: &Program, made: &NewClient) -> Outcome<Client> {
         .set_auth_uri(AuthUrl::new(at("/oauth/authorize"))?)
         .set_token_uri(TokenUrl::new(at("/oauth/token"))?)
         .set_introspection_url(IntrospectionUrl::new(at("/oauth/introspect"))?)
-        .set_device_authorization_url(DeviceAuthorizationUrl::new(at("/oauth/device"))?)
+        .set_device_authorization_url(DeviceAuthorizationUrl::new(at(
+            "/oauth/device_authorization",
+        ))?)
         .set_revocation_url(RevocationUrl::new(revocation)?)
         .set_redirect_uri(RedirectUrl::new(REDIRECT_URI.to_owned())?);
     Ok(match &made.secret {

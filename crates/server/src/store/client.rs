@@ -178,14 +178,17 @@ impl Store {
              SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
              $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
              FROM partners WHERE id = $3 \
-             AND NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2) \
+             AND ($32 = 'document' \
+               OR NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2)) \
              ON CONFLICT DO NOTHING",
             values,
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
 
-    /// The client of that id, in whichever environment it stands: ids are never used twice.
+    /// The client of that id, in whichever environment it stands: an id that was made here is
+    /// never used twice. For one that may be the address of a document see
+    /// [`Store::client_seen_from`].
     ///
     /// # Errors
     /// [`StoreError`]

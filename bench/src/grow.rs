@@ -79,21 +79,17 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Vec<Target>, Failure> {
     stage.tokens(1).await?;
     let mut database = Generator::open(path)?;
     let forge = Rc::new(database.forge(&stage.installation).await?);
-    let introspects = stage.introspects().await?;
-    let workloads: &[Workload] = match introspects {
-        true => &[Workload::Refresh, Workload::Introspection],
-        false => &[Workload::Refresh],
-    };
+    let workloads = [Workload::Refresh, Workload::Introspection];
 
     let mut few = Vec::new();
     database.generate(0..FEW)?;
     for workload in workloads {
-        few.push(cell(&stage, &forge, *workload, FEW).await?);
+        few.push(cell(&stage, &forge, workload, FEW).await?);
     }
     database.generate(FEW..arguments.grants)?;
     let mut targets = Vec::new();
-    for (workload, few) in workloads.iter().zip(few) {
-        let many = cell(&stage, &forge, *workload, arguments.grants).await?;
+    for (workload, few) in workloads.into_iter().zip(few) {
+        let many = cell(&stage, &forge, workload, arguments.grants).await?;
         let name = workload.name();
         say(&format!(
             "{name}: p50 {:.3} ms with {FEW} grants, {:.3} ms with {}",

@@ -10,15 +10,20 @@ use crate::stage::Stage;
 use crate::workload::Workload;
 
 /// A floor stands before those that are held against it, so that both see the same machine.
-const ORDER: [Workload; 8] = [
+const ORDER: [Workload; 13] = [
     Workload::FloorGet,
     Workload::Discovery,
+    Workload::Jwks,
+    Workload::ClientCredentials,
+    Workload::ClientCredentialsSigned,
     Workload::FloorWrite,
     Workload::Refresh,
     Workload::Exchange,
+    Workload::ExchangeDpop,
     Workload::Authorize,
     Workload::FloorRead,
     Workload::Introspection,
+    Workload::IntrospectionSigned,
 ];
 
 /// The arguments of a run, as far as they choose what is measured.
@@ -69,16 +74,10 @@ pub(crate) async fn run(
     scope: Scope<'_>,
 ) -> Result<Report, Failure> {
     let window = scope.window();
-    let introspects = stage.introspects().await?;
-    if !introspects {
-        say("introspection: this server answers 404, so the row is absent");
-    }
-    say("discovery: GET /favicon.ico, a redirect through all layers of the site");
     let mut report = Report::new(scope.quick);
     for connections in scope.connections() {
         for workload in ORDER {
-            let absent = workload == Workload::Introspection && !introspects;
-            if absent || !scope.has(workload) {
+            if !scope.has(workload) {
                 continue;
             }
             let span = window.warm_up + window.measured;

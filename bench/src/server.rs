@@ -17,6 +17,8 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::process::Running;
 
+/// An API whose access tokens are signed.
+pub(crate) const SIGNED_API: &str = "https://api.example.com";
 /// What the demo's grants are for.
 pub(crate) const SCOPES: &str = "financial-api orders-api";
 /// As long as the demo's, but https: a code is given silently to no other.
@@ -110,7 +112,7 @@ impl Installation {
             &[
                 &["client", "create", "--environment", "staging", "--partner", partner][..],
                 &["--name", "Table Planner", "--redirect-uri", REDIRECT_URI],
-                &["--scope", SCOPES, "--json"],
+                &["--scope", SCOPES, "--client-credentials", "--json"],
             ]
             .concat(),
             "",
@@ -159,6 +161,8 @@ impl Installation {
             "store = \"{}\"\nmaster_key_file = \"master.key\"\n\n\
              [environment.staging]\nbase_url = \"http://127.0.0.1:{staging}\"\n\
              listen = \"127.0.0.1:{staging}\"\ncode_ttl_seconds = 600\n\n\
+             [[environment.staging.api]]\nresource = \"{SIGNED_API}\"\n\
+             scopes = \"{SCOPES}\"\naccess_tokens = \"ES256\"\n\n\
              [environment.production]\nbase_url = \"http://127.0.0.1:{production}\"\n\
              listen = \"127.0.0.1:{production}\"\n",
             database.url()

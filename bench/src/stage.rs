@@ -16,7 +16,7 @@ use crate::floor::FloorServer;
 use crate::load::{Line, Requests, drive};
 use crate::measure::Subject;
 use crate::postgres;
-use crate::server::{self, Installation, Server};
+use crate::server::{self, Installation, SIGNED_API, Server};
 use crate::workload::{Codes, RING, Ring, Tokens, Wire, Workload};
 
 /// The most connections of any cell.
@@ -103,13 +103,33 @@ impl Stage {
         Ok(codes)
     }
 
+    /// More codes than can be spent in that time; where they are all spent, the window ends sooner.
+    async fn codes_for(
+        &self,
+        window: Duration,
+        connections: usize,
+    ) -> Result<Vec<String>, Failure> {
+        let per_second = if connections == 1 { 3_000.0 } else { 16_000.0 };
+        let count = (per_second * window.as_secs_f64()) as usize;
+        self.codes(count.max(connections)).await
+    }
+
     /// Makes that many grants that are active, and gives their refresh and access tokens.
     pub(crate) async fn tokens(&self, count: usize) -> Result<Vec<(String, String)>, Failure> {
+        self.tokens_for(count, None).await
+    }
+
+    /// The same, with access tokens for an API.
+    async fn tokens_for(
+        &self,
+        count: usize,
+        resource: Option<&str>,
+    ) -> Result<Vec<(String, String)>, Failure> {
         let codes = self.codes(count).await?;
         let tokens = Tokens::default();
         let wire = self.wire();
         let each = codes.len().div_ceil(MOST_CONNECTIONS).max(1);
-        let ask = |codes| wire.exchange(codes, Some(&tokens));
+        let ask = |codes| wire.exchange_for(codes, resource, Some(&tokens));
         self.exhaust(codes.chunks(each).map(ask).collect()).await?;
         Ok(tokens.take())
     }
@@ -121,14 +141,6 @@ impl Stage {
             lines.push(Line::open(self.server.address, requests).await?);
         }
         drive(lines, None).await.map(drop)
-    }
-
-    /// Whether the server has an introspection endpoint.
-    pub(crate) async fn introspects(&self) -> Result<bool, Failure> {
-        let mut request = Vec::new();
-        self.wire().post(&mut request, "/oauth/introspect", &["token=none"]);
-        let mut connection = crate::client::Connection::open(self.server.address).await?;
-        Ok(connection.call(&request).await?.status != 404)
     }
 
     /// What `connections` connections ask for. What has to be there beforehand is made here.
@@ -147,20 +159,29 @@ impl Stage {
                 let codes = Codes::default();
                 all.map(|_| wire.authorize(&Rc::clone(&codes), usize::MAX)).collect()
             }
+            Workload::Jwks => all.map(|_| wire.jwks()).collect(),
+            Workload::ClientCredentials => all.map(|_| wire.client_credentials(None)).collect(),
+            Workload::ClientCredentialsSigned => {
+                all.map(|_| wire.client_credentials(Some(SIGNED_API))).collect()
+            }
             Workload::Exchange => {
-                // More than it can spend; where it spends them all, the window ends sooner.
-                let per_second = if connections == 1 { 3_000.0 } else { 16_000.0 };
-                let count = (per_second * window.as_secs_f64()) as usize;
-                let codes = self.codes(count.max(connections)).await?;
+                let codes = self.codes_for(window, connections).await?;
                 let chunks = codes.chunks(codes.len().div_ceil(connections));
                 chunks.map(|codes| wire.exchange(codes, None)).collect()
+            }
+            Workload::ExchangeDpop => {
+                let codes = self.codes_for(window, connections).await?;
+                let chunks = codes.chunks(codes.len().div_ceil(connections));
+                chunks.map(|codes| wire.exchange_with_proof(codes)).collect::<Result<_, _>>()?
             }
             Workload::Refresh => {
                 let tokens = self.tokens(connections * RING).await?;
                 rings(&tokens, RING).iter().map(|ring| wire.refresh(ring, usize::MAX)).collect()
             }
-            Workload::Introspection => {
-                let tokens = self.tokens(connections * RING).await?;
+            Workload::Introspection | Workload::IntrospectionSigned => {
+                let is_signed = workload == Workload::IntrospectionSigned;
+                let resource = is_signed.then_some(SIGNED_API);
+                let tokens = self.tokens_for(connections * RING, resource).await?;
                 let ring = |chunk: &[(String, String)]| {
                     let access: Vec<_> = chunk.iter().map(|(_, access)| access.clone()).collect();
                     wire.introspection(&access)

@@ -4,6 +4,7 @@
 //! request, and the next refresh token comes with the response to the one before.
 
 mod cycle;
+mod proof;
 mod tokens;
 
 use std::cell::RefCell;
@@ -14,8 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::browser::{Session, encode};
+use crate::failure::Failure;
 use crate::load::Requests;
 use crate::server::{Installation, REDIRECT_URI};
+
+use proof::Prover;
 
 pub(crate) use cycle::{Authorize, Cycle};
 pub(crate) use tokens::{Exchange, Refresh, Ring, Tokens};
@@ -26,8 +30,18 @@ pub(crate) const RING: usize = 32;
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
-    /// A trivial GET that goes through the site's router.
+    /// The metadata of the server (RFC 8414).
     Discovery,
+    /// The key set.
+    Jwks,
+    /// A client gets a sealed token of its own: nothing is written.
+    ClientCredentials,
+    /// The same, signed with ES256 for an API that wants that.
+    ClientCredentialsSigned,
+    /// A code becomes tokens that are bound to a key: its proof is used up by a write of its own.
+    ExchangeDpop,
+    /// A signed access token is looked at.
+    IntrospectionSigned,
     /// A code by silent consent: one insert.
     Authorize,
     /// A code becomes tokens: one conditional write.
@@ -57,6 +71,11 @@ impl Workload {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Workload::Discovery => "discovery",
+            Workload::Jwks => "jwks",
+            Workload::ClientCredentials => "client_credentials",
+            Workload::ClientCredentialsSigned => "client_credentials_at_jwt",
+            Workload::ExchangeDpop => "exchange_dpop",
+            Workload::IntrospectionSigned => "introspection_at_jwt",
             Workload::Authorize => "authorize",
             Workload::Exchange => "exchange",
             Workload::Refresh => "refresh",
@@ -70,11 +89,20 @@ impl Workload {
     /// What it is held against: the bare server doing as much to the database.
     pub(crate) fn floor(self) -> Workload {
         match self {
-            Workload::Discovery | Workload::FloorGet => Workload::FloorGet,
-            Workload::Authorize | Workload::Exchange | Workload::Refresh | Workload::FloorWrite => {
-                Workload::FloorWrite
+            // What a client gets of its own is looked up nowhere and written nowhere.
+            Workload::Discovery
+            | Workload::Jwks
+            | Workload::ClientCredentials
+            | Workload::ClientCredentialsSigned
+            | Workload::FloorGet => Workload::FloorGet,
+            Workload::Authorize
+            | Workload::Exchange
+            | Workload::ExchangeDpop
+            | Workload::Refresh
+            | Workload::FloorWrite => Workload::FloorWrite,
+            Workload::Introspection | Workload::IntrospectionSigned | Workload::FloorRead => {
+                Workload::FloorRead
             }
-            Workload::Introspection | Workload::FloorRead => Workload::FloorRead,
         }
     }
 
@@ -108,6 +136,11 @@ impl Wire {
 
     /// A form, posted by a client that proves itself.
     pub(crate) fn post(&self, out: &mut Vec<u8>, path: &str, form: &[&str]) {
+        self.post_with(out, path, "", form);
+    }
+
+    /// The same with more headers, each with its end of line.
+    fn post_with(&self, out: &mut Vec<u8>, path: &str, headers: &str, form: &[&str]) {
         let length: usize = form.iter().map(|part| part.len()).sum();
         for part in ["POST ", path, " HTTP/1.1\r\nHost: ", &self.host, "\r\nAuthorization: "] {
             out.extend_from_slice(part.as_bytes());
@@ -117,15 +150,51 @@ impl Wire {
             b"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ",
         );
         out.extend_from_slice(length.to_string().as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(headers.as_bytes());
+        out.extend_from_slice(b"\r\n");
         for part in form {
             out.extend_from_slice(part.as_bytes());
         }
     }
 
-    /// The trivial GET: a redirect to the icon, through all layers of the site.
+    /// The metadata.
     pub(crate) fn discovery(&self) -> Box<dyn Requests> {
-        Box::new(Cycle::new(vec![self.get("/favicon.ico")], 303, None))
+        let request = self.get("/.well-known/oauth-authorization-server");
+        Box::new(Cycle::new(vec![request], 200, Some("token_endpoint")))
+    }
+
+    /// The key set.
+    pub(crate) fn jwks(&self) -> Box<dyn Requests> {
+        Box::new(Cycle::new(vec![self.get("/oauth/jwks")], 200, Some("\"keys\"")))
+    }
+
+    /// Tokens of the client itself, for an API or for whichever knows the scopes.
+    pub(crate) fn client_credentials(&self, resource: Option<&str>) -> Box<dyn Requests> {
+        let named =
+            resource.map_or_else(String::new, |named| format!("&resource={}", encode(named)));
+        let mut request = Vec::new();
+        self.post(&mut request, "/oauth/token", &["grant_type=client_credentials", &named]);
+        Box::new(Cycle::new(vec![request], 200, Some("access_token")))
+    }
+
+    /// The exchange of these codes, each with a proof of one key.
+    pub(crate) fn exchange_with_proof(
+        &self,
+        codes: &[String],
+    ) -> Result<Box<dyn Requests>, Failure> {
+        let redirect_uri = encode(REDIRECT_URI);
+        let mut prover = Prover::new(&self.host)?;
+        let mut requests = Vec::with_capacity(codes.len());
+        for code in codes {
+            let header = format!("DPoP: {}\r\n", prover.proof()?);
+            let form =
+                ["grant_type=authorization_code&code=", code, "&redirect_uri=", &redirect_uri];
+            let mut out = Vec::new();
+            self.post_with(&mut out, "/oauth/token", &header, &form);
+            requests.push(out);
+        }
+        Ok(Box::new(Exchange::new(requests, None)))
     }
 
     /// The authorization request of a customer who is signed in and has consented.
@@ -141,7 +210,19 @@ impl Wire {
 
     /// The exchange of these codes.
     pub(crate) fn exchange(&self, codes: &[String], tokens: Option<&Tokens>) -> Box<dyn Requests> {
-        let redirect_uri = encode(REDIRECT_URI);
+        self.exchange_for(codes, None, tokens)
+    }
+
+    /// The same for tokens of an API.
+    pub(crate) fn exchange_for(
+        &self,
+        codes: &[String],
+        resource: Option<&str>,
+        tokens: Option<&Tokens>,
+    ) -> Box<dyn Requests> {
+        let named =
+            resource.map_or_else(String::new, |named| format!("&resource={}", encode(named)));
+        let redirect_uri = encode(REDIRECT_URI) + &named;
         let request = |code: &String| {
             let mut out = Vec::new();
             let form =

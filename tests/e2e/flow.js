@@ -102,9 +102,51 @@ export async function* everyPage(page, environment) {
   await button(page, 'Allow').waitFor();
   yield 'consent';
 
-  await button(page, 'Allow').click();
-  await landed(page, environment);
+  yield* devicePages(page, environment);
+
+  await page.goto(new URL('/oauth/logout', environment.base_url).href);
+  await button(page, 'Sign out').waitFor();
+  yield 'sign out';
+
+  await button(page, 'Sign out').click();
+  await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
+  yield 'signed out';
+
+  await connect(page, environment, { prompt: 'consent' });
   yield 'the code';
 }
 
-export const PAGES_WALKED = 10;
+/** Those of a device without a browser, for who is signed in. */
+async function* devicePages(page, environment) {
+  const device = await beginDevice(environment);
+  await page.goto(device.verification_uri_complete);
+  await button(page, 'Continue').waitFor();
+  yield 'device code';
+
+  await page.locator('input[name=user_code]').fill('BCDF-GHJK');
+  await button(page, 'Continue').click();
+  await page.getByRole('alert').waitFor();
+  yield 'device code with an error';
+
+  await page.locator('input[name=user_code]').fill(device.user_code);
+  await button(page, 'Continue').click();
+  await button(page, 'Allow').waitFor();
+  yield 'device';
+
+  await button(page, 'Allow').click();
+  await page.getByRole('heading', { name: 'Your device is connected' }).waitFor();
+  yield 'device connected';
+}
+
+/** As a device of the demo client begins. */
+export async function beginDevice(environment) {
+  const pair = `${environment.client_id}:${environment.client_secret}`;
+  const answer = await fetch(new URL('/oauth/device_authorization', environment.base_url), {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
+  });
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+export const PAGES_WALKED = 16;

@@ -150,6 +150,9 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
             parameters_in_query: true,
             pkce_required: false,
             refresh_window_seconds: None,
+            // A newcomer may try every grant with it.
+            client_credentials: true,
+            device_code: true,
             ..ClientSettings::default()
         },
         keys: None,

@@ -26,7 +26,7 @@ pub(crate) use flow::{
     BusinessChoice, BusinessesPage, ConsentPage, DemoLogin, DeviceCodePage, DevicePage,
     FormPostPage, ScopeLine, SignInPage, SignOutPage,
 };
-pub(crate) use notice::{HomePage, MessagePage};
+pub(crate) use notice::{HomePage, MessagePage, NoticePage};
 
 /// What every page says, whatever it is about.
 #[derive(Debug, Clone)]

@@ -84,11 +84,6 @@ pub(super) fn fault_page(
     page(site, status, &message, None)
 }
 
-/// A page that says what was done.
-pub(super) fn notice_page(site: &Site, request_id: &RequestId, words: PageWords) -> Response<Body> {
-    fault_page(site, request_id, StatusCode::OK, words, vec![])
-}
-
 /// A redirect to an address that a client registered for after signing out, compared byte for byte.
 pub(super) fn redirect_to_registered(site: &Site, target: &str) -> Response<Body> {
     see_other(site, target)

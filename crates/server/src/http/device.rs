@@ -26,7 +26,7 @@ use grantor_protocol::parameters::Parameters;
 use grantor_protocol::scope::Scope;
 use url::form_urlencoded;
 
-use super::answer::{self, fault_page, frame, notice_page};
+use super::answer::{self, fault_page, frame};
 use super::authorize::consent_words::{lasts, sentence};
 use super::request::RequestId;
 use super::session::Browser;
@@ -34,7 +34,7 @@ use super::sign_in::{SignInFault, WRONG, sign_in};
 use crate::demo;
 use crate::keys::KeysError;
 use crate::pages::{
-    App, BusinessChoice, DemoLogin, DeviceCodePage, DevicePage, ScopeLine, SignInPage,
+    App, BusinessChoice, DemoLogin, DeviceCodePage, DevicePage, NoticePage, ScopeLine, SignInPage,
 };
 use crate::seal::{Kind, Reader};
 use crate::site::Site;
@@ -357,13 +357,13 @@ impl<'a> Visit<'a> {
     }
 
     fn notice(&self, title: &'static str, what_happened: &str) -> Response<Body> {
-        let words = PageWords {
-            anchor: "device",
+        let page = NoticePage {
+            frame: frame(self.site, self.request_id),
             title,
             what_happened: what_happened.to_owned(),
-            what_to_do: "You can close this page, and go on at the device.".to_owned(),
+            what_to_do: "You can close this page, and go on at the device.",
         };
-        notice_page(self.site, self.request_id, words)
+        answer::page(self.site, StatusCode::OK, &page, None)
     }
 
     /// What the page shows, bound to this browser and its session.

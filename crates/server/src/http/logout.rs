@@ -26,7 +26,7 @@ use super::answer::{self, fault_page, frame};
 use super::request::RequestId;
 use super::session::Browser;
 use crate::keys::KeysError;
-use crate::pages::SignOutPage;
+use crate::pages::{NoticePage, SignOutPage};
 use crate::site::Site;
 use crate::store::{Session, StoreError};
 
@@ -166,14 +166,13 @@ impl<'a> SigningOut<'a> {
         let mut response = match &self.target {
             Some(target) => answer::redirect_to_registered(self.site, target),
             None => {
-                let words = PageWords {
-                    anchor: "signed-out",
+                let page = NoticePage {
+                    frame: frame(self.site, self.request_id),
                     title: "You are signed out",
-                    what_happened: "Nobody is signed in in this browser.".into(),
-                    what_to_do: "You can close this page. Apps that you connected stay connected."
-                        .into(),
+                    what_happened: "Nobody is signed in in this browser.".to_owned(),
+                    what_to_do: "You can close this page. Apps that you connected stay connected.",
                 };
-                answer::notice_page(self.site, self.request_id, words)
+                answer::page(self.site, StatusCode::OK, &page, None)
             }
         };
         Browser::new(self.site).remember(self.site, response.headers_mut());

@@ -27,6 +27,19 @@ pub(crate) struct MessagePage {
     pub(crate) retry_url: Option<String>,
 }
 
+/// What was done, where nothing went wrong.
+#[derive(Debug, Clone, Template)]
+#[template(path = "notice.html")]
+pub(crate) struct NoticePage {
+    pub(crate) frame: Frame,
+    /// In a few words, without a full stop.
+    pub(crate) title: &'static str,
+    /// In plain sentences.
+    pub(crate) what_happened: String,
+    /// What the reader can do now, in plain sentences.
+    pub(crate) what_to_do: &'static str,
+}
+
 impl MessagePage {
     fn is_long(value: &str) -> bool {
         value.len() > LONG_VALUE_BYTES

@@ -294,7 +294,8 @@ async fn an_unsupported_grant_type_and_what_is_missing_are_named_and_spend_nothi
     for grant_type in ["password", "implicit", "Authorization_Code", "code"] {
         let form = [&form[1..], &[("grant_type", grant_type)]].concat();
         let answer = Call::to(&server.staging).basic(&client).form(&form).send().await;
-        let words = "grant_type takes authorization_code, refresh_token and client_credentials";
+        let words =
+            "grant_type takes authorization_code, refresh_token, client_credentials and urn";
         answer.assert_error(400, "unsupported_grant_type", words);
     }
     for (at, missing) in ["grant_type", "code", "redirect_uri"].into_iter().enumerate() {

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Create a client; its secret is shown this once
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// Make a token with which clients register themselves
     Admit(admit::Admit),
     /// List the clients

@@ -118,11 +118,13 @@ fn verify(
     let unverified = client_assertion::parse(assertion)
         .map_err(|fault| ClientFault::Assertion(ClientAssertionFault::Jws(fault)))?;
     let keys = keys.ok_or(ClientFault::KeysUnavailable)?;
-    // The issuer, as current advice has it, and the token endpoint, as libraries have had it.
+    // The issuer, as current advice has it; the token endpoint, as libraries have had it; and the
+    // one for pushed requests, as RFC 9126 2 demands.
     let token_endpoint = format!("{}/oauth/token", site.base_url);
+    let par_endpoint = format!("{}/oauth/par", site.base_url);
     let expected = Expected {
         client_id: &record.client.id,
-        audiences: &[&site.base_url, &token_endpoint],
+        audiences: &[&site.base_url, &token_endpoint, &par_endpoint],
         now: site.clock.now(),
         max_ahead_seconds: client_assertion::MAX_AHEAD_SECONDS,
     };

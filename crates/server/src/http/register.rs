@@ -313,6 +313,18 @@ fn registered(site: &Site, record: &ClientRecord) -> Map<String, Value> {
     grant_types.extend(client.settings.refresh_tokens.then_some("refresh_token"));
     put("grant_types", json!(grant_types));
     put("response_types", json!(["code"]));
+    if !client.post_logout_redirect_uris.is_empty() {
+        put("post_logout_redirect_uris", json!(client.post_logout_redirect_uris));
+    }
+    match &client.authentication {
+        ClientAuthentication::PrivateKeyJwt { keys: ClientKeys::Uri(uri) } => {
+            put("jwks_uri", json!(uri));
+        }
+        ClientAuthentication::PrivateKeyJwt { keys: ClientKeys::Set(set) } => {
+            put("jwks", serde_json::from_str(set).unwrap_or_default());
+        }
+        ClientAuthentication::Secret { .. } | ClientAuthentication::None => {}
+    }
     put("client_id_issued_at", json!(record.created_at));
     describe(site, &mut document, &client.id, &client.scopes);
     document

@@ -342,7 +342,12 @@ fn a_client_is_made_with_the_proof_that_it_is_to_have() {
     let private = house.path("private.json");
     for (more, words) in [
         (vec!["--auth", "private_key_jwt"], "needs --jwks"),
-        (vec!["--jwks", jwks], "--jwks is for --auth private_key_jwt"),
+        (vec!["--jwks", jwks], "--jwks and --jwks-uri are for --auth private_key_jwt"),
+        (vec!["--jwks-uri", "https://a.example/jwks"], "--jwks and --jwks-uri are for"),
+        (
+            vec!["--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"],
+            "would not be fetched",
+        ),
         (vec!["--auth", "none", "--client-credentials"], "this one has nothing to"),
         (vec!["--auth", "private_key_jwt", "--jwks", private.to_str().unwrap()], "shared secret"),
         (vec!["--auth", "private_key_jwt", "--jwks", "/nowhere"], "cannot be read"),

@@ -238,3 +238,29 @@ on_both_engines! {
     s27_ghsa_3p3g_vpw6_4w66_an_assertion_is_used_once_on_all_processes,
     s17_a_store_that_cannot_say_whether_an_assertion_is_new_takes_it_for_neither,
 }
+
+/// RFC 9126 2: the issuer, the token endpoint, or the endpoint for pushed requests.
+#[tokio::test]
+async fn s27_a_pushed_request_takes_each_audience_that_its_specification_names() {
+    let server = Server::start().await;
+    let key = Key::new();
+    let client = signing(&server, &key).await;
+    for path in ["", "/oauth/token", "/oauth/par"] {
+        let audience = format!("{}{path}", server.staging.base_url);
+        let assertion = assertion(&server, &client, &key, |it| it.claims["aud"] = json!(audience));
+        let form = [
+            ("response_type", "code"),
+            ("redirect_uri", &client.redirect_uri),
+            ("client_assertion_type", TYPE),
+            ("client_assertion", &assertion),
+        ];
+        let answer = Call::at(&server.staging, "/oauth/par").form(&form).send().await;
+        assert_eq!(answer.status, 201, "{path}: {answer:?}");
+        let kept = server.database().query_row(
+            "SELECT COUNT(*) FROM pushed_requests WHERE parameters LIKE '%assertion%'",
+            [],
+            |row| row.get::<_, i64>(0),
+        );
+        assert_eq!(kept, Ok(0), "what proved the client is not kept");
+    }
+}

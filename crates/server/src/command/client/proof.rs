@@ -6,6 +6,8 @@ use grantor_protocol::client::{ClientKeys, SecretMethods};
 use grantor_protocol::jose::JwkSet;
 
 use super::super::Failure;
+use crate::clock::Clock;
+use crate::outbound::{Outbound, Reach};
 
 /// What a client has to prove itself with.
 #[derive(clap::Args)]
@@ -16,6 +18,9 @@ pub(super) struct ProofArguments {
     /// The file of its public keys, a JSON Web Key Set, for private_key_jwt
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Where it publishes its public keys, an https address, for private_key_jwt
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    jwks_uri: Option<String>,
     /// A client without a secret, such as an app on a device; it has to use PKCE. The same as
     /// --auth none
     #[arg(long, conflicts_with = "auth")]
@@ -59,16 +64,21 @@ impl ProofArguments {
             (Some(method), false) => method,
             (None, false) => Method::ClientSecretBasic,
         };
-        let keys = match (method, &self.jwks) {
-            (Method::PrivateKeyJwt, Some(file)) => Some(read(file)?),
-            (Method::PrivateKeyJwt, None) => {
-                return Err(Failure::mendable("--auth private_key_jwt needs --jwks FILE")
-                    .hint("the file holds the public keys as {\"keys\":[...]}"));
+        let keys = match (method, &self.jwks, &self.jwks_uri) {
+            (Method::PrivateKeyJwt, Some(file), _) => Some(read(file)?),
+            (Method::PrivateKeyJwt, None, Some(address)) => Some(published(address)?),
+            (Method::PrivateKeyJwt, None, None) => {
+                return Err(Failure::mendable(
+                    "--auth private_key_jwt needs --jwks FILE or --jwks-uri URL",
+                )
+                .hint("the file holds the public keys as {\"keys\":[...]}"));
             }
-            (_, Some(_)) => {
-                return Err(Failure::mendable("--jwks is for --auth private_key_jwt"));
+            (_, None, None) => None,
+            (_, _, _) => {
+                return Err(Failure::mendable(
+                    "--jwks and --jwks-uri are for --auth private_key_jwt",
+                ));
             }
-            (_, None) => None,
         };
         Ok(Proof {
             has_secret: !matches!(method, Method::PrivateKeyJwt | Method::None),
@@ -81,6 +91,15 @@ impl ProofArguments {
             },
             keys,
         })
+    }
+}
+
+fn published(address: &str) -> Result<ClientKeys, Failure> {
+    // It may be of a server of dev, which reaches this machine; a real one refuses to fetch it.
+    match Outbound::new(Reach::ThisMachine, Clock::system()).takes(address) {
+        true => Ok(ClientKeys::Uri(address.to_owned())),
+        false => Err(Failure::mendable(format!("--jwks-uri {address:?} would not be fetched"))
+            .hint("https, the usual port, a path, and nothing else")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two environments. Nothing of one is valid in the other.
+//! The two environments, and the portal beside them. Nothing of one is valid in another.
 
 use std::fmt;
 
@@ -9,30 +9,39 @@ pub enum Environment {
     Staging,
     /// Where customers live.
     Production,
+    /// No environment of customers: the issuer in which developers, managers and operators sign in,
+    /// and whose tokens open the API of the partner programme.
+    Portal,
 }
 
 impl Environment {
-    /// Both, in the order in which people meet them.
+    /// Both environments, in the order in which people meet them; not the portal.
     pub const ALL: [Environment; 2] = [Environment::Staging, Environment::Production];
+
+    /// All that issue tokens, each with keys, sessions and clients of its own.
+    pub const ISSUERS: [Environment; 3] =
+        [Environment::Staging, Environment::Production, Environment::Portal];
 
     /// The name as it stands in configuration, keys, cookies and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Environment::Staging => "staging",
             Environment::Production => "production",
+            Environment::Portal => "portal",
         }
     }
 
-    /// The environment of that exact name, if there is one.
+    /// The one of that exact name, if there is one; the portal too.
     pub fn parse(name: &str) -> Option<Environment> {
-        Environment::ALL.into_iter().find(|environment| environment.as_str() == name)
+        Environment::ISSUERS.into_iter().find(|environment| environment.as_str() == name)
     }
 
-    /// The one that this one is mixed up with.
+    /// The one that this one is mixed up with. Who comes to the portal with something else comes with
+    /// what is for trying out.
     pub fn other(self) -> Environment {
         match self {
             Environment::Staging => Environment::Production,
-            Environment::Production => Environment::Staging,
+            Environment::Production | Environment::Portal => Environment::Staging,
         }
     }
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::listener::TlsFiles;
 use crate::log::Format;
-use crate::site::Settings;
+use crate::site::{Settings, SignUp};
 use crate::store::Address;
 
 /// A configuration that was read and checked. Its paths can be used as they are.
@@ -37,6 +37,17 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// At least one, in the order of [`Environment::ALL`].
     pub environments: Vec<EnvironmentConfig>,
+    /// The portal, where there is one.
+    pub portal: Option<PortalConfig>,
+}
+
+/// The portal of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalConfig {
+    /// Where it is, as an issuer of its own.
+    pub issuer: EnvironmentConfig,
+    /// Who may sign up.
+    pub sign_up: SignUp,
 }
 
 /// One environment of a configuration.
@@ -122,6 +133,11 @@ impl Config {
                 Err(ConfigError { faults: vec![fault] })
             }
         }
+    }
+
+    /// All that issue tokens: the environments, and then the portal.
+    pub fn issuers(&self) -> impl Iterator<Item = &EnvironmentConfig> {
+        self.environments.iter().chain(self.portal.as_ref().map(|portal| &portal.issuer))
     }
 
     /// One of its environments.

@@ -11,7 +11,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::password::{Password, PasswordError};
 use crate::site::Site;
-use crate::store::{Business, Location, NewClient, NewCustomer, NewManager, Partner, StoreError};
+use crate::store::{
+    Act, Business, Location, NewClient, NewCustomer, NewPerson, Partner, Role, StoreError,
+};
 
 /// The password of the demo's customer and partner manager.
 pub const PASSWORD: &str = "demo-password-for-dev-only";
@@ -22,12 +24,15 @@ const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub const SCOPES: &str = "financial-api orders-api";
 /// The address of the demo's customer.
 pub const CUSTOMER_EMAIL: &str = "customer@demo.example";
+/// The address of the demo's developer, an owner of the demo partner.
+pub const DEVELOPER_EMAIL: &str = "developer@demo.example";
 /// The address of the demo's partner manager.
 pub const MANAGER_EMAIL: &str = "manager@demo.example";
 /// Beside its own page, the demo client may send the code to a tool on a loopback port (S1).
 const LOOPBACK_REDIRECT_URI: &str = "http://127.0.0.1/callback";
 const PARTNER_ID: [u8; 16] = *b"demo partner id.";
 const CUSTOMER_ID: [u8; 16] = *b"demo customer id";
+const DEVELOPER_ID: [u8; 16] = *b"demo developerid";
 const MANAGER_ID: [u8; 16] = *b"demo manager id.";
 
 /// Why the demo data could not be laid.
@@ -68,6 +73,7 @@ pub fn client_id(environment: Environment) -> &'static str {
     match environment {
         Environment::Staging => "devp-staging-demo-partner-00000000000000000000000000000000",
         Environment::Production => "devp-production-demo-partner-00000000000000000000000000000000",
+        Environment::Portal => "devp-portal-demo-partner-00000000000000000000000000000000",
     }
 }
 
@@ -76,6 +82,7 @@ pub fn client_secret(environment: Environment) -> &'static str {
     match environment {
         Environment::Staging => "demo-secret-for-dev-only-staging",
         Environment::Production => "demo-secret-for-dev-only-production",
+        Environment::Portal => "demo-secret-for-dev-only-portal",
     }
 }
 
@@ -92,27 +99,52 @@ pub async fn lay(site: &Site, redirect_uri: &str) -> Result<(), DemoError> {
     }
     let now = site.clock.now();
     let hash = site.passwords.hash(Password::new(PASSWORD.to_owned())).await?;
-    site.store
-        .add_partner(&Partner {
-            id: PARTNER_ID,
-            name: "Demo Partner Ltd".to_owned(),
-            contact: Some("partner@demo.example".to_owned()),
-            verified: true,
-            created_at: now,
-        })
-        .await?;
-    let manager = NewManager {
-        id: MANAGER_ID,
-        email: MANAGER_EMAIL,
-        name: "Morgan Manager",
-        password_hash: &hash,
-        demo: true,
-    };
-    site.store.add_manager(&manager, now).await?;
+    site.store.add_partner(&partner(now)).await?;
     lay_customer(site, &hash, now).await?;
     // The client comes last: where it is, all the rest is, wherever a start was killed.
     site.store.add_client(&client(site.environment, uris), now).await?;
     Ok(())
+}
+
+/// Lays the people of the portal where they are missing.
+///
+/// # Errors
+/// [`DemoError`]
+pub async fn lay_portal(site: &Site) -> Result<(), DemoError> {
+    if site.store.person(MANAGER_ID).await?.is_some() {
+        return Ok(());
+    }
+    let now = site.clock.now();
+    let hash = site.passwords.hash(Password::new(PASSWORD.to_owned())).await?;
+    site.store.add_partner(&partner(now)).await?;
+    let owner = Role::Owner { partner_id: PARTNER_ID };
+    for (id, email, name, role) in [
+        (DEVELOPER_ID, DEVELOPER_EMAIL, "Devon Developer", owner),
+        (MANAGER_ID, MANAGER_EMAIL, "Morgan Manager", Role::Manager),
+    ] {
+        let act = Act {
+            at: now,
+            actor: "grantor dev".to_owned(),
+            actor_id: None,
+            act: "person.joined",
+            partner_id: role.partner_id(),
+            client_id: None,
+            detail: format!("{email} as {}", role.as_str()),
+        };
+        let person = NewPerson { id, email, name, password_hash: &hash, role, demo: true };
+        site.store.add_person(&person, None, &act).await?;
+    }
+    Ok(())
+}
+
+fn partner(now: i64) -> Partner {
+    Partner {
+        id: PARTNER_ID,
+        name: "Demo Partner Ltd".to_owned(),
+        contact: Some("partner@demo.example".to_owned()),
+        verified: true,
+        created_at: now,
+    }
 }
 
 async fn lay_customer(site: &Site, password_hash: &str, now: i64) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ mod jwks;
 mod logout;
 mod metadata;
 mod par;
+mod portal;
 mod proof;
 mod register;
 mod request;
@@ -72,13 +73,32 @@ impl Default for Patience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// All routes of one environment.
+/// All routes of one site.
 pub fn router(site: Arc<Site>) -> Router {
     router_with(site, Patience::default())
 }
 
-/// All routes of one environment, for callers who have that long.
+/// All routes of one site, for callers who have that long.
 pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
+    let routes = match &site.portal {
+        Some(_) => portal::routes(&site),
+        None => environment_routes(&site),
+    };
+    routes
+        .method_not_allowed_fallback(home::method_not_allowed)
+        // One layer of several, the first the outermost: each by itself would be another allocation
+        // and another indirection for every request.
+        .layer((
+            middleware::from_fn_with_state(Arc::clone(&site), request::log),
+            TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience.request),
+            RequestBodyTimeoutLayer::new(patience.body_pause),
+            DefaultBodyLimit::max(MAX_BODY_BYTES),
+        ))
+        .with_state(site)
+}
+
+/// What an environment serves. The portal's own table is in `portal.rs`.
+fn environment_routes(site: &Site) -> Router<Arc<Site>> {
     let mut routes = Router::new()
         .route("/", get(home::home))
         .route(
@@ -125,16 +145,5 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
                 preflighted(get(metadata::protected_resource)),
             );
     }
-    routes
-        .fallback(home::not_found)
-        .method_not_allowed_fallback(home::method_not_allowed)
-        // One layer of several, the first the outermost: each by itself would be another allocation
-        // and another indirection for every request.
-        .layer((
-            middleware::from_fn_with_state(Arc::clone(&site), request::log),
-            TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience.request),
-            RequestBodyTimeoutLayer::new(patience.body_pause),
-            DefaultBodyLimit::max(MAX_BODY_BYTES),
-        ))
-        .with_state(site)
+    routes.fallback(home::not_found)
 }

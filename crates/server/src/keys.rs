@@ -28,7 +28,7 @@ use crate::random::Random;
 use crate::seal::{Ring, Sealer, SealingKey};
 use crate::signer::{HeldKey, Signer, SigningRing};
 use crate::store::{
-    Installation, KEY_CHECK_CONTEXT, Store, StoreError, StoredSealingKey, StoredSigningKey,
+    Installation, KEY_CHECK_CONTEXT, KeyChange, Store, StoreError, StoredSealingKey, StoredSigningKey,
     sealing_key_context, signing_key_context,
 };
 
@@ -135,6 +135,7 @@ struct Inner {
     random: Random,
     staging: Held,
     production: Held,
+    portal: Held,
     /// What the sealers hold. Who has the lock may replace it.
     loaded: Mutex<Loaded>,
     /// When an unknown key was looked for last, in Unix seconds, and whether the keys were read.
@@ -176,7 +177,14 @@ impl Keys {
             install(store, master_key, clock, random).await?;
         }
         // Read again: another process may have been first.
-        let (loaded, [staging, production]) = read(store, master_key).await?;
+        let read_now = match read(store, master_key).await {
+            Err(KeysError::NoSealingKey { environment: Environment::Portal, .. }) => {
+                add_portal_key(store, master_key, clock, random).await?;
+                read(store, master_key).await?
+            }
+            read_now => read_now?,
+        };
+        let (loaded, [staging, production, portal]) = read_now;
         if loaded.master_key.id() != master_key.id() {
             tracing::warn!(
                 master_key.id = loaded.master_key.id(),
@@ -189,6 +197,7 @@ impl Keys {
             random: random.clone(),
             staging: Held::new(staging),
             production: Held::new(production),
+            portal: Held::new(portal),
             loaded: Mutex::new(loaded),
             looked: Mutex::new(None),
             making: Mutex::new(()),
@@ -209,6 +218,7 @@ impl Keys {
         match environment {
             Environment::Staging => &self.0.staging,
             Environment::Production => &self.0.production,
+            Environment::Portal => &self.0.portal,
         }
     }
 
@@ -232,15 +242,17 @@ impl Keys {
         if same {
             return Ok(false);
         }
-        let (fresh, [staging, production]) = read(&self.0.store, &loaded.master_key).await?;
+        let (fresh, [staging, production, portal]) = read(&self.0.store, &loaded.master_key).await?;
         tracing::info!(
             master_key.id = fresh.master_key.id(),
             staging.keys = ids(&staging.sealing),
             production.keys = ids(&production.sealing),
+            portal.keys = ids(&portal.sealing),
             "keys.changed"
         );
         self.0.staging.replace(staging);
         self.0.production.replace(production);
+        self.0.portal.replace(portal);
         *loaded = fresh;
         Ok(true)
     }
@@ -312,13 +324,14 @@ fn ids(ring: &Ring) -> String {
 async fn read(
     store: &Store,
     master_key: &MasterKey,
-) -> Result<(Loaded, [Rings; Environment::ALL.len()]), KeysError> {
+) -> Result<(Loaded, [Rings; Environment::ISSUERS.len()]), KeysError> {
     let mut tries = 1;
     loop {
         let loaded = in_force(store, master_key).await?;
         let rings = async {
             let staging = read_rings(store, &loaded, Environment::Staging).await?;
-            Ok([staging, read_rings(store, &loaded, Environment::Production).await?])
+            let production = read_rings(store, &loaded, Environment::Production).await?;
+            Ok([staging, production, read_rings(store, &loaded, Environment::Portal).await?])
         };
         match rings.await {
             // A rekey came between the two reads, or something is wrong with a key.
@@ -406,13 +419,34 @@ async fn install(
     Ok(())
 }
 
-/// Draws a key of each environment that seals from `now` on, in Unix seconds.
+/// Makes the first key of the portal, which an installation of the version before does not have.
+/// Where another process is faster, its key is the one.
+async fn add_portal_key(
+    store: &Store,
+    master_key: &MasterKey,
+    clock: &Clock,
+    random: &Random,
+) -> Result<(), KeysError> {
+    let loaded = in_force(store, master_key).await?;
+    let key = draw(Environment::Portal, &loaded.master_key, random, [clock.now(); 2]);
+    let change = KeyChange {
+        master_key_id: loaded.master_key.id(),
+        keys_version: loaded.installation.keys_version,
+        new_keys_version: new_version(random),
+        add: std::slice::from_ref(&key),
+        remove: &[],
+    };
+    store.change_sealing_keys(&change).await?;
+    Ok(())
+}
+
+/// Draws a key of each issuer that seals from `now` on, in Unix seconds.
 pub fn fresh(
     master_key: &MasterKey,
     random: &Random,
     now: i64,
-) -> [StoredSealingKey; Environment::ALL.len()] {
-    Environment::ALL.map(|environment| draw(environment, master_key, random, [now; 2]))
+) -> [StoredSealingKey; Environment::ISSUERS.len()] {
+    Environment::ISSUERS.map(|environment| draw(environment, master_key, random, [now; 2]))
 }
 
 /// Draws a sealing key that is made and seals at these times, in Unix seconds.

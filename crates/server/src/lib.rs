@@ -7,6 +7,7 @@
 #[cfg(test)]
 #[path = "../tests/crash/chance.rs"]
 mod chance;
+pub mod catalogue;
 pub mod cleanup;
 pub mod clock;
 pub mod command;
@@ -25,6 +26,7 @@ pub mod metrics;
 pub mod outbound;
 mod pages;
 pub mod password;
+pub mod programme;
 pub mod random;
 pub mod seal;
 pub mod signer;

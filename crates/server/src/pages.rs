@@ -16,6 +16,7 @@ mod docs;
 mod filters;
 mod flow;
 mod notice;
+pub(crate) mod portal;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,7 @@ impl Frame {
         match self.environment {
             "staging" => "Staging",
             "production" => "Production",
+            "portal" => "Partner portal",
             other => other,
         }
     }

@@ -125,6 +125,8 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             clock: clock.clone(),
             random: random.clone(),
             dev: None,
+            portal: None,
+            portal_url: None,
         }));
     }
     sites.try_into().unwrap_or_else(|_| panic!("there are two"))

@@ -50,6 +50,10 @@ pub struct Site {
     pub random: Random,
     /// What only `grantor dev` has.
     pub dev: Option<Dev>,
+    /// What only the portal has.
+    pub portal: Option<Portal>,
+    /// The portal's own base URL, where there is one: what partners are pointed to.
+    pub portal_url: Option<String>,
 }
 
 /// What the operator chose for an environment. Times are in seconds.
@@ -93,6 +97,25 @@ pub enum Registration {
     Open,
 }
 
+/// What only the portal has.
+#[derive(Clone)]
+pub struct Portal {
+    /// The environments whose clients it is about, in the order of [`Environment::ALL`].
+    pub environments: Vec<Arc<Site>>,
+    /// Who may sign up.
+    pub sign_up: SignUp,
+}
+
+/// Who may sign up in the portal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignUp {
+    /// everybody with an e-mail address
+    #[default]
+    Open,
+    /// those alone whom a manager or a colleague invites
+    Invited,
+}
+
 /// What only `grantor dev` has.
 #[derive(Clone, Debug)]
 pub struct Dev {
@@ -116,6 +139,13 @@ impl Default for Settings {
             apis: Apis::default(),
             client_id_metadata_documents: false,
         }
+    }
+}
+
+impl Portal {
+    /// The site of an environment, where it is served here.
+    pub fn site(&self, environment: Environment) -> Option<&Arc<Site>> {
+        self.environments.iter().find(|site| site.environment == environment)
     }
 }
 

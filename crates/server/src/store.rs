@@ -10,6 +10,8 @@
 //! 3. `engine/` knows which database there is, and nobody else does.
 
 mod access_token;
+mod app;
+mod audit;
 pub mod backup;
 mod client;
 mod client_key;
@@ -32,14 +34,17 @@ mod metrics;
 mod migration;
 mod once;
 mod partner;
+mod person;
 mod pushed_request;
 mod registration;
 mod sealing_keys;
 mod session;
 mod signing_keys;
 
+pub use app::{AppChange, ChangedApp};
+pub use audit::{Act, AuditEntry, AuditOf};
 pub use client::{
-    ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
+    ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
     SecretUse,
 };
 pub use client_key::client_key;
@@ -63,7 +68,8 @@ pub use installation::Installation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use once::Once;
-pub use partner::{NewManager, Partner};
+pub use partner::Partner;
+pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use sealing_keys::{KeyChange, StoredSealingKey};

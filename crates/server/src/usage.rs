@@ -21,8 +21,8 @@ pub struct Usage {
     waiting: Arc<Mutex<Waiting>>,
 }
 
-/// By environment, in the order of [`Environment::ALL`], and by client.
-type Waiting = [HashMap<String, ClientUse>; Environment::ALL.len()];
+/// By environment, in the order of [`Environment::ISSUERS`], and by client.
+type Waiting = [HashMap<String, ClientUse>; Environment::ISSUERS.len()];
 
 impl Usage {
     /// Counts a call that took parameters from the query.
@@ -49,7 +49,7 @@ impl Usage {
     /// Writes what was counted since the last time. What cannot be written waits for the next.
     pub async fn flush(&self, store: &Store) {
         let counted = std::mem::take(&mut *self.lock());
-        let mut counted: Vec<(Environment, String, ClientUse)> = Environment::ALL
+        let mut counted: Vec<(Environment, String, ClientUse)> = Environment::ISSUERS
             .into_iter()
             .zip(counted)
             .flat_map(|(environment, clients)| {

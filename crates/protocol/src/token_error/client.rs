@@ -2,6 +2,7 @@
 
 use super::TokenWire;
 use crate::client_authentication::{BasicFault, ClientFault};
+use crate::environment::Environment;
 
 /// The header as a client has to send it (RFC 7617 2, RFC 6749 2.3.1).
 const BASIC_FORM: &str = "Authorization: Basic <Base64 of client_id:client_secret>";
@@ -19,7 +20,10 @@ pub(super) fn client_wire(fault: ClientFault) -> TokenWire {
         ClientFault::Unknown { here } => format!(
             "No client with this id is known here, and this is {here}. Clients of {} are not valid \
              here.",
-            here.other()
+            match here {
+                Environment::Portal => "staging and production",
+                here => here.other().as_str(),
+            }
         ),
         ClientFault::OtherEnvironment { here, belongs_to } => format!(
             "This client belongs to {belongs_to}, and this is {here}. Call the server of \

@@ -29,7 +29,7 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
-use crate::site::{Dev, Registration, Settings, Site};
+use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
 use crate::usage::Usage;
 use crate::{demo, log};
@@ -43,8 +43,8 @@ const MARK: &str = "grantor-dev.txt";
 /// The arguments of `grantor dev`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The port of staging; production and the demo client's page take the next two. 0 takes free
-    /// ones.
+    /// The port of staging; production, the demo client's page and the portal take the next three. 0
+    /// takes free ones.
     #[arg(long, value_name = "N", default_value_t = 8300)]
     port: u16,
     /// The loopback address to listen on: 127.0.0.1 or ::1.
@@ -87,24 +87,27 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         sockets.push(Socket::bind(arguments.socket(offset)?)?);
     }
     let page = Socket::bind(arguments.socket(Environment::ALL.len())?)?;
+    let portal = Socket::bind(arguments.socket(Environment::ALL.len() + 1)?)?;
+    let portal_url = format!("http://{}", portal.address());
     let mut sites = Vec::new();
     let mut listeners = Vec::new();
     for (socket, environment) in sockets.into_iter().zip(Environment::ALL) {
         let redirect_uri = callback::redirect_uri(environment, page.address());
-        let site = Arc::new(store.site(environment, socket.address(), redirect_uri.clone()));
+        let dev = Dev { redirect_uri: redirect_uri.clone() };
+        let site = Arc::new(store.site((environment, socket.address()), dev, None, &portal_url));
         demo::lay(&site, &redirect_uri).await?;
-        let listener = Listener {
-            address: socket.address(),
-            tls: None,
-            trusted_proxies: Vec::new(),
-            sites: vec![Arc::clone(&site)],
-        };
-        listeners.push(listener.on(socket)?);
+        listeners.push(plain(&site).on(socket)?);
         sites.push(site);
     }
+    let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
+    let place = (Environment::Portal, portal.address());
+    let dev = Dev { redirect_uri: String::new() };
+    let portal_site = Arc::new(store.site(place, dev, Some(programme), &portal_url));
+    demo::lay_portal(&portal_site).await?;
+    listeners.push(plain(&portal_site).on(portal)?);
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
-    announce(&sites, &arguments)?;
+    announce(&sites, &portal_url, &arguments)?;
     tokio::select! {
         served = serve(listeners, stop) => Ok(served?),
         ended = pages.into_future() => Ok(ended?),
@@ -116,8 +119,8 @@ impl Arguments {
         let port = match self.port {
             0 => 0,
             first => u16::try_from(usize::from(first) + offset).map_err(|_| {
-                Failure::mendable(format!("there are not three ports from {first} on"))
-                    .hint("choose a port up to 65533, or 0 for free ones")
+                Failure::mendable(format!("there are not four ports from {first} on"))
+                    .hint("choose a port up to 65532, or 0 for free ones")
             })?,
         };
         Ok(SocketAddr::new(self.address, port))
@@ -171,16 +174,25 @@ impl Opened {
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
     }
 
-    fn site(&self, environment: Environment, address: SocketAddr, redirect_uri: String) -> Site {
+    fn site(
+        &self,
+        (environment, address): (Environment, SocketAddr),
+        dev: Dev,
+        portal: Option<Portal>,
+        portal_url: &str,
+    ) -> Site {
         let base_url = format!("http://{address}");
         Site {
             environment,
-            settings: Settings {
-                registration: Registration::Open,
-                registration_scopes: demo::client_scopes(),
-                apis: demo::apis(&base_url),
-                client_id_metadata_documents: true,
-                ..Settings::default()
+            settings: match environment {
+                Environment::Staging | Environment::Production => Settings {
+                    registration: Registration::Open,
+                    registration_scopes: demo::client_scopes(),
+                    apis: demo::apis(&base_url),
+                    client_id_metadata_documents: true,
+                    ..Settings::default()
+                },
+                Environment::Portal => Settings::default(),
             },
             base_url,
             store: self.store.clone(),
@@ -194,8 +206,20 @@ impl Opened {
             outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
             clock: self.clock.clone(),
             random: self.random.clone(),
-            dev: Some(Dev { redirect_uri }),
+            dev: Some(dev),
+            portal,
+            portal_url: Some(portal_url.to_owned()),
         }
+    }
+}
+
+/// A listener on this machine alone.
+fn plain(site: &Arc<Site>) -> Listener {
+    Listener {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        tls: None,
+        trusted_proxies: Vec::new(),
+        sites: vec![Arc::clone(site)],
     }
 }
 
@@ -228,18 +252,28 @@ fn start_over(error: impl Into<Failure>) -> Failure {
 
 /// Data goes to standard output and words to standard error; without `--json` the words are what
 /// was asked for. Whoever reads no further, as `head` does, ends no server.
-fn announce(sites: &[Arc<Site>], arguments: &Arguments) -> Result<(), Failure> {
+fn announce(
+    sites: &[Arc<Site>],
+    portal_url: &str,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
     if arguments.json {
         let environments: Vec<_> = sites.iter().map(|site| environment_json(site)).collect();
-        let ready = json!({ "environments": environments, "portal_url": null });
+        let ready = json!({ "environments": environments, "portal_url": portal_url });
         return print(&ready.to_string());
     }
     let environments: Vec<_> = sites.iter().map(|site| environment_words(site)).collect();
     print(&format!(
         "Grantor is ready. Both environments are for development on this machine alone.\n{}\n\
+         portal  {portal_url}\n\
+         \x20 developer      {developer}  {password}\n\
+         \x20 manager        {manager}  {password}\n\n\
          The data is in {}. Ctrl-C stops; --reset starts over.",
         environments.concat(),
-        arguments.data.display()
+        arguments.data.display(),
+        developer = demo::DEVELOPER_EMAIL,
+        manager = demo::MANAGER_EMAIL,
+        password = demo::PASSWORD,
     ))
 }
 

@@ -154,7 +154,7 @@ impl List {
     async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let (mut keys, mut signing_keys) = (Vec::new(), Vec::new());
-        for environment in Environment::ALL {
+        for environment in Environment::ISSUERS {
             if self.environment.is_none_or(|wanted| wanted == environment) {
                 let now = opened.clock.now();
                 let found = rotation::list(&opened.store, environment, now).await?;
@@ -191,7 +191,7 @@ impl Rotate {
         }
         let Opened { store, clock, random } = opened;
         let mut rotated = Vec::new();
-        for environment in Environment::ALL {
+        for environment in Environment::ISSUERS {
             if self.environment.is_none_or(|wanted| wanted == environment) {
                 let done =
                     rotation::rotate(&store, &master_key, environment, &clock, &random).await?;
@@ -220,7 +220,7 @@ impl Rotate {
 
     async fn rotate_signing(self, opened: &Opened, master_key: &MasterKey) -> Result<(), Failure> {
         let mut signing_keys = Vec::new();
-        for environment in Environment::ALL {
+        for environment in Environment::ISSUERS {
             if self.environment.is_none_or(|wanted| wanted == environment) {
                 signing_keys.extend(signing::rotate(opened, master_key, environment).await?);
             }

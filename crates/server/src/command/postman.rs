@@ -156,7 +156,9 @@ impl Arguments {
     /// What the options say of an environment, and what its source says beyond.
     async fn known(&self, source: &Source, environment: Environment) -> Result<Known, Failure> {
         let (url, client_id) = match environment {
-            Environment::Staging => (&self.staging_url, &self.staging_client_id),
+            Environment::Staging | Environment::Portal => {
+                (&self.staging_url, &self.staging_client_id)
+            }
             Environment::Production => (&self.production_url, &self.production_client_id),
         };
         let mut known = source.known(environment).await?;
@@ -202,6 +204,7 @@ fn dev_base_url(environment: Environment) -> String {
     match environment {
         Environment::Staging => "http://127.0.0.1:8300",
         Environment::Production => "http://127.0.0.1:8301",
+        Environment::Portal => "http://127.0.0.1:8303",
     }
     .to_owned()
 }

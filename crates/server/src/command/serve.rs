@@ -17,7 +17,7 @@ use super::Failure;
 use super::output::Output;
 use super::place::{self, ConfigFile, Opened};
 use crate::clock::Clock;
-use crate::config::{Config, EnvironmentConfig};
+use crate::config::{Config, EnvironmentConfig, PortalConfig};
 use crate::exposition::Exposition;
 use crate::journal::{self, Mark};
 use crate::keys::Keys;
@@ -28,7 +28,7 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
-use crate::site::Site;
+use crate::site::{Portal, Site};
 use crate::store::{Address, Store};
 use crate::usage::Usage;
 
@@ -72,7 +72,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     refuse_demo(&store, &database).await?;
 
     let passwords = Passwords::start(password_threads(), random.clone())?;
-    let make_site = |environment: &EnvironmentConfig| {
+    let portal_url = config.portal.as_ref().map(|portal| portal.issuer.base_url.clone());
+    let make_site = |environment: &EnvironmentConfig, portal: Option<Portal>| {
         Arc::new(Site {
             environment: environment.environment,
             base_url: environment.base_url.clone(),
@@ -89,14 +90,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             clock: clock.clone(),
             random: random.clone(),
             dev: None,
+            portal,
+            portal_url: portal_url.clone(),
         })
     };
-    let mut sites = Vec::new();
-    let mut bound = bind(&config, |environment| {
-        let site = make_site(environment);
-        sites.push(Arc::clone(&site));
-        site
-    })?;
+    let mut sites: Vec<_> =
+        config.environments.iter().map(|environment| make_site(environment, None)).collect();
+    if let Some(PortalConfig { issuer, sign_up }) = &config.portal {
+        let portal = Portal { environments: sites.clone(), sign_up: *sign_up };
+        sites.push(make_site(issuer, Some(portal)));
+    }
+    let mut bound = bind(&config, &sites)?;
     if let Some(address) = config.metrics_listen {
         let (store, started_at) = (store.clone(), clock.now());
         let exposition = Exposition { sites, store, passwords, started_at };
@@ -128,27 +132,24 @@ async fn mark(store: &Store, mark: Mark) {
     }
 }
 
-/// One listener for each address.
-fn bind(
-    config: &Config,
-    mut make_site: impl FnMut(&EnvironmentConfig) -> Arc<Site>,
-) -> Result<Vec<Bound>, Failure> {
+/// One listener for each address. The sites are those of the configuration, in its order.
+fn bind(config: &Config, sites: &[Arc<Site>]) -> Result<Vec<Bound>, Failure> {
     let mut listeners: BTreeMap<SocketAddr, Listener> = BTreeMap::new();
-    for environment in &config.environments {
+    for (environment, site) in config.issuers().zip(sites) {
         let listener = listeners.entry(environment.listen).or_insert_with(|| Listener {
             address: environment.listen,
             tls: environment.tls.clone(),
             trusted_proxies: environment.trusted_proxies.clone(),
             sites: Vec::new(),
         });
-        listener.sites.push(make_site(environment));
+        listener.sites.push(Arc::clone(site));
     }
     listeners.into_values().map(|listener| Ok(listener.bind()?)).collect()
 }
 
 fn announce(config: &Config, output: Output) -> Result<(), Failure> {
     let mut ready = Ready { environments: Vec::new() };
-    for environment in &config.environments {
+    for environment in config.issuers() {
         tracing::info!(
             environment = environment.environment.as_str(),
             base_url = environment.base_url,

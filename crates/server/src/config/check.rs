@@ -1,7 +1,8 @@
 //! Makes a [`Config`] of the file, and words of what cannot be one. `settings.rs` reads what the
-//! operator chose for an environment, `api.rs` its APIs.
+//! operator chose for an environment, `api.rs` its APIs, `portal.rs` the portal.
 
 mod api;
+mod portal;
 mod settings;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +13,10 @@ use grantor_protocol::environment::Environment;
 use toml::Spanned;
 use url::{Host, Url};
 
-use super::file::{File, Section};
-use super::{Config, ConfigError, ConfigFault, EnvironmentConfig};
+use super::file::{File, Section, Tls};
+use super::{Config, ConfigError, ConfigFault, EnvironmentConfig, PortalConfig};
 use crate::listener::TlsFiles;
+use crate::site::Settings;
 use crate::store::{Address, AddressError};
 
 /// The journal of endings, where the file names no other: beside the SQLite file, or else beside the
@@ -31,6 +33,14 @@ pub(super) struct Check<'a> {
 
 /// What to do about a fault, where there is something to say.
 struct Hint(Option<String>);
+
+/// Where something is served, as the file says it.
+struct Place {
+    base_url: Spanned<String>,
+    listen: Spanned<String>,
+    tls: Option<Spanned<Tls>>,
+    trusted_proxies: Vec<Spanned<String>>,
+}
 
 /// An environment that was read, and where its values stand, for the rules between two of them.
 struct Placed {
@@ -77,8 +87,13 @@ impl<'a> Check<'a> {
                 placed.extend(self.environment(environment, section.into_inner()));
             }
         }
-        if let [one, other] = placed.as_slice() {
-            self.side_by_side(one, other);
+        let portal = file.portal.and_then(|section| self.portal(section));
+        let (portal, sign_up) = portal.unzip();
+        placed.extend(portal);
+        for (at, one) in placed.iter().enumerate() {
+            for other in placed.get(at + 1..).unwrap_or_default() {
+                self.side_by_side(one, other);
+            }
         }
         let metrics_listen =
             file.metrics.and_then(|metrics| self.metrics(&metrics.listen, &placed));
@@ -87,6 +102,10 @@ impl<'a> Check<'a> {
             (Some(store), Some(store_password_file), Some(master_key_file))
                 if self.faults.is_empty() =>
             {
+                let mut issuers: Vec<_> = placed.into_iter().map(|placed| placed.config).collect();
+                let portal = sign_up.and_then(|sign_up| {
+                    issuers.pop().map(|issuer| PortalConfig { issuer, sign_up })
+                });
                 let beside = store.file().unwrap_or(&master_key_file).with_file_name(JOURNAL);
                 Ok(Config {
                     journal_file: journal_file.flatten().unwrap_or(beside),
@@ -95,7 +114,8 @@ impl<'a> Check<'a> {
                     master_key_file,
                     log_format: file.log.format,
                     metrics_listen,
-                    environments: placed.into_iter().map(|placed| placed.config).collect(),
+                    environments: issuers,
+                    portal,
                 })
             }
             _ => Err(ConfigError { faults: self.faults }),
@@ -104,13 +124,29 @@ impl<'a> Check<'a> {
 
     fn environment(&mut self, environment: Environment, section: Section) -> Option<Placed> {
         let settings = self.settings(&section);
-        let base_url = self.base_url(&section.base_url);
-        let listen = self.listen(&section.listen);
+        let place = Place {
+            base_url: section.base_url,
+            listen: section.listen,
+            tls: section.tls,
+            trusted_proxies: section.trusted_proxies,
+        };
+        self.placed(environment, &place, settings)
+    }
+
+    /// What stands at a base URL and listens at an address.
+    fn placed(
+        &mut self,
+        environment: Environment,
+        place: &Place,
+        settings: Settings,
+    ) -> Option<Placed> {
+        let base_url = self.base_url(&place.base_url);
+        let listen = self.listen(&place.listen);
         let mut trusted_proxies = Vec::new();
-        for text in &section.trusted_proxies {
+        for text in &place.trusted_proxies {
             trusted_proxies.extend(self.proxy(text));
         }
-        let tls = match &section.tls {
+        let tls = match &place.tls {
             Some(tls) => {
                 let tls = tls.get_ref();
                 let (certificate, key) = (self.file(&tls.certificate), self.file(&tls.key));
@@ -119,7 +155,7 @@ impl<'a> Check<'a> {
             None => None,
         };
         let (base_url, listen) = (base_url?, listen?);
-        let tls_at = section.tls.as_ref().map(Spanned::span);
+        let tls_at = place.tls.as_ref().map(Spanned::span);
         if let Some(tls_at) = tls_at.filter(|_| base_url.scheme() == "http") {
             self.fault(
                 tls_at,
@@ -128,7 +164,7 @@ impl<'a> Check<'a> {
             );
         }
         if tls.is_none() && !listen.ip().is_loopback() {
-            self.plain_in_the_open(&base_url, &section, !trusted_proxies.is_empty());
+            self.plain_in_the_open(&base_url, place, !trusted_proxies.is_empty());
         }
         Some(Placed {
             config: EnvironmentConfig {
@@ -139,22 +175,22 @@ impl<'a> Check<'a> {
                 trusted_proxies,
                 settings,
             },
-            base_url_at: section.base_url.span(),
-            listen_at: section.listen.span(),
+            base_url_at: place.base_url.span(),
+            listen_at: place.listen.span(),
         })
     }
 
     /// Passwords and secrets do not go over the open network in clear.
-    fn plain_in_the_open(&mut self, base_url: &Url, section: &Section, behind_proxy: bool) {
+    fn plain_in_the_open(&mut self, base_url: &Url, place: &Place, behind_proxy: bool) {
         if base_url.scheme() == "http" {
             self.fault(
-                section.listen.span(),
+                place.listen.span(),
                 "http is for this machine alone, and this address can be reached from others",
                 "listen on 127.0.0.1 or [::1], or use https in base_url",
             );
         } else if !behind_proxy {
             self.fault(
-                section.listen.span(),
+                place.listen.span(),
                 "this address can be reached from other machines, without TLS",
                 "add tls = { certificate = \"...\", key = \"...\" }, or name the proxy before it in \
                  trusted_proxies, or listen on 127.0.0.1",
@@ -171,8 +207,8 @@ impl<'a> Check<'a> {
         if left.base_url == right.base_url {
             self.fault(
                 later.base_url_at.clone(),
-                "both environments have this base_url",
-                "an environment is known by its base URL: give each its own host or port",
+                format!("{} and {} have this base_url", left.environment, right.environment),
+                "each is known by its base URL: give each its own host or port",
             );
             return;
         }
@@ -183,8 +219,8 @@ impl<'a> Check<'a> {
             self.fault(
                 later.listen_at.clone(),
                 format!(
-                    "both environments listen on {}, but their tls or trusted_proxies differ",
-                    left.listen
+                    "{} and {} listen on {}, but their tls or trusted_proxies differ",
+                    left.environment, right.environment, left.listen
                 ),
                 "what shares an address shares its certificate and its proxies: write the same in \
                  both, or give each its own address",

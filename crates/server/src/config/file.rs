@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) metrics: Option<Metrics>,
     #[serde(default)]
     pub(super) environment: Environments,
+    pub(super) portal: Option<PortalSection>,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,6 +64,19 @@ pub(super) struct Section {
     pub(super) client_id_metadata_documents: Option<bool>,
     #[serde(default)]
     pub(super) api: Vec<ApiSection>,
+}
+
+/// The portal of partners and their managers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortalSection {
+    pub(super) base_url: Spanned<String>,
+    pub(super) listen: Spanned<String>,
+    pub(super) tls: Option<Spanned<Tls>>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Spanned<String>>,
+    pub(super) session_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) sign_up: Option<Spanned<String>>,
 }
 
 /// An API that tokens may be for.

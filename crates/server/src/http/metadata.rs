@@ -21,6 +21,7 @@ use grantor_protocol::scope::Scope;
 use serde::Serialize;
 
 use super::answer;
+use crate::programme;
 use crate::site::{Registration, Site};
 
 /// For how long a client may keep it: a change of the configuration is known within that.
@@ -82,6 +83,43 @@ struct ServerMetadata {
 /// `/.well-known/oauth-authorization-server`
 pub(super) async fn authorization_server(State(site): State<Arc<Site>>) -> Response<Body> {
     let mut response = answer::json(&site, StatusCode::OK, &metadata(&site));
+    response.headers_mut().insert(CACHE_CONTROL, CACHE);
+    response
+}
+
+/// RFC 8414 2, of the portal: it gives tokens to clients alone, for its own API.
+#[derive(Serialize)]
+struct PortalMetadata {
+    issuer: String,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    response_types_supported: [&'static str; 0],
+    grant_types_supported: [&'static str; 1],
+    token_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    introspection_endpoint_auth_methods_supported: [&'static str; 1],
+    scopes_supported: Vec<&'static str>,
+    service_documentation: String,
+}
+
+/// `/.well-known/oauth-authorization-server` of the portal.
+pub(super) async fn portal(State(site): State<Arc<Site>>) -> Response<Body> {
+    let at = |path: &str| format!("{}{path}", site.base_url);
+    let metadata = PortalMetadata {
+        issuer: site.base_url.clone(),
+        token_endpoint: at("/oauth/token"),
+        revocation_endpoint: at("/oauth/revoke"),
+        introspection_endpoint: at("/oauth/introspect"),
+        response_types_supported: [],
+        grant_types_supported: ["client_credentials"],
+        token_endpoint_auth_methods_supported: ["client_secret_basic"],
+        revocation_endpoint_auth_methods_supported: ["client_secret_basic"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
+        scopes_supported: programme::SCOPES.to_vec(),
+        service_documentation: at("/docs/"),
+    };
+    let mut response = answer::json(&site, StatusCode::OK, &metadata);
     response.headers_mut().insert(CACHE_CONTROL, CACHE);
     response
 }

@@ -65,6 +65,19 @@ pub struct Registration {
     pub metadata: Option<String>,
 }
 
+/// What a partner says of its client in the portal, and what the portal knows of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Whom customers can ask.
+    pub support_contact: Option<String>,
+    /// The id of its logo.
+    pub logo: Option<String>,
+    /// Its other half: the production client of a staging client, or the reverse.
+    pub sibling: Option<String>,
+    /// Whether it was switched off together with its partner.
+    pub suspended: bool,
+}
+
 /// Who registered a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegisteredBy {
@@ -86,6 +99,8 @@ pub struct ClientRecord {
     pub partner_id: [u8; 16],
     /// How it came here.
     pub registration: Registration,
+    /// What its partner says of it in the portal.
+    pub listing: Listing,
     /// Its public keys, ready to verify, where they stand in its row.
     pub keys: Option<Arc<JwkSet>>,
     /// Its secrets, without themselves.
@@ -120,7 +135,7 @@ pub enum RemovedSecret {
     LastOrAbsent,
 }
 
-const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.verified, c.website, \
+pub(super) const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.verified, c.website, \
     c.redirect_uris, c.scopes, c.optional_scopes, c.public, c.approved, c.disabled, c.demo, \
     c.counter, c.refresh_tokens, c.parameters_in_query, c.pkce_required, c.refresh_window_seconds, \
     c.secret_1_digest, c.secret_1_hint, c.secret_1_created_at, c.secret_1_used_at, \
@@ -128,7 +143,7 @@ const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.veri
     c.query_calls, c.query_called_at, c.created_at, c.authentication_method, c.jwks, c.jwks_uri, \
     c.grant_types, c.par_required, c.dpop_required, c.offline_access_required, \
     c.id_token_algorithm, c.post_logout_redirect_uris, c.registration, \
-    c.registration_token_digest, c.metadata \
+    c.registration_token_digest, c.metadata, c.support_contact, c.logo, c.sibling, c.suspended \
     FROM clients c JOIN partners p ON p.id = c.partner_id";
 
 impl Store {
@@ -137,53 +152,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn add_client(&self, client: &NewClient, now: i64) -> Result<bool, StoreError> {
-        let (digest, hint) = match &client.secret {
-            Some((digest, hint)) => (Some(*digest.as_bytes()), Some(hint.as_str())),
-            None => (None, None),
-        };
-        let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let mut values = vec![
-            client.environment.as_str().into(),
-            client.id.as_str().into(),
-            client.partner_id.into(),
-            client.name.as_str().into(),
-            client.website.as_deref().into(),
-            uris.join(" ").into(),
-            client.scopes.to_string().into(),
-            client.optional_scopes.to_string().into(),
-            is_public(client).into(),
-            client.approved.into(),
-            false.into(),
-            client.demo.into(),
-            client.settings.refresh_tokens.into(),
-            client.settings.parameters_in_query.into(),
-            client.settings.pkce_required.into(),
-            client.settings.refresh_window_seconds.into(),
-            digest.into(),
-            hint.into(),
-            digest.map(|_| now).into(),
-            now.into(),
-            client.environment.other().as_str().into(),
-            client_key(&client.id).into(),
-        ];
-        values.extend(profile::values(client));
-        let statement = Statement::new(
-            "INSERT INTO clients (environment, id, key, partner_id, name, website, redirect_uris, \
-             scopes, optional_scopes, public, approved, disabled, demo, counter, refresh_tokens, \
-             parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
-             secret_1_hint, secret_1_created_at, query_calls, created_at, authentication_method, \
-             jwks, jwks_uri, grant_types, par_required, dpop_required, offline_access_required, \
-             id_token_algorithm, post_logout_redirect_uris, registration, \
-             registration_token_digest, metadata) \
-             SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
-             $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
-             FROM partners WHERE id = $3 \
-             AND ($32 = 'document' \
-               OR NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2)) \
-             ON CONFLICT DO NOTHING",
-            values,
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        Ok(self.engine.write(vec![insert_client(client, now)]).await?.is_done())
     }
 
     /// The client of that id, in whichever environment it stands: an id that was made here is
@@ -197,13 +166,14 @@ impl Store {
     }
 
     async fn clients_of_id(&self, id: &str) -> Result<Vec<ClientRecord>, StoreError> {
-        // Both environments by key, rather than by an id without its environment.
+        // Every issuer by key, rather than by an id without its environment.
         let sql = format!(
-            "SELECT {COLUMNS} WHERE (c.environment = $1 AND c.id = $3) \
-             OR (c.environment = $2 AND c.id = $3)"
+            "SELECT {COLUMNS} WHERE (c.environment = $1 AND c.id = $4) \
+             OR (c.environment = $2 AND c.id = $4) OR (c.environment = $3 AND c.id = $4)"
         );
-        let [one, other] = Environment::ALL;
-        let values = vec![one.as_str().into(), other.as_str().into(), id.into()];
+        let mut values: Vec<Value> =
+            Environment::ISSUERS.iter().map(|issuer| issuer.as_str().into()).collect();
+        values.push(id.into());
         let rows = self.engine.read(&sql, values).await?;
         rows.into_iter().map(read_client).collect()
     }
@@ -419,11 +389,61 @@ const REMOVE_2: &str = "UPDATE clients SET secret_2_digest = NULL, secret_2_hint
     WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
     AND secret_2_digest IS NOT NULL";
 
+/// What adds a client, where its id is free and its partner exists.
+pub(super) fn insert_client(client: &NewClient, now: i64) -> Statement {
+    let (digest, hint) = match &client.secret {
+        Some((digest, hint)) => (Some(*digest.as_bytes()), Some(hint.as_str())),
+        None => (None, None),
+    };
+    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let mut values = vec![
+        client.environment.as_str().into(),
+        client.id.as_str().into(),
+        client.partner_id.into(),
+        client.name.as_str().into(),
+        client.website.as_deref().into(),
+        uris.join(" ").into(),
+        client.scopes.to_string().into(),
+        client.optional_scopes.to_string().into(),
+        is_public(client).into(),
+        client.approved.into(),
+        false.into(),
+        client.demo.into(),
+        client.settings.refresh_tokens.into(),
+        client.settings.parameters_in_query.into(),
+        client.settings.pkce_required.into(),
+        client.settings.refresh_window_seconds.into(),
+        digest.into(),
+        hint.into(),
+        digest.map(|_| now).into(),
+        now.into(),
+        client.environment.other().as_str().into(),
+        client_key(&client.id).into(),
+    ];
+    values.extend(profile::values(client));
+    Statement::new(
+        "INSERT INTO clients (environment, id, key, partner_id, name, website, redirect_uris, \
+         scopes, optional_scopes, public, approved, disabled, demo, counter, refresh_tokens, \
+         parameters_in_query, pkce_required, refresh_window_seconds, secret_1_digest, \
+         secret_1_hint, secret_1_created_at, query_calls, created_at, authentication_method, \
+         jwks, jwks_uri, grant_types, par_required, dpop_required, offline_access_required, \
+         id_token_algorithm, post_logout_redirect_uris, registration, \
+         registration_token_digest, metadata) \
+         SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
+         $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
+         FROM partners WHERE id = $3 \
+         AND ($32 = 'document' \
+           OR NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2)) \
+         ON CONFLICT DO NOTHING",
+        values,
+    )
+}
+
 fn is_public(client: &NewClient) -> bool {
     client.secret.is_none() && client.keys.is_none()
 }
 
-fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
+pub(super) fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
     let key = match row.0.get(1) {
         Some(Value::Text(id)) => id.clone(),
         _ => "(no id)".to_owned(),
@@ -460,7 +480,14 @@ fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
     let query_called_at = row.optional_integer("query_called_at")?;
     let created_at = row.integer("created_at")?;
     let profile = profile::read(&mut row, public, digests, &mut settings)?;
+    let listing = Listing {
+        support_contact: row.optional_text("support_contact")?,
+        logo: row.optional_text("logo")?,
+        sibling: row.optional_text("sibling")?,
+        suspended: row.optional_boolean("suspended")?.unwrap_or_default(),
+    };
     Ok(ClientRecord {
+        listing,
         client: Client {
             environment,
             id,

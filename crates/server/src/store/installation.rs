@@ -82,15 +82,14 @@ impl Store {
         }
     }
 
-    /// What stands in this database that only dev may have: the demo clients, customers and
-    /// managers, by name.
+    /// What stands in this database that only dev may have: the demo clients and accounts,
+    /// by name.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn demo_records(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT 'client ' || id FROM clients WHERE demo \
-                   UNION ALL SELECT 'customer ' || email FROM customers WHERE demo \
-                   UNION ALL SELECT 'manager ' || email FROM managers WHERE demo";
+                   UNION ALL SELECT 'customer ' || email FROM customers WHERE demo";
         let rows = self.engine.read(sql, vec![]).await?;
         rows.into_iter().map(|row| row.columns("demo", "any").text("name")).collect()
     }

@@ -36,8 +36,8 @@ pub(super) struct KnownClients(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    /// By environment, in the order of [`Environment::ALL`].
-    clients: [HashMap<String, (Stopwatch, Arc<ClientRecord>)>; Environment::ALL.len()],
+    /// By environment, in the order of [`Environment::ISSUERS`].
+    clients: [HashMap<String, (Stopwatch, Arc<ClientRecord>)>; Environment::ISSUERS.len()],
     /// How often all was forgotten: what was read before that is not kept after it.
     forgotten: u64,
 }

@@ -14,9 +14,10 @@ use super::engine::{Engine, Statement};
 use crate::clock::Clock;
 
 /// All, in order; the place in the list is the version.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("0001_store", include_str!("migrations/0001_store.sql")),
     ("0002_standard_core", include_str!("migrations/0002_standard_core.sql")),
+    ("0003_partner_programme", include_str!("migrations/0003_partner_programme.sql")),
 ];
 
 /// The newest schema version that this program knows.

@@ -1,4 +1,4 @@
-//! Partners, and the partner managers who decide about them.
+//! Partners, the organisations that integrate.
 
 use super::engine::Statement;
 use super::{Store, StoreError};
@@ -18,38 +18,13 @@ pub struct Partner {
     pub created_at: i64,
 }
 
-/// A partner manager to be.
-pub struct NewManager<'a> {
-    /// The id.
-    pub id: [u8; 16],
-    /// In lower case.
-    pub email: &'a str,
-    /// The name.
-    pub name: &'a str,
-    /// In PHC form.
-    pub password_hash: &'a str,
-    /// Whether it is the one of dev.
-    pub demo: bool,
-}
-
 impl Store {
     /// Adds a partner.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn add_partner(&self, partner: &Partner) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO partners (id, name, contact, verified, created_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            vec![
-                partner.id.into(),
-                partner.name.as_str().into(),
-                partner.contact.as_deref().into(),
-                partner.verified.into(),
-                partner.created_at.into(),
-            ],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        Ok(self.engine.write(vec![insert_partner(partner)]).await?.is_done())
     }
 
     /// All partners, the oldest first.
@@ -72,28 +47,18 @@ impl Store {
             })
             .collect()
     }
+}
 
-    /// Adds a partner manager. Answers whether the address was free.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn add_manager(
-        &self,
-        manager: &NewManager<'_>,
-        now: i64,
-    ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO managers (id, email, name, password_hash, demo, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            vec![
-                manager.id.into(),
-                manager.email.into(),
-                manager.name.into(),
-                manager.password_hash.into(),
-                manager.demo.into(),
-                now.into(),
-            ],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
-    }
+pub(super) fn insert_partner(partner: &Partner) -> Statement {
+    Statement::new(
+        "INSERT INTO partners (id, name, contact, verified, created_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        vec![
+            partner.id.into(),
+            partner.name.as_str().into(),
+            partner.contact.as_deref().into(),
+            partner.verified.into(),
+            partner.created_at.into(),
+        ],
+    )
 }

@@ -410,7 +410,7 @@ fn s28_what_holds_a_secret_cannot_be_printed() {
         Prints::<grantor::site::Site>::PRINTS,
         Prints::<grantor::store::Credentials>::PRINTS,
         Prints::<grantor::store::NewCustomer<'static>>::PRINTS,
-        Prints::<grantor::store::NewManager<'static>>::PRINTS,
+        Prints::<grantor::store::NewPerson<'static>>::PRINTS,
     ];
     assert_eq!(prints, [false; 17]);
 }

@@ -84,6 +84,8 @@ impl House {
             clock: self.server.clock.clone(),
             random,
             dev: None,
+            portal: None,
+            portal_url: None,
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use grantor_protocol::authorize_error::scope_words;
 use grantor_protocol::client::{ClientSecret, ClientSettings, IdTokenAlgorithm};
-use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 use serde::Serialize;
@@ -14,11 +13,9 @@ use super::super::place::{In, Opened, Place};
 use super::super::{Failure, partner};
 use super::proof::{Proof, ProofArguments};
 use crate::demo;
-use crate::random::Random;
+use crate::programme::app::client_id;
 use crate::store::NewClient;
 
-/// No slug in an id is longer, in characters.
-const MAX_SLUG_CHARACTERS: usize = 24;
 /// No client has more redirect URIs.
 const MAX_REDIRECT_URIS: usize = 50;
 /// No window for repeating a refresh is longer.
@@ -291,58 +288,6 @@ fn website(text: &str) -> Result<String, Failure> {
         _ => {
             Err(Failure::mendable(format!("--website: {text:?} is not the address of a web site"))
                 .hint("for example https://mycompany.com"))
-        }
-    }
-}
-
-/// A new id. The environment stands in it, so that people see where a client belongs.
-fn client_id(environment: Environment, name: &str, random: &Random) -> String {
-    format!("devp-{environment}-{}-{}", slug(name), random.hex::<16>())
-}
-
-/// The letters and digits of a name, in lower case, with hyphens for the rest.
-fn slug(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let joined = words.collect::<Vec<_>>().join("-");
-    let cut = joined.get(..MAX_SLUG_CHARACTERS).unwrap_or(&joined).trim_end_matches('-');
-    if cut.is_empty() { "app".to_owned() } else { cut.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_client_id_names_its_environment_and_its_app() {
-        let id = client_id(Environment::Staging, "Table Planner", &Random::system());
-        let hex = id.strip_prefix("devp-staging-table-planner-").unwrap();
-        assert_eq!(hex.len(), 32);
-        assert!(hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    }
-
-    #[test]
-    fn a_slug_is_short_and_plain_whatever_the_name() {
-        for (name, expected) in [
-            ("Table Planner", "table-planner"),
-            ("  Bücher & Café!  ", "b-cher-caf"),
-            ("寿司", "app"),
-            ("", "app"),
-            ("A very long name that goes on and on", "a-very-long-name-that-go"),
-            ("aaaaaaaaaaaaaaaaaaaaaaa bbbb", "aaaaaaaaaaaaaaaaaaaaaaa"),
-        ] {
-            assert_eq!(slug(name), expected);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_slug_holds_letters_digits_and_inner_hyphens(name in "\\PC{0,80}") {
-            let slug = slug(&name);
-            prop_assert!(!slug.is_empty() && slug.len() <= MAX_SLUG_CHARACTERS);
-            prop_assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-            prop_assert!(!slug.starts_with('-') && !slug.ends_with('-') && !slug.contains("--"));
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn environment(
 ) -> Value {
     let value = |key: &str, value: &str, kind: &str| json!({ "key": key, "value": value, "type": kind, "enabled": true });
     let id = match environment {
-        Environment::Staging => STAGING_ID,
+        Environment::Staging | Environment::Portal => STAGING_ID,
         Environment::Production => PRODUCTION_ID,
     };
     json!({

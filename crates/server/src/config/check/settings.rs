@@ -90,7 +90,7 @@ impl Check<'_> {
         }
     }
 
-    fn seconds(
+    pub(super) fn seconds(
         &mut self,
         value: Option<&Spanned<i64>>,
         allowed: RangeInclusive<i64>,

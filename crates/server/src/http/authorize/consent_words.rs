@@ -2,29 +2,8 @@
 
 use grantor_protocol::client::Client;
 
+pub(in crate::http) use crate::catalogue::sentence;
 use crate::site::Site;
-
-/// One plain sentence for each scope that is known of the platform.
-const SENTENCES: [(&str, &str); 10] = [
-    ("financial-api", "See sales, payments and other financial figures of your business."),
-    ("orders-api", "See your menus and locations, and place and follow orders for you."),
-    ("items", "See and change the items that you sell."),
-    ("propertymanagement", "Exchange room charges with your property management system."),
-    ("staff-api", "See the members of your staff and their shifts."),
-    ("reservation-api", "See and change reservations."),
-    ("openid", "Know that it is you, by a number that stands for your account."),
-    ("profile", "See your name."),
-    ("email", "See your e-mail address."),
-    ("offline_access", "Stay connected while you are away."),
-];
-
-/// What a scope is for.
-pub(in crate::http) fn sentence(scope: &str) -> String {
-    SENTENCES.iter().find(|(known, _)| *known == scope).map_or_else(
-        || format!("Use \u{201c}{scope}\u{201d} for you."),
-        |(_, text)| (*text).to_owned(),
-    )
-}
 
 /// How long a connection lasts.
 pub(in crate::http) fn lasts(site: &Site, client: &Client) -> String {

@@ -56,6 +56,8 @@ impl House {
             clock,
             random,
             dev: dev.then(|| Dev { redirect_uri: "http://127.0.0.1:1/".to_owned() }),
+            portal: None,
+            portal_url: None,
         })
     }
 }

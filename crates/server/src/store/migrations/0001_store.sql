@@ -25,15 +25,6 @@ CREATE TABLE partners (
   created_at BIGINT NOT NULL
 );
 
-CREATE TABLE managers (
-  id {BYTES} PRIMARY KEY,
-  email TEXT NOT NULL UNIQUE,
-  name TEXT NOT NULL,
-  password_hash TEXT NOT NULL,
-  demo BOOLEAN NOT NULL,
-  created_at BIGINT NOT NULL
-);
-
 CREATE TABLE clients (
   environment TEXT NOT NULL,
   id TEXT NOT NULL,

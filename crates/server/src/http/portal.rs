@@ -1,0 +1,48 @@
+//! The portal of the partner programme: its table of routes, and what its pages have in common.
+//!
+//! 1. [`routes`] is the table; it is the portal's alone, beside the endpoints that every issuer has;
+//! 2. `visit.rs` says who is there, and takes a form only from a page of ours;
+//! 3. each page is one file: load, decide (in `programme`), show;
+//! 4. `fault.rs` makes a page, or JSON below `/api/`, of what went wrong.
+
+mod apps;
+mod fault;
+mod home;
+mod sign_in;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
+
+use super::cors::preflighted;
+use super::{docs, home as environment_home, introspect, metadata, revoke, token};
+use crate::site::Site;
+
+/// Everything that the portal serves.
+pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/apps", get(apps::list))
+        .route("/apps/new", get(apps::new).post(apps::make))
+        .route("/apps/{id}", get(apps::show))
+        .route("/apps/{id}/edit", get(apps::edit).post(apps::change))
+        .route("/apps/{id}/secrets", post(apps::add_secret))
+        .route("/apps/{id}/secrets/{slot}/remove", post(apps::remove_secret))
+        .route("/apps/{id}/suspend", post(apps::suspend))
+        .route("/apps/{id}/resume", post(apps::resume))
+        .route("/oauth/token", preflighted(any(token::token)))
+        .route("/oauth/revoke", preflighted(any(revoke::revoke)))
+        .route("/oauth/introspect", any(introspect::introspect))
+        .route("/.well-known/oauth-authorization-server", preflighted(get(metadata::portal)))
+        .route("/docs", get(docs::to_index))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{*page}", get(docs::page))
+        .route("/assets/{name}", get(docs::asset))
+        .route("/favicon.ico", get(docs::favicon))
+        .fallback(environment_home::not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(site), fault::show))
+}

@@ -1,0 +1,136 @@
+//! The pages of the portal. Each begins with the [`Shell`] that stands around all of them.
+
+mod app;
+
+use askama::Template;
+
+use grantor_protocol::parameters::Parameters;
+
+use super::{DemoLogin, Frame, filters};
+use crate::programme::FieldFault;
+
+pub(crate) use app::{
+    AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
+};
+
+/// What stands around every page of the portal.
+#[derive(Debug, Clone)]
+pub(crate) struct Shell {
+    pub(crate) frame: Frame,
+    /// Who is signed in.
+    pub(crate) reader: Option<Reader>,
+    /// For the forms of this page, the one that signs out included.
+    pub(crate) csrf_token: String,
+    /// The entry of the menu that this page belongs to; empty for none.
+    pub(crate) place: &'static str,
+}
+
+/// Who reads a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) role: &'static str,
+    /// A manager or an operator.
+    pub(crate) staff: bool,
+    /// An owner of the partner.
+    pub(crate) owner: bool,
+}
+
+/// An entry of the menu.
+pub(crate) struct MenuEntry {
+    pub(crate) place: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) words: &'static str,
+}
+
+const OF_PARTNERS: [MenuEntry; 5] = [
+    MenuEntry { place: "apps", path: "/apps", words: "Apps" },
+    MenuEntry { place: "requests", path: "/requests", words: "Requests" },
+    MenuEntry { place: "webhooks", path: "/webhooks", words: "Webhooks" },
+    MenuEntry { place: "team", path: "/team", words: "Team" },
+    MenuEntry { place: "activity", path: "/activity", words: "Activity" },
+];
+
+const OF_STAFF: [MenuEntry; 5] = [
+    MenuEntry { place: "requests", path: "/requests", words: "Requests" },
+    MenuEntry { place: "partners", path: "/partners", words: "Partners" },
+    MenuEntry { place: "apps", path: "/apps", words: "Apps" },
+    MenuEntry { place: "team", path: "/team", words: "Managers" },
+    MenuEntry { place: "activity", path: "/activity", words: "Activity" },
+];
+
+impl Shell {
+    fn menu(&self) -> &'static [MenuEntry] {
+        match &self.reader {
+            Some(reader) if reader.staff => &OF_STAFF,
+            Some(_) => &OF_PARTNERS,
+            None => &[],
+        }
+    }
+}
+
+/// The first page, for strangers.
+#[derive(Debug, Clone, Template)]
+#[template(path = "portal/welcome.html")]
+pub(crate) struct WelcomePage {
+    pub(crate) shell: Shell,
+    /// Whether everybody may sign up.
+    pub(crate) sign_up: bool,
+}
+
+/// Asks for email and password. Posts `email`, `password`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "portal/sign_in.html")]
+pub(crate) struct SignInPage {
+    pub(crate) shell: Shell,
+    pub(crate) form_action: String,
+    /// What was typed before.
+    pub(crate) email: String,
+    /// What went wrong with the last try, as one sentence.
+    pub(crate) fault: Option<String>,
+    /// Whether everybody may sign up.
+    pub(crate) sign_up: bool,
+    /// In dev, the sign-ins that work.
+    pub(crate) demos: Vec<DemoLogin>,
+}
+
+/// A form as it was sent, to be shown again with what is wrong in it; or what stands now, to be
+/// changed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form {
+    values: Vec<(String, String)>,
+    faults: Vec<FieldFault>,
+}
+
+impl Form {
+    /// A form that holds these values.
+    pub(crate) fn of(values: &[(&str, &str)]) -> Form {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Form { values: values.iter().map(owned).collect(), faults: Vec::new() }
+    }
+
+    /// The form that was sent, with what is wrong in it.
+    pub(crate) fn again(sent: &Parameters, faults: Vec<FieldFault>) -> Form {
+        let names = sent.names().map(str::to_owned);
+        let values = names.map(|name| {
+            let value = sent.value(&name).unwrap_or_default().to_owned();
+            (name, value)
+        });
+        Form { values: values.collect(), faults }
+    }
+
+    pub(crate) fn value(&self, name: &str) -> &str {
+        let found = self.values.iter().find(|(found, _)| found == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
+    pub(crate) fn fault(&self, name: &str) -> Option<&str> {
+        let found = self.faults.iter().find(|fault| fault.field == name);
+        found.map(|fault| fault.words.as_str())
+    }
+
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+}

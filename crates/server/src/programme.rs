@@ -1,0 +1,119 @@
+//! The partner programme: what developers, managers and operators do, whoever asks for it.
+//!
+//! An operation is one function: it says who may do it, what has to be right, and what then stands in
+//! the store and in the audit log. Pages, the JSON API and the command line all call it, so none of
+//! them can allow what another forbids. Nothing here knows of HTTP.
+
+pub mod app;
+
+use crate::site::Site;
+use crate::store::{Act, Person, Role, StoreError};
+
+/// What a token of the portal may do with its API.
+pub const SCOPES: [&str; 7] = [
+    "programme:read",
+    "apps:write",
+    "secrets:write",
+    "requests:write",
+    "requests:decide",
+    "webhooks:write",
+    "audit:read",
+];
+
+/// Who does something.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// In words, as the log shows it.
+    pub name: String,
+    /// Who, where it is a person of the portal.
+    pub id: Option<[u8; 16]>,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    /// There is no such thing, or it is not the actor's to know.
+    NotFound,
+    /// It is not for this actor to do.
+    NotAllowed,
+    /// Somebody else was faster, or it cannot be done as things stand: in a sentence.
+    Conflict(String),
+    /// What was sent cannot be taken.
+    Fields(Vec<FieldFault>),
+    /// Too much at once.
+    Busy,
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFault {
+    /// The name of the field.
+    pub field: &'static str,
+    /// In a sentence.
+    pub words: String,
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        match error {
+            StoreError::Busy => Refused::Busy,
+            error => Refused::Store(error),
+        }
+    }
+}
+
+impl From<&Person> for Actor {
+    fn from(person: &Person) -> Actor {
+        Actor { name: person.email.clone(), id: Some(person.id), role: person.role }
+    }
+}
+
+impl Actor {
+    /// Whether it may see and change what is this partner's.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`]: what is another partner's does not exist for it.
+    pub fn of_partner(&self, partner_id: [u8; 16]) -> Result<(), Refused> {
+        match self.role.partner_id() {
+            None => Ok(()),
+            Some(own) if own == partner_id => Ok(()),
+            Some(_) => Err(Refused::NotFound),
+        }
+    }
+
+    /// Whether it decides.
+    ///
+    /// # Errors
+    /// [`Refused::NotAllowed`]
+    pub fn staff(&self) -> Result<(), Refused> {
+        if self.role.is_staff() { Ok(()) } else { Err(Refused::NotAllowed) }
+    }
+
+    /// Whether it may do what only owners of a partner, and staff, may.
+    ///
+    /// # Errors
+    /// [`Refused::NotAllowed`]
+    pub fn owner(&self) -> Result<(), Refused> {
+        match self.role {
+            Role::Developer { .. } => Err(Refused::NotAllowed),
+            Role::Owner { .. } | Role::Manager | Role::Operator => Ok(()),
+        }
+    }
+
+    /// The entry of the audit log for something that it does now.
+    pub fn act(&self, site: &Site, act: &'static str, detail: impl Into<String>) -> Act {
+        Act {
+            at: site.clock.now(),
+            actor: format!("{} ({})", self.name, self.role.as_str()),
+            actor_id: self.id,
+            act,
+            partner_id: self.role.partner_id(),
+            client_id: None,
+            detail: detail.into(),
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! Apps: a partner's API clients, made and changed by the partner itself.
+//!
+//! On staging everything takes effect at once. On production, what a manager decided about (scopes,
+//! the hosts of redirect URIs) changes by a request alone, and the rest at once.
+
+use grantor_protocol::authorize_error::scope_words;
+use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+use url::Url;
+
+use super::{Actor, FieldFault, Refused};
+use crate::catalogue;
+use crate::demo::hint;
+use crate::random::Random;
+use crate::site::Site;
+use crate::store::{AppChange, ChangedApp, ClientRecord, NewClient, Registration};
+
+/// No partner has more clients in one environment.
+pub const MOST_APPS: i64 = 100;
+/// No client has more redirect URIs.
+pub const MOST_REDIRECT_URIS: usize = 50;
+/// No name is longer, in characters.
+const MAX_NAME_CHARACTERS: usize = 60;
+/// No slug in an id is longer, in characters.
+const MAX_SLUG_CHARACTERS: usize = 24;
+/// No address of a web site or contact is longer, in bytes.
+const MAX_ADDRESS_BYTES: usize = 500;
+
+/// An app as a partner describes it, each value as it was typed.
+#[derive(Clone, Debug, Default)]
+pub struct AppForm {
+    /// The app's name, as customers read it.
+    pub name: String,
+    /// Its web site; may be empty.
+    pub website: String,
+    /// Whom customers can ask: an e-mail or web address; may be empty.
+    pub support_contact: String,
+    /// Where a code may go, one on a line.
+    pub redirect_uris: Vec<String>,
+    /// What it may ask for.
+    pub scopes: Vec<String>,
+    /// Whether it cannot keep a secret: an app in a browser, or on a device.
+    pub public: bool,
+}
+
+/// A client that was made, with its secret, which is shown this once.
+pub struct MadeApp {
+    /// The id.
+    pub client_id: String,
+    /// The secret; `None` for a public client.
+    pub secret: Option<ClientSecret>,
+}
+
+/// What is offered to apps in an environment.
+pub fn offered(site: &Site) -> Scope {
+    let apis = site.settings.apis.iter().fold(Scope::default(), |all, api| all.union(&api.scopes));
+    let known: Vec<&str> = catalogue::SCOPES.iter().map(|scope| scope.name).collect();
+    let all = Scope::parse(&known.join(" ")).unwrap_or_default();
+    if apis.is_empty() {
+        return all;
+    }
+    let who = Scope::parse("openid profile email offline_access").unwrap_or_default();
+    apis.union(&who)
+}
+
+/// Makes a client on staging. It works at once.
+///
+/// # Errors
+/// [`Refused`]: with all that is wrong with the form.
+pub async fn make(
+    portal: &Site,
+    staging: &Site,
+    actor: &Actor,
+    form: &AppForm,
+) -> Result<MadeApp, Refused> {
+    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let checked = check(staging, form)?;
+    let secret = (!form.public).then(|| ClientSecret::new(portal.random.secret()));
+    let client = NewClient {
+        environment: staging.environment,
+        id: client_id(staging.environment, &checked.name, &portal.random),
+        partner_id,
+        name: checked.name.clone(),
+        website: checked.website.clone(),
+        redirect_uris: checked.redirect_uris.clone(),
+        scopes: checked.scopes.clone(),
+        optional_scopes: Scope::default(),
+        secret: secret.as_ref().map(|secret| (secret.digest(), hint(secret.expose()))),
+        approved: false,
+        demo: false,
+        settings: ClientSettings { pkce_required: form.public, ..ClientSettings::default() },
+        keys: None,
+        post_logout_redirect_uris: Vec::new(),
+        registration: Registration::default(),
+    };
+    let mut act = actor.act(portal, "client.created", described(&checked));
+    act.client_id = Some(client.id.clone());
+    let contact = checked.support_contact.as_deref();
+    match portal.store.make_app(&client, contact, MOST_APPS, &act).await? {
+        true => Ok(MadeApp { client_id: client.id, secret }),
+        false => Err(Refused::Conflict(format!(
+            "Your organisation has {MOST_APPS} apps on {}, and that is the most. Switch one off \
+             that nobody uses, and ask your partner manager to remove it.",
+            staging.environment
+        ))),
+    }
+}
+
+/// Changes what a partner says of its client, at once. `environment` is the client's own site.
+///
+/// # Errors
+/// [`Refused`]: also where a manager has to decide first.
+pub async fn change(
+    portal: &Site,
+    environment: &Site,
+    actor: &Actor,
+    record: &ClientRecord,
+    form: &AppForm,
+) -> Result<(), Refused> {
+    actor.of_partner(record.partner_id)?;
+    let mut new = check(environment, form)?;
+    let seen = ChangedApp::of(record);
+    new.optional_scopes = record.client.optional_scopes.without(
+        &record.client.optional_scopes.without(&new.scopes),
+    );
+    if environment.environment == Environment::Production {
+        decided_before(&seen, &new)?;
+    }
+    if new == seen {
+        return Ok(());
+    }
+    let mut act = actor.act(portal, "client.changed", difference(&seen, &new));
+    act.client_id = Some(record.client.id.clone());
+    act.partner_id = Some(record.partner_id);
+    let change = AppChange {
+        environment: environment.environment,
+        client_id: record.client.id.clone(),
+        partner_id: record.partner_id,
+        seen,
+        new,
+    };
+    match portal.store.change_app(&change, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict("Somebody else changed this app meanwhile.".to_owned())),
+    }
+}
+
+/// Makes a second secret, which works at once beside the first.
+///
+/// # Errors
+/// [`Refused`]: there is never a third, and none for a public client.
+pub async fn add_secret(
+    portal: &Site,
+    actor: &Actor,
+    record: &ClientRecord,
+) -> Result<ClientSecret, Refused> {
+    actor.of_partner(record.partner_id)?;
+    if record.client.is_public() {
+        return Err(Refused::Conflict("A public app has no secret: it uses PKCE.".to_owned()));
+    }
+    let secret = ClientSecret::new(portal.random.secret());
+    let stored = (secret.digest(), hint(secret.expose()));
+    let act = about(portal, actor, record, "secret.added", format!("ends in {}", stored.1));
+    match portal.store.add_app_secret(record, &stored, &act).await? {
+        true => Ok(secret),
+        false => Err(Refused::Conflict(
+            "This app has two secrets, and there is never a third. Remove the one that is not \
+             used any more first."
+                .to_owned(),
+        )),
+    }
+}
+
+/// Removes one of two secrets.
+///
+/// # Errors
+/// [`Refused`]: the last one stays.
+pub async fn remove_secret(
+    portal: &Site,
+    actor: &Actor,
+    record: &ClientRecord,
+    slot: i64,
+) -> Result<(), Refused> {
+    actor.of_partner(record.partner_id)?;
+    let found = record.secrets.iter().find(|secret| secret.slot == slot);
+    let ends = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
+    let act = about(portal, actor, record, "secret.removed", ends);
+    match portal.store.remove_app_secret(record, slot, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "That is the app's only secret, and it is never without one. Make a second one first, \
+             or switch the app off."
+                .to_owned(),
+        )),
+    }
+}
+
+/// Switches a client off, which ends its connections, or on again. What a manager switched off, a
+/// manager switches on.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn switch(
+    portal: &Site,
+    actor: &Actor,
+    record: &ClientRecord,
+    off: bool,
+) -> Result<(), Refused> {
+    actor.of_partner(record.partner_id)?;
+    actor.staff()?;
+    let name = if off { "client.suspended" } else { "client.resumed" };
+    let act = about(portal, actor, record, name, String::new());
+    match portal.store.switch_app(record, off, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict("It is in that state already.".to_owned())),
+    }
+}
+
+/// A client of the actor's partner, or any for staff.
+///
+/// # Errors
+/// [`Refused::NotFound`] also where it is another partner's.
+pub async fn find(portal: &Site, actor: &Actor, id: &str) -> Result<ClientRecord, Refused> {
+    let record = portal.store.client(id).await?.ok_or(Refused::NotFound)?;
+    if record.client.environment == Environment::Portal {
+        return Err(Refused::NotFound);
+    }
+    actor.of_partner(record.partner_id)?;
+    Ok(record)
+}
+
+/// A new id. The environment stands in it, so that people see where a client belongs.
+pub fn client_id(environment: Environment, name: &str, random: &Random) -> String {
+    format!("devp-{environment}-{}-{}", slug(name), random.hex::<16>())
+}
+
+/// The hosts that codes go to: of a private-use scheme, the scheme stands for the host.
+pub fn hosts(redirect_uris: &[RedirectUri]) -> Vec<String> {
+    let mut hosts: Vec<String> = redirect_uris.iter().map(host).collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+fn host(uri: &RedirectUri) -> String {
+    match Url::parse(uri.as_str()) {
+        Ok(url) if url.has_host() => {
+            let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+            format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+        }
+        Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => uri.as_str().to_owned(),
+    }
+}
+
+/// On production, scopes and hosts are those that a manager decided about.
+fn decided_before(seen: &ChangedApp, new: &ChangedApp) -> Result<(), Refused> {
+    let mut faults = Vec::new();
+    let more = new.scopes.without(&seen.scopes);
+    if !more.is_empty() {
+        faults.push(FieldFault {
+            field: "scopes",
+            words: format!("Your partner manager decides about more scopes: ask for {more}."),
+        });
+    }
+    let known = hosts(&seen.redirect_uris);
+    for unknown in hosts(&new.redirect_uris).iter().filter(|host| !known.contains(host)) {
+        faults.push(FieldFault {
+            field: "redirect_uris",
+            words: format!("Your partner manager decides about a new host: ask for {unknown}."),
+        });
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Refused::Fields(faults)) }
+}
+
+/// Checks a form, and tells all that is wrong with it.
+///
+/// # Errors
+/// [`Refused::Fields`]
+pub fn check(site: &Site, form: &AppForm) -> Result<ChangedApp, Refused> {
+    let mut faults = Vec::new();
+    let mut fault = |field, words: String| faults.push(FieldFault { field, words });
+    let name = form.name.trim();
+    if let Some(words) = name_fault(name, "The app's name") {
+        fault("name", words);
+    }
+    let website = optional(&form.website);
+    if website.is_some_and(|website| !is_web_site(website)) {
+        fault("website", "Write a web address that begins with https://.".to_owned());
+    }
+    let contact = optional(&form.support_contact);
+    if contact.is_some_and(|contact| !is_web_site(contact) && !is_email(contact)) {
+        fault("support_contact", "Write an e-mail address, or one with https://.".to_owned());
+    }
+    let mut uris: Vec<RedirectUri> = Vec::new();
+    for text in form.redirect_uris.iter().map(|uri| uri.trim()).filter(|uri| !uri.is_empty()) {
+        match RedirectUri::register(text) {
+            Ok(uri) if uris.contains(&uri) => {}
+            Ok(uri) => uris.push(uri),
+            Err(why) => {
+                let (words, hint) = why.words();
+                fault("redirect_uris", format!("{text}: {words}. {}.", capital(hint)));
+            }
+        }
+    }
+    if uris.len() > MOST_REDIRECT_URIS {
+        fault("redirect_uris", format!("An app has at most {MOST_REDIRECT_URIS} redirect URIs."));
+    }
+    if uris.is_empty() && form.redirect_uris.iter().all(|uri| uri.trim().is_empty()) {
+        fault("redirect_uris", "Name at least one address where a code may go.".to_owned());
+    }
+    let scopes = match Scope::parse(&form.scopes.join(" ")) {
+        Ok(scopes) if scopes.is_empty() => {
+            fault("scopes", "Choose at least one.".to_owned());
+            Scope::default()
+        }
+        Ok(scopes) => {
+            let unknown = scopes.without(&offered(site));
+            if !unknown.is_empty() {
+                fault("scopes", format!("There is no {unknown} here."));
+            }
+            scopes
+        }
+        Err(why) => {
+            fault("scopes", scope_words(&why));
+            Scope::default()
+        }
+    };
+    if !faults.is_empty() {
+        return Err(Refused::Fields(faults));
+    }
+    Ok(ChangedApp {
+        name: name.to_owned(),
+        website: website.map(str::to_owned),
+        support_contact: contact.map(str::to_owned),
+        redirect_uris: uris,
+        scopes,
+        optional_scopes: Scope::default(),
+    })
+}
+
+/// What is wrong with a name that people will read; `what` begins the sentence.
+pub fn name_fault(name: &str, what: &str) -> Option<String> {
+    let characters = name.chars().count();
+    if characters == 0 || characters > MAX_NAME_CHARACTERS {
+        return Some(format!("{what} has 1 to {MAX_NAME_CHARACTERS} characters."));
+    }
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    };
+    name.chars().any(hidden).then(|| {
+        format!("{what} stands on one line, without control or direction characters.")
+    })
+}
+
+fn optional(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn is_web_site(text: &str) -> bool {
+    text.len() <= MAX_ADDRESS_BYTES
+        && Url::parse(text).is_ok_and(|url| {
+            url.scheme() == "https" && url.host().is_some() && url.username().is_empty()
+        })
+}
+
+fn is_email(text: &str) -> bool {
+    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let parts = text.split_once('@');
+    let parts = parts.filter(|(local, host)| !local.is_empty() && !host.is_empty());
+    plain && text.len() <= 254 && parts.is_some_and(|(_, host)| !host.contains('@'))
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+fn about(
+    portal: &Site,
+    actor: &Actor,
+    record: &ClientRecord,
+    name: &'static str,
+    detail: String,
+) -> crate::store::Act {
+    let mut act = actor.act(portal, name, detail);
+    act.client_id = Some(record.client.id.clone());
+    act.partner_id = Some(record.partner_id);
+    act
+}
+
+fn described(app: &ChangedApp) -> String {
+    let uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    format!("{}; {}; {}", app.name, app.scopes, uris.join(" "))
+}
+
+/// What changed, in words.
+fn difference(seen: &ChangedApp, new: &ChangedApp) -> String {
+    let mut parts = Vec::new();
+    let mut part = |what: &str, seen: &str, new: &str| {
+        if seen != new {
+            parts.push(format!("{what}: {seen} → {new}"));
+        }
+    };
+    part("name", &seen.name, &new.name);
+    let none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    part("website", &none(&seen.website), &none(&new.website));
+    part("contact", &none(&seen.support_contact), &none(&new.support_contact));
+    part("scopes", &seen.scopes.to_string(), &new.scopes.to_string());
+    let uris = |app: &ChangedApp| {
+        let uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        uris.join(" ")
+    };
+    part("redirect URIs", &uris(seen), &uris(new));
+    parts.join("; ")
+}
+
+/// The letters and digits of a name, in lower case, with hyphens for the rest.
+fn slug(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let joined = words.collect::<Vec<_>>().join("-");
+    let cut = joined.get(..MAX_SLUG_CHARACTERS).unwrap_or(&joined).trim_end_matches('-');
+    if cut.is_empty() { "app".to_owned() } else { cut.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_client_id_names_its_environment_and_its_app() {
+        let id = client_id(Environment::Staging, "Table Planner", &Random::system());
+        let hex = id.strip_prefix("devp-staging-table-planner-").unwrap();
+        assert_eq!(hex.len(), 32);
+        assert!(hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn a_slug_is_short_and_plain_whatever_the_name() {
+        for (name, expected) in [
+            ("Table Planner", "table-planner"),
+            ("  Bücher & Café!  ", "b-cher-caf"),
+            ("寿司", "app"),
+            ("", "app"),
+            ("A very long name that goes on and on", "a-very-long-name-that-go"),
+            ("aaaaaaaaaaaaaaaaaaaaaaa bbbb", "aaaaaaaaaaaaaaaaaaaaaaa"),
+        ] {
+            assert_eq!(slug(name), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_slug_holds_letters_digits_and_inner_hyphens(name in "\\PC{0,80}") {
+            let slug = slug(&name);
+            prop_assert!(!slug.is_empty() && slug.len() <= MAX_SLUG_CHARACTERS);
+            prop_assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            prop_assert!(!slug.starts_with('-') && !slug.ends_with('-') && !slug.contains("--"));
+        }
+    }
+}

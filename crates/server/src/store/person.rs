@@ -1,0 +1,196 @@
+//! The people of the portal: developers of partners, partner managers, operators.
+//!
+//! The account itself (address, name, password, counter) is a row of `customers` in the portal's own
+//! issuer, so signing in, sessions and throttling are what they are for customers. What the person
+//! is in the programme stands in `people`.
+
+use grantor_protocol::environment::Environment;
+
+use super::audit::Act;
+use super::engine::{Columns, Row, Statement};
+use super::partner::{Partner, insert_partner};
+use super::{Store, StoreError};
+
+/// What a person is in the partner programme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// of a partner; may invite and ask for everything
+    Owner {
+        /// the partner
+        partner_id: [u8; 16],
+    },
+    /// of a partner
+    Developer {
+        /// the partner
+        partner_id: [u8; 16],
+    },
+    /// of this company; decides
+    Manager,
+    /// runs the server; may do everything
+    Operator,
+}
+
+/// A person of the portal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The id of the account.
+    pub id: [u8; 16],
+    /// In lower case.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Whether nobody can sign in with it.
+    pub disabled: bool,
+    /// In Unix seconds.
+    pub joined_at: i64,
+    /// Since when a second factor is asked for, in Unix seconds.
+    pub factor_since: Option<i64>,
+}
+
+/// A person to be.
+pub struct NewPerson<'a> {
+    /// The id.
+    pub id: [u8; 16],
+    /// In lower case.
+    pub email: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// In PHC form.
+    pub password_hash: &'a str,
+    /// What it is to be.
+    pub role: Role,
+    /// Whether it is one of dev.
+    pub demo: bool,
+}
+
+const COLUMNS: &str = "p.id, u.email, u.name, p.staff, p.partner_id, p.role, u.disabled, \
+    p.joined_at, p.totp_confirmed_at FROM people p \
+    JOIN customers u ON u.environment = 'portal' AND u.id = p.id";
+
+impl Role {
+    /// The partner that the person belongs to.
+    pub fn partner_id(self) -> Option<[u8; 16]> {
+        match self {
+            Role::Owner { partner_id } | Role::Developer { partner_id } => Some(partner_id),
+            Role::Manager | Role::Operator => None,
+        }
+    }
+
+    /// Whether the person is of this company.
+    pub fn is_staff(self) -> bool {
+        self.partner_id().is_none()
+    }
+
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner { .. } => "owner",
+            Role::Developer { .. } => "developer",
+            Role::Manager => "manager",
+            Role::Operator => "operator",
+        }
+    }
+}
+
+impl Store {
+    /// Adds a person; `partner`, where it is the first of a new one. Answers whether the address
+    /// was free.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_person(
+        &self,
+        person: &NewPerson<'_>,
+        partner: Option<&Partner>,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let mut transaction: Vec<Statement> = partner.map(insert_partner).into_iter().collect();
+        transaction.extend(insert_person(person, act.at));
+        self.act(transaction, act).await
+    }
+
+    /// The person of that account.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn person(&self, id: [u8; 16]) -> Result<Option<Person>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE p.id = $1");
+        let rows = self.engine.read(&sql, vec![id.into()]).await?;
+        rows.into_iter().next().map(read_person).transpose()
+    }
+
+    /// The people of a partner, the first first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn people_of(&self, partner_id: [u8; 16]) -> Result<Vec<Person>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE p.partner_id = $1 ORDER BY p.id");
+        let rows = self.engine.read(&sql, vec![partner_id.into()]).await?;
+        rows.into_iter().map(read_person).collect()
+    }
+}
+
+/// What makes a person: the account, and what it is.
+pub(super) fn insert_person(person: &NewPerson<'_>, now: i64) -> [Statement; 2] {
+    let account = Statement::new(
+        "INSERT INTO customers (environment, id, email, name, password_hash, demo, disabled, \
+         counter, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING",
+        vec![
+            Environment::Portal.as_str().into(),
+            person.id.into(),
+            person.email.into(),
+            person.name.into(),
+            person.password_hash.into(),
+            person.demo.into(),
+            false.into(),
+            now.into(),
+        ],
+    );
+    let (staff, role) = match person.role {
+        Role::Manager | Role::Operator => (Some(person.role.as_str()), None),
+        Role::Owner { .. } | Role::Developer { .. } => (None, Some(person.role.as_str())),
+    };
+    let being = Statement::new(
+        "INSERT INTO people (id, staff, partner_id, role, joined_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        vec![
+            person.id.into(),
+            staff.into(),
+            person.role.partner_id().into(),
+            role.into(),
+            now.into(),
+        ],
+    );
+    [account, being]
+}
+
+fn read_person(row: Row) -> Result<Person, StoreError> {
+    let mut row = row.columns("people", "(being read)");
+    let (id, email, name) = (row.array("id")?, row.text("email")?, row.text("name")?);
+    let role = read_role(&mut row)?;
+    Ok(Person {
+        id,
+        email,
+        name,
+        role,
+        disabled: row.boolean("disabled")?,
+        joined_at: row.integer("joined_at")?,
+        factor_since: row.optional_integer("totp_confirmed_at")?,
+    })
+}
+
+/// `staff`, `partner_id` and `role` together.
+pub(super) fn read_role(row: &mut Columns) -> Result<Role, StoreError> {
+    let staff = row.optional_text("staff")?;
+    let partner_id = row.optional_array("partner_id")?;
+    let role = row.optional_text("role")?;
+    match (staff.as_deref(), partner_id, role.as_deref()) {
+        (Some("manager"), None, _) => Ok(Role::Manager),
+        (Some("operator"), None, _) => Ok(Role::Operator),
+        (None, Some(partner_id), Some("owner")) => Ok(Role::Owner { partner_id }),
+        (None, Some(partner_id), Some("developer")) => Ok(Role::Developer { partner_id }),
+        _ => Err(row.corrupt("role")),
+    }
+}

@@ -116,6 +116,8 @@ pub enum RequestFault {
     RequestUriPushed,
     /// a grant type that is not supported
     GrantTypeUnsupported,
+    /// a grant type of customers, at the portal, which has none
+    ClientCredentialsOnly,
     /// the verifier is malformed
     Pkce(PkceFault),
 }
@@ -265,6 +267,12 @@ impl RequestFault {
                 code: "unsupported_grant_type",
                 anchor: "grant-type",
                 description: "grant_type takes authorization_code, refresh_token, client_credentials and urn:ietf:params:oauth:grant-type:device_code.".into(),
+            },
+            RequestFault::ClientCredentialsOnly => TokenWire {
+                status: 400,
+                code: "unsupported_grant_type",
+                anchor: "grant-type",
+                description: "The portal takes client_credentials alone: it has no customers, and so no codes. Codes are exchanged at the base URL of staging or production.".into(),
             },
             RequestFault::Pkce(fault) => wire(400, "pkce", pkce_words(*fault).into()),
         }

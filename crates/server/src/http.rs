@@ -47,6 +47,8 @@ use axum::routing::{any, get, post};
 
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
+pub use self::portal::{Route, listed as portal_routes};
+
 use self::cors::preflighted;
 use crate::site::Site;
 

@@ -4,21 +4,13 @@
 //! the store and in the audit log. Pages, the JSON API and the command line all call it, so none of
 //! them can allow what another forbids. Nothing here knows of HTTP.
 
+pub mod api_client;
 pub mod app;
+pub mod listing;
+pub mod scope;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};
-
-/// What a token of the portal may do with its API.
-pub const SCOPES: [&str; 7] = [
-    "programme:read",
-    "apps:write",
-    "secrets:write",
-    "requests:write",
-    "requests:decide",
-    "webhooks:write",
-    "audit:read",
-];
 
 /// Who does something.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@
 //! 3. `engine/` knows which database there is, and nobody else does.
 
 mod access_token;
+mod api_client;
 mod app;
 mod audit;
 pub mod backup;
@@ -41,6 +42,7 @@ mod sealing_keys;
 mod session;
 mod signing_keys;
 
+pub use api_client::COMPANY_ID;
 pub use app::{AppChange, ChangedApp};
 pub use audit::{Act, AuditEntry, AuditOf};
 pub use client::{

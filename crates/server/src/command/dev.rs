@@ -28,6 +28,7 @@ use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
+use crate::programme::scope;
 use crate::random::Random;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
@@ -192,7 +193,11 @@ impl Opened {
                     client_id_metadata_documents: true,
                     ..Settings::default()
                 },
-                Environment::Portal => Settings::default(),
+                Environment::Portal => Settings {
+                    parameters_in_query: false,
+                    apis: scope::apis(&base_url),
+                    ..Settings::default()
+                },
             },
             base_url,
             store: self.store.clone(),

@@ -180,6 +180,54 @@ impl Bearer {
     }
 }
 
+/// A living access token of a client itself, from whoever holds it.
+pub(super) struct ClientBearer {
+    pub(super) live: LiveAccess,
+    pub(super) client_id: String,
+}
+
+impl ClientBearer {
+    /// Takes the token of a call to `endpoint`, which is its method and its path.
+    ///
+    /// # Errors
+    /// [`BearerFault`]
+    pub(super) async fn of(
+        site: &Site,
+        request_id: &RequestId,
+        headers: &HeaderMap,
+        endpoint: [&str; 2],
+    ) -> Result<ClientBearer, BearerFault> {
+        let credentials = Credentials::read(headers).map_err(|fault| match fault {
+            CredentialsFault::Missing => BearerFault::Missing,
+            CredentialsFault::TwoHeaders => BearerFault::TwoHeaders,
+        })?;
+        let opened = access_token::open(site, credentials.token).await.map_err(|_| {
+            BearerFault::Store(StoreError::Engine("the keys could not be read".to_owned()))
+        })?;
+        let Some(Genuine::OfClient(seal)) = opened else {
+            return Err(BearerFault::Invalid);
+        };
+        let opened = OpenedClient::load(site, seal).await.map_err(BearerFault::Store)?;
+        let live = opened.check(site.clock.now()).map_err(|fault| {
+            if fault == AccessFault::AheadOfRow {
+                access_token::alarm(request_id, None);
+            }
+            BearerFault::Invalid
+        })?;
+        let client_id = opened.row.map(|row| row.client_id).ok_or(BearerFault::Invalid)?;
+        // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
+        let resources = &live.binding.resources;
+        if !resources.is_empty() && !resources.contains(&site.base_url) {
+            return Err(BearerFault::Invalid);
+        }
+        credentials
+            .prove_key(site, headers, endpoint, live.binding.key)
+            .await
+            .map_err(BearerFault::Key)?;
+        Ok(ClientBearer { live, client_id })
+    }
+}
+
 impl KeyFault {
     /// The `error` of the challenge (RFC 9449 7.1).
     pub(super) fn code(self) -> &'static str {

@@ -21,7 +21,7 @@ use grantor_protocol::scope::Scope;
 use serde::Serialize;
 
 use super::answer;
-use crate::programme;
+use crate::programme::scope::SCOPES;
 use crate::site::{Registration, Site};
 
 /// For how long a client may keep it: a change of the configuration is known within that.
@@ -100,6 +100,9 @@ struct PortalMetadata {
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     introspection_endpoint_auth_methods_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
+    dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
+    /// RFC 9728 4
+    protected_resources: [String; 1],
     service_documentation: String,
 }
 
@@ -116,7 +119,9 @@ pub(super) async fn portal(State(site): State<Arc<Site>>) -> Response<Body> {
         token_endpoint_auth_methods_supported: ["client_secret_basic"],
         revocation_endpoint_auth_methods_supported: ["client_secret_basic"],
         introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
-        scopes_supported: programme::SCOPES.to_vec(),
+        scopes_supported: SCOPES.map(|scope| scope.name).to_vec(),
+        dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
+        protected_resources: [site.base_url.clone()],
         service_documentation: at("/docs/"),
     };
     let mut response = answer::json(&site, StatusCode::OK, &metadata);

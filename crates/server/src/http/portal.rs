@@ -1,28 +1,37 @@
 //! The portal of the partner programme: its table of routes, and what its pages have in common.
 //!
-//! 1. [`routes`] is the table; it is the portal's alone, beside the endpoints that every issuer has;
+//! 1. [`table`] is the table; it is the portal's alone, beside the endpoints that every issuer has.
+//!    `table.rs` makes of it the router, the OpenAPI document and the list that tests walk;
 //! 2. `visit.rs` says who is there, and takes a form only from a page of ours;
 //! 3. each page is one file: load, decide (in `programme`), show;
 //! 4. `fault.rs` makes a page, or JSON below `/api/`, of what went wrong.
 
+mod api;
+mod api_clients;
 mod apps;
 mod fault;
 mod home;
 mod sign_in;
+mod table;
 mod visit;
 
 use std::sync::Arc;
 
-use axum::routing::{any, get, post};
-use axum::{Router, middleware};
+use axum::extract::Request;
+use axum::response::IntoResponse as _;
+use axum::{Extension, Router, middleware};
 
-use super::cors::preflighted;
+pub use table::Route;
+
+use self::fault::Fault;
+use self::table::{Table, any, get, post, preflighted};
+use super::request::RequestId;
 use super::{docs, home as environment_home, introspect, metadata, revoke, token};
 use crate::site::Site;
 
 /// Everything that the portal serves.
-pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
-    Router::new()
+fn table(site: &Arc<Site>) -> Table {
+    let pages = Table::new(site)
         .route("/", get(home::home))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-out", post(sign_in::sign_out))
@@ -34,15 +43,51 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/secrets/{slot}/remove", post(apps::remove_secret))
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
+        .route("/account/api-clients", get(api_clients::list).post(api_clients::make))
+        .route("/account/api-clients/{id}/secrets", post(api_clients::add_secret))
+        .route(
+            "/account/api-clients/{id}/secrets/{slot}/remove",
+            post(api_clients::remove_secret),
+        )
+        .route("/account/api-clients/{id}/remove", post(api_clients::remove))
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/introspect", any(introspect::introspect))
         .route("/.well-known/oauth-authorization-server", preflighted(get(metadata::portal)))
+        .route(
+            "/.well-known/oauth-protected-resource",
+            preflighted(get(metadata::protected_resource)),
+        )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))
         .route("/docs/{*page}", get(docs::page))
         .route("/assets/{name}", get(docs::asset))
-        .route("/favicon.ico", get(docs::favicon))
-        .fallback(environment_home::not_found)
+        .route("/favicon.ico", get(docs::favicon));
+    api::operations(pages)
+}
+
+/// The router of it.
+pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+    let (router, described) = table(site).finish();
+    router
+        .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(site), fault::show))
+        .layer(Extension(api::Document::of(site, described)))
+}
+
+/// The list of it.
+pub fn listed(site: &Arc<Site>) -> Vec<Route> {
+    table(site).listed()
+}
+
+/// No such address: a page, or what a program reads.
+async fn not_found(
+    site: axum::extract::State<Arc<Site>>,
+    request_id: Extension<RequestId>,
+    request: Request,
+) -> axum::response::Response {
+    match request.uri().path().starts_with("/api/") {
+        true => Fault::NotFound.into_response(),
+        false => environment_home::not_found(site, request_id).await,
+    }
 }

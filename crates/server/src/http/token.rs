@@ -25,6 +25,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::api::Api;
 use grantor_protocol::client::Client;
+use grantor_protocol::environment::Environment;
 use grantor_protocol::openid::OPENID;
 use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::resource::Resources;
@@ -124,6 +125,10 @@ async fn answer(
             return Err(TokenError::Request(RequestFault::QueryNotAllowed));
         }
         site.usage.count_query_call(site.environment, &client.id, site.clock.now());
+    }
+    let for_itself = matches!(request.grant, TokenGrant::ClientCredentials { .. });
+    if site.environment == Environment::Portal && !for_itself {
+        return Err(TokenError::Request(RequestFault::ClientCredentialsOnly));
     }
     *grant_type = match &request.grant {
         TokenGrant::AuthorizationCode { .. } => GrantType::AuthorizationCode,

@@ -1,5 +1,6 @@
 //! The pages of the portal. Each begins with the [`Shell`] that stands around all of them.
 
+mod api_client;
 mod app;
 
 use askama::Template;
@@ -9,6 +10,7 @@ use grantor_protocol::parameters::Parameters;
 use super::{DemoLogin, Frame, filters};
 use crate::programme::FieldFault;
 
+pub(crate) use api_client::{ApiClientLine, ApiClientsPage, ApiScopeChoice, NewApiSecret};
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };

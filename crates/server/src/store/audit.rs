@@ -128,17 +128,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into(), limit.into()];
-        let condition = match of {
-            AuditOf::Everybody => "",
-            AuditOf::Partner(id) => {
-                values.push((*id).into());
-                "AND partner_id = $3"
-            }
-            AuditOf::Client(id) => {
-                values.push(id.as_str().into());
-                "AND client_id = $3"
-            }
-        };
+        let condition = of.condition(&mut values);
         let sql = format!(
             "SELECT {COLUMNS} WHERE number < $1 {condition} ORDER BY number DESC LIMIT $2"
         );
@@ -150,8 +140,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn audit_from(&self, after: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} WHERE number > $1 ORDER BY number LIMIT $2");
-        let values = vec![after.into(), CHECKED_AT_ONCE.into()];
+        self.audit_behind(&AuditOf::Everybody, after, CHECKED_AT_ONCE).await
+    }
+
+    /// The same of those alone that are wanted, and no more than `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn audit_behind(
+        &self,
+        of: &AuditOf,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut values: Vec<Value> = vec![after.into(), limit.into()];
+        let condition = of.condition(&mut values);
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE number > $1 {condition} ORDER BY number LIMIT $2"
+        );
         self.engine.read(&sql, values).await?.into_iter().map(read_entry).collect()
     }
 
@@ -184,6 +190,23 @@ impl Store {
         };
         let mut row = row.columns("audit", "(the last)");
         Ok((row.integer("number")?, row.array("hash")?))
+    }
+}
+
+impl AuditOf {
+    /// As a condition, whose value is the third.
+    fn condition(&self, values: &mut Vec<Value>) -> &'static str {
+        match self {
+            AuditOf::Everybody => "",
+            AuditOf::Partner(id) => {
+                values.push((*id).into());
+                "AND partner_id = $3"
+            }
+            AuditOf::Client(id) => {
+                values.push(id.as_str().into());
+                "AND client_id = $3"
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Partners, the organisations that integrate.
 
-use super::engine::Statement;
+use super::api_client::COMPANY_ID;
+use super::engine::{Row, Statement};
 use super::{Store, StoreError};
 
 /// The organisation that integrates.
@@ -18,6 +19,8 @@ pub struct Partner {
     pub created_at: i64,
 }
 
+const COLUMNS: &str = "id, name, contact, verified, created_at FROM partners";
+
 impl Store {
     /// Adds a partner.
     ///
@@ -27,26 +30,48 @@ impl Store {
         Ok(self.engine.write(vec![insert_partner(partner)]).await?.is_done())
     }
 
-    /// All partners, the oldest first.
+    /// All partners, the oldest first; this company's own row is none of them.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn partners(&self) -> Result<Vec<Partner>, StoreError> {
-        let sql = "SELECT id, name, contact, verified, created_at FROM partners ORDER BY id";
-        let rows = self.engine.read(sql, vec![]).await?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = row.columns("partners", "list");
-                Ok(Partner {
-                    id: row.array("id")?,
-                    name: row.text("name")?,
-                    contact: row.optional_text("contact")?,
-                    verified: row.boolean("verified")?,
-                    created_at: row.integer("created_at")?,
-                })
-            })
-            .collect()
+        self.partners_behind([0; 16], i64::MAX).await
     }
+
+    /// Partners behind the one of that id, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn partners_behind(
+        &self,
+        after: [u8; 16],
+        limit: i64,
+    ) -> Result<Vec<Partner>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE id > $1 AND id <> $2 ORDER BY id LIMIT $3");
+        let values = vec![after.into(), COMPANY_ID.into(), limit.into()];
+        self.engine.read(&sql, values).await?.into_iter().map(read_partner).collect()
+    }
+
+    /// The partner of that id.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn partner(&self, id: [u8; 16]) -> Result<Option<Partner>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE id = $1");
+        let rows = self.engine.read(&sql, vec![id.into()]).await?;
+        rows.into_iter().next().map(read_partner).transpose()
+    }
+}
+
+fn read_partner(row: Row) -> Result<Partner, StoreError> {
+    let mut row = row.columns("partners", "(being read)");
+    Ok(Partner {
+        id: row.array("id")?,
+        name: row.text("name")?,
+        contact: row.optional_text("contact")?,
+        verified: row.boolean("verified")?,
+        created_at: row.integer("created_at")?,
+    })
 }
 
 pub(super) fn insert_partner(partner: &Partner) -> Statement {

@@ -5,6 +5,7 @@ use toml::Spanned;
 
 use super::{Check, Place, Placed};
 use crate::config::file::PortalSection;
+use crate::programme::scope;
 use crate::site::{Settings, SignUp};
 
 impl Check<'_> {
@@ -25,7 +26,9 @@ impl Check<'_> {
             tls: section.tls,
             trusted_proxies: section.trusted_proxies,
         };
-        Some((self.placed(Environment::Portal, &place, settings)?, sign_up?))
+        let mut placed = self.placed(Environment::Portal, &place, settings)?;
+        placed.config.settings.apis = scope::apis(&placed.config.base_url);
+        Some((placed, sign_up?))
     }
 
     fn sign_up(&mut self, named: Option<&Spanned<String>>) -> Option<SignUp> {

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::super::answer;
 use super::super::request::RequestId;
+use super::api::CallFault;
 use crate::programme::{FieldFault, Refused};
 use crate::site::Site;
 use crate::store::StoreError;
@@ -40,6 +41,8 @@ pub(in crate::http) enum Fault {
     Conflict(String),
     /// What was sent cannot be taken. A page shows its form again instead.
     Fields(Vec<FieldFault>),
+    /// A call to the API is none that it takes.
+    Call(CallFault),
     /// Too much at once.
     Busy,
     /// The store failed.
@@ -84,6 +87,7 @@ impl Fault {
             Fault::NotFound => StatusCode::NOT_FOUND,
             Fault::Conflict(_) => StatusCode::CONFLICT,
             Fault::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Call(fault) => fault.status(),
             Fault::Busy | Fault::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -97,6 +101,7 @@ impl Fault {
             Fault::NotAllowed => "not_allowed",
             Fault::Conflict(_) => "conflict",
             Fault::Fields(_) => "fields",
+            Fault::Call(fault) => fault.code(),
             Fault::Busy => "busy",
             Fault::Store(_) => "unavailable",
         }
@@ -147,6 +152,7 @@ impl Fault {
                 faults.iter().map(|fault| fault.words.as_str()).collect::<Vec<_>>().join(" "),
                 "Go back, mend it, and send the form again.",
             ),
+            Fault::Call(fault) => ("That is no call of this API", fault.words(), "Nothing was changed."),
             Fault::Busy => (
                 "Too much at once",
                 "The server has too much to do at this moment. Nothing was changed.".into(),

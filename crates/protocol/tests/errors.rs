@@ -137,6 +137,7 @@ every! {
         RequestFault::QueryNotAllowed => [RequestFault::QueryNotAllowed],
         RequestFault::AssertionTypeUnsupported => [RequestFault::AssertionTypeUnsupported],
         RequestFault::GrantTypeUnsupported => [RequestFault::GrantTypeUnsupported],
+        RequestFault::ClientCredentialsOnly => [RequestFault::ClientCredentialsOnly],
         RequestFault::Pkce(_) => pkce_faults(text).into_iter().map(RequestFault::Pkce),
     }
 

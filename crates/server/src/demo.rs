@@ -10,9 +10,13 @@ use grantor_protocol::scope::Scope;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::password::{Password, PasswordError};
+use crate::programme::api_client::{MOST_API_CLIENTS, new_client};
+use crate::programme::scope::ProgrammeScope;
+use crate::programme::{self, Actor};
 use crate::site::Site;
 use crate::store::{
-    Act, Business, Location, NewClient, NewCustomer, NewPerson, Partner, Role, StoreError,
+    Act, Business, COMPANY_ID, Location, NewClient, NewCustomer, NewPerson, Partner, Role,
+    StoreError,
 };
 
 /// The password of the demo's customer and partner manager.
@@ -133,6 +137,43 @@ pub async fn lay_portal(site: &Site) -> Result<(), DemoError> {
         };
         let person = NewPerson { id, email, name, password_hash: &hash, role, demo: true };
         site.store.add_person(&person, None, &act).await?;
+    }
+    Ok(())
+}
+
+/// The demo's API client of the portal that acts for this company.
+pub const COMPANY_CLIENT_ID: &str = "devp-portal-demo-company-00000000000000000000000000000000";
+/// Its secret.
+pub const COMPANY_CLIENT_SECRET: &str = "demo-secret-for-dev-only-company";
+
+/// Lays the API clients of the portal where they are missing: the demo partner's, and one of this
+/// company.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn lay_api_clients(site: &Site) -> Result<(), StoreError> {
+    let id = client_id(Environment::Portal);
+    let of_partner = (id, client_secret(Environment::Portal), PARTNER_ID);
+    let of_company = (COMPANY_CLIENT_ID, COMPANY_CLIENT_SECRET, COMPANY_ID);
+    for (id, secret, partner_id) in [of_partner, of_company] {
+        if site.store.client(id).await?.is_some() {
+            continue;
+        }
+        let may = |scope: &&ProgrammeScope| match partner_id {
+            COMPANY_ID => scope.for_company,
+            _ => scope.for_partners,
+        };
+        let scopes: Vec<&str> =
+            programme::scope::SCOPES.iter().filter(may).map(|scope| scope.name).collect();
+        let secret = ClientSecret::new(secret.to_owned());
+        let named = (id.to_owned(), "Demo script".to_owned());
+        let mut client = new_client(named, partner_id, scope(&scopes.join(" ")), &secret);
+        client.demo = true;
+        let dev = Actor { name: "grantor dev".to_owned(), id: None, role: Role::Manager };
+        let mut act = dev.act(site, "api_client.created", client.name.clone());
+        act.partner_id = Some(partner_id);
+        act.client_id = Some(client.id.clone());
+        site.store.make_api_client(&client, MOST_API_CLIENTS, &act).await?;
     }
     Ok(())
 }

@@ -105,6 +105,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let dev = Dev { redirect_uri: String::new() };
     let portal_site = Arc::new(store.site(place, dev, Some(programme), &portal_url));
     demo::lay_portal(&portal_site).await?;
+    demo::lay_api_clients(&portal_site).await?;
     listeners.push(plain(&portal_site).on(portal)?);
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
@@ -257,14 +258,14 @@ fn start_over(error: impl Into<Failure>) -> Failure {
 
 /// Data goes to standard output and words to standard error; without `--json` the words are what
 /// was asked for. Whoever reads no further, as `head` does, ends no server.
-fn announce(
-    sites: &[Arc<Site>],
-    portal_url: &str,
-    arguments: &Arguments,
-) -> Result<(), Failure> {
+fn announce(sites: &[Arc<Site>], portal_url: &str, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         let environments: Vec<_> = sites.iter().map(|site| environment_json(site)).collect();
-        let ready = json!({ "environments": environments, "portal_url": portal_url });
+        let ready = json!({
+            "environments": environments,
+            "portal_url": portal_url,
+            "api_clients": api_clients_json(),
+        });
         return print(&ready.to_string());
     }
     let environments: Vec<_> = sites.iter().map(|site| environment_words(site)).collect();
@@ -280,6 +281,22 @@ fn announce(
         manager = demo::MANAGER_EMAIL,
         password = demo::PASSWORD,
     ))
+}
+
+/// What scripts call the portal's API with.
+fn api_clients_json() -> serde_json::Value {
+    json!([
+        {
+            "acts_as": "owner",
+            "client_id": demo::client_id(Environment::Portal),
+            "client_secret": demo::client_secret(Environment::Portal),
+        },
+        {
+            "acts_as": "manager",
+            "client_id": demo::COMPANY_CLIENT_ID,
+            "client_secret": demo::COMPANY_CLIENT_SECRET,
+        },
+    ])
 }
 
 fn environment_json(site: &Site) -> serde_json::Value {

@@ -31,7 +31,7 @@ use crate::site::Site;
 
 /// Everything that the portal serves.
 fn table(site: &Arc<Site>) -> Table {
-    let pages = Table::new(site)
+    let mut table = Table::new(site)
         .route("/", get(home::home))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-out", post(sign_in::sign_out))
@@ -45,10 +45,7 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/account/api-clients", get(api_clients::list).post(api_clients::make))
         .route("/account/api-clients/{id}/secrets", post(api_clients::add_secret))
-        .route(
-            "/account/api-clients/{id}/secrets/{slot}/remove",
-            post(api_clients::remove_secret),
-        )
+        .route("/account/api-clients/{id}/secrets/{slot}/remove", post(api_clients::remove_secret))
         .route("/account/api-clients/{id}/remove", post(api_clients::remove))
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
@@ -63,7 +60,8 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/docs/{*page}", get(docs::page))
         .route("/assets/{name}", get(docs::asset))
         .route("/favicon.ico", get(docs::favicon));
-    api::operations(pages)
+    api::operations(&mut table);
+    table
 }
 
 /// The router of it.

@@ -58,11 +58,8 @@ pub async fn make(portal: &Site, actor: &Actor, form: &ApiClientForm) -> Result<
         scopes,
         &secret,
     );
-    let mut act = actor.act(
-        portal,
-        "api_client.created",
-        format!("{}; {}", client.name, client.scopes),
-    );
+    let mut act =
+        actor.act(portal, "api_client.created", format!("{}; {}", client.name, client.scopes));
     act.client_id = Some(client.id.clone());
     act.partner_id = Some(client.partner_id);
     match portal.store.make_api_client(&client, MOST_API_CLIENTS, &act).await? {

@@ -129,9 +129,8 @@ impl Store {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into(), limit.into()];
         let condition = of.condition(&mut values);
-        let sql = format!(
-            "SELECT {COLUMNS} WHERE number < $1 {condition} ORDER BY number DESC LIMIT $2"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} WHERE number < $1 {condition} ORDER BY number DESC LIMIT $2");
         self.engine.read(&sql, values).await?.into_iter().map(read_entry).collect()
     }
 
@@ -155,9 +154,8 @@ impl Store {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let mut values: Vec<Value> = vec![after.into(), limit.into()];
         let condition = of.condition(&mut values);
-        let sql = format!(
-            "SELECT {COLUMNS} WHERE number > $1 {condition} ORDER BY number LIMIT $2"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} WHERE number > $1 {condition} ORDER BY number LIMIT $2");
         self.engine.read(&sql, values).await?.into_iter().map(read_entry).collect()
     }
 

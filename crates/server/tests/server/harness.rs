@@ -15,8 +15,9 @@ use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
+use grantor::programme::scope;
 use grantor::random::Random;
-use grantor::site::{Dev, Settings, Site};
+use grantor::site::{Dev, Portal, Settings, SignUp, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
@@ -35,10 +36,11 @@ pub const REDIRECT_URI: &str = "https://mycompany.com/redirection/ikentoo";
 /// The demo client's own redirect URI.
 pub const DEMO_REDIRECT_URI: &str = "http://127.0.0.1:9/staging/callback";
 
-/// Two environments, running.
+/// Two environments and the portal, running.
 pub struct Server {
     pub staging: Arc<Site>,
     pub production: Arc<Site>,
+    pub portal: Arc<Site>,
     pub clock: Clock,
     pub folder: Arc<tempfile::TempDir>,
     pub master_key: Arc<MasterKey>,
@@ -168,14 +170,19 @@ impl Server {
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for environment in Environment::ALL {
+        for environment in Environment::ISSUERS {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
+            let is_portal = environment == Environment::Portal;
             let mut settings = settings.clone();
-            // The API of dev stands beside its issuer, which is known just now.
-            if dev && settings.apis.is_empty() {
+            if is_portal {
+                settings.apis = scope::apis(&base_url);
+                settings.parameters_in_query = false;
+            } else if dev && settings.apis.is_empty() {
+                // The API of dev stands beside its issuer, which is known just now.
                 settings.apis = demo::apis(&base_url);
             }
+            let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
             let site = Arc::new(Site {
                 environment,
                 base_url,
@@ -192,8 +199,12 @@ impl Server {
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
+                portal: is_portal.then_some(programme),
+                portal_url: None,
             });
-            demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
+            if !is_portal {
+                demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
+            }
             let listener = Listener {
                 address: socket.address(),
                 tls: None,
@@ -208,6 +219,7 @@ impl Server {
         tokio::spawn(serve(listeners, async {
             let _ = stopped.await;
         }));
+        let portal = sites.pop().unwrap();
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
         let postgres = None;
@@ -215,6 +227,7 @@ impl Server {
         Server {
             staging,
             production,
+            portal,
             clock,
             folder,
             postgres,
@@ -340,6 +353,7 @@ impl Server {
         match environment {
             Environment::Staging => &self.staging,
             Environment::Production => &self.production,
+            Environment::Portal => &self.portal,
         }
     }
 

@@ -39,6 +39,7 @@ macro_rules! installed_on_both_engines {
     };
 }
 
+mod access;
 mod at_once;
 mod authorize;
 mod backup;
@@ -70,6 +71,10 @@ mod metrics;
 mod openid;
 mod pages;
 mod par;
+mod people;
+mod portal_api;
+mod portal_api_calls;
+mod portal_tokens;
 mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;

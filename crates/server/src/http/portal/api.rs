@@ -29,21 +29,20 @@ use super::table::Table;
 use crate::programme::scope::{APPS_SUSPEND, APPS_WRITE, AUDIT_READ, READ, SECRETS_WRITE};
 
 /// Adds every operation.
-pub(super) fn operations(table: Table) -> Table {
-    table
-        .operation(None, routes!(document::openapi))
-        .operation(Some(READ), routes!(apps::list))
-        .operation(Some(APPS_WRITE), routes!(apps::create))
-        .operation(Some(READ), routes!(apps::read))
-        .operation(Some(APPS_WRITE), routes!(apps::change))
-        .operation(Some(SECRETS_WRITE), routes!(apps::add_secret))
-        .operation(Some(SECRETS_WRITE), routes!(apps::remove_secret))
-        .operation(Some(APPS_SUSPEND), routes!(apps::suspend))
-        .operation(Some(APPS_SUSPEND), routes!(apps::resume))
-        .operation(Some(READ), routes!(partners::list))
-        .operation(Some(READ), routes!(partners::read))
-        .operation(Some(AUDIT_READ), routes!(audit::list))
-        .operation(Some(AUDIT_READ), routes!(audit::export))
+pub(super) fn operations(table: &mut Table) {
+    table.operation(None, || routes!(document::openapi));
+    table.operation(Some(READ), || routes!(apps::list));
+    table.operation(Some(APPS_WRITE), || routes!(apps::create));
+    table.operation(Some(READ), || routes!(apps::read));
+    table.operation(Some(APPS_WRITE), || routes!(apps::change));
+    table.operation(Some(SECRETS_WRITE), || routes!(apps::add_secret));
+    table.operation(Some(SECRETS_WRITE), || routes!(apps::remove_secret));
+    table.operation(Some(APPS_SUSPEND), || routes!(apps::suspend));
+    table.operation(Some(APPS_SUSPEND), || routes!(apps::resume));
+    table.operation(Some(READ), || routes!(partners::list));
+    table.operation(Some(READ), || routes!(partners::read));
+    table.operation(Some(AUDIT_READ), || routes!(audit::list));
+    table.operation(Some(AUDIT_READ), || routes!(audit::export));
 }
 
 /// An address that takes another method.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{HeaderValue, RETRY_AFTER};
+use axum::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -152,7 +152,9 @@ impl Fault {
                 faults.iter().map(|fault| fault.words.as_str()).collect::<Vec<_>>().join(" "),
                 "Go back, mend it, and send the form again.",
             ),
-            Fault::Call(fault) => ("That is no call of this API", fault.words(), "Nothing was changed."),
+            Fault::Call(fault) => {
+                ("That is no call of this API", fault.words(), "Nothing was changed.")
+            }
             Fault::Busy => (
                 "Too much at once",
                 "The server has too much to do at this moment. Nothing was changed.".into(),
@@ -183,6 +185,7 @@ pub(super) async fn show(
     else {
         return response;
     };
+    let allow = response.headers().get(ALLOW).cloned();
     if let Fault::Store(error) = &fault {
         tracing::error!(request.id = request_id.0, %error, "portal.store");
     }
@@ -190,6 +193,9 @@ pub(super) async fn show(
         true => as_json(&site, &request_id, &fault),
         false => as_page(&site, &request_id, &fault),
     };
+    if let Some(allow) = allow {
+        answered.headers_mut().insert(ALLOW, allow);
+    }
     if fault.status() == StatusCode::SERVICE_UNAVAILABLE {
         answered.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
     }
@@ -217,11 +223,7 @@ fn as_page(site: &Site, request_id: &RequestId, fault: &Fault) -> Response<Body>
         return answer::redirect_within(site, &super::sign_in::address(next));
     }
     let (title, what_happened, what_to_do) = fault.words();
-    let words = PageWords {
-        title,
-        what_happened,
-        what_to_do: what_to_do.to_owned(),
-        anchor: "portal",
-    };
+    let words =
+        PageWords { title, what_happened, what_to_do: what_to_do.to_owned(), anchor: "portal" };
     answer::fault_page(site, request_id, fault.status(), words, Vec::new())
 }

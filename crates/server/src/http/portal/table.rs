@@ -2,10 +2,11 @@
 //! document, and the list of routes that the access test walks.
 //!
 //! A page is a line `route("/path", get(handler).post(handler))`. An operation of the API is a line
-//! `operation(Some(SCOPE), routes!(handler))`: its path and method stand at the handler, the scope
+//! `operation(Some(SCOPE), || routes!(handler))`: its path and method stand at the handler, the scope
 //! is what the document says, and what the guard before it demands.
 
 use std::convert::Infallible;
+use std::mem;
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,8 +16,8 @@ use axum::routing::{self, MethodRouter};
 use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::api::{self, Guard};
 use super::super::cors;
+use super::api::{self, Guard};
 use crate::site::Site;
 
 /// One route of the portal.
@@ -115,12 +116,14 @@ impl Table {
         self
     }
 
-    /// Adds an operation of the API, for tokens of that scope; `None` for everybody.
+    /// Adds an operation of the API, for tokens of that scope; `None` for everybody. It is made in a
+    /// call of its own: what describes it is large, and a thread's stack is not.
     pub(super) fn operation(
-        mut self,
+        &mut self,
         scope: Option<&'static str>,
-        (schemas, paths, router): UtoipaMethodRouter<Arc<Site>>,
-    ) -> Table {
+        routes: impl FnOnce() -> UtoipaMethodRouter<Arc<Site>>,
+    ) {
+        let (schemas, paths, router) = routes();
         let router = match scope {
             None => router,
             Some(scope) => {
@@ -134,13 +137,12 @@ impl Table {
                 self.listed.push(Route { path: path.clone(), method: method.to_owned() });
                 api::complete(operation, &path, scope);
             }
-            self.operations = self.operations.route(&path, router.clone());
+            self.operations = mem::take(&mut self.operations).route(&path, router.clone());
             match self.described.paths.paths.get_mut(&path) {
                 Some(known) => known.merge_operations(item),
                 None => drop(self.described.paths.paths.insert(path, item)),
             }
         }
-        self
     }
 
     /// All routes, in the order of their paths.

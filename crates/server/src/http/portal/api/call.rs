@@ -71,9 +71,11 @@ impl CallFault {
             CallFault::Body(_) => "The body did not come whole.".into(),
             CallFault::Json(why) => format!("The body cannot be taken: {why}."),
             CallFault::Parameter(words) => words.clone(),
-            CallFault::Cursor => "The cursor was not given for this list. Take `next_cursor` of an \
+            CallFault::Cursor => {
+                "The cursor was not given for this list. Take `next_cursor` of an \
                                   answer as it stands, and leave all other parameters as they were."
-                .into(),
+                    .into()
+            }
             CallFault::Method => "This address takes another method: the Allow header of this \
                                   answer names those that it takes."
                 .into(),

@@ -39,8 +39,7 @@ pub(super) async fn list(
     let after = after.and_then(|after| after.try_into().ok()).unwrap_or([0; 16]);
     let mut partners = listing::partners(&by.site, &by.actor, (after, limit + 1)).await?;
     let next_cursor = list.cut(&mut partners, limit).map(|last| list.cursor(&last.id));
-    let shown =
-        Partners { items: partners.iter().map(PartnerShown::from).collect(), next_cursor };
+    let shown = Partners { items: partners.iter().map(PartnerShown::from).collect(), next_cursor };
     Ok(answer::json(&by.site, StatusCode::OK, &shown))
 }
 

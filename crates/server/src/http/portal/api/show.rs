@@ -141,7 +141,7 @@ pub(super) struct Entries {
 
 /// Why a call was refused.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "`fault.rs` writes it; this is its shape")]
+
 pub(super) struct Error {
     /// A word that does not change.
     #[schema(example = "conflict")]
@@ -157,7 +157,7 @@ pub(super) struct Error {
 
 /// What is wrong with one field.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "`fault.rs` writes it; this is its shape")]
+
 struct FieldError {
     field: String,
     message: String,

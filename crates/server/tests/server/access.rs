@@ -1,0 +1,238 @@
+//! Who may do what in the portal: every route, for everybody who may come. The routes are those of the
+//! program's own table: one without a row here fails, and so does a row without a route.
+//!
+//! A browser that is sent to the sign-in counts as 401, as a program's answer does.
+
+use std::collections::BTreeSet;
+
+use grantor::http::portal_routes;
+use grantor::store::{COMPANY_ID, Role};
+use grantor_protocol::environment::Environment;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Browser, Server};
+use crate::people::{PARTNER_ID, somebody};
+
+/// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
+/// operator.
+type Statuses = [u16; 7];
+
+const PEOPLE: [&str; 7] =
+    ["nobody", "customer", "another partner's", "developer", "owner", "manager", "operator"];
+
+const EVERYBODY: Statuses = [200; 7];
+/// A page of a partner's own.
+const OWN: Statuses = [401, 401, 404, 200, 200, 200, 200];
+/// A change of a partner's own, which leads back to a page.
+const CHANGE: Statuses = [401, 401, 404, 303, 303, 303, 303];
+/// What managers do.
+const STAFF: Statuses = [401, 401, 404, 403, 403, 303, 303];
+/// A change of an API client of the partner: the company's are others.
+const API_CLIENT: Statuses = [401, 401, 403, 403, 303, 404, 404];
+/// The API, which takes no sign-in of a browser: a developer has no token.
+const API_OWN: Statuses = [401, 401, 404, 401, 200, 200, 200];
+const API_LIST: Statuses = [401, 401, 200, 401, 200, 200, 200];
+const API_STAFF: Statuses = [401, 401, 403, 401, 403, 200, 200];
+
+const ROWS: [(&str, &str, Statuses); 42] = [
+    ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
+    ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
+    // A wrong password, whoever is signed in.
+    ("POST", "/sign-in", [401; 7]),
+    // Whoever signed out is at the sign-in, and so is who has to sign in first.
+    ("POST", "/sign-out", [401; 7]),
+    ("GET", "/apps", [401, 401, 200, 200, 200, 200, 200]),
+    ("GET", "/apps/new", [401, 401, 200, 200, 200, 200, 200]),
+    ("POST", "/apps/new", [401, 401, 200, 200, 200, 403, 403]),
+    ("GET", "/apps/{id}", OWN),
+    ("GET", "/apps/{id}/edit", OWN),
+    ("POST", "/apps/{id}/edit", CHANGE),
+    ("POST", "/apps/{id}/secrets", OWN),
+    ("POST", "/apps/{id}/secrets/{slot}/remove", CHANGE),
+    ("POST", "/apps/{id}/suspend", STAFF),
+    ("POST", "/apps/{id}/resume", STAFF),
+    ("GET", "/account/api-clients", [401, 401, 403, 403, 200, 200, 200]),
+    ("POST", "/account/api-clients", [401, 401, 403, 403, 200, 200, 200]),
+    ("POST", "/account/api-clients/{id}/secrets", [401, 401, 403, 403, 200, 404, 404]),
+    ("POST", "/account/api-clients/{id}/secrets/{slot}/remove", API_CLIENT),
+    ("POST", "/account/api-clients/{id}/remove", API_CLIENT),
+    // For clients, which prove themselves: no sign-in counts.
+    ("POST", "/oauth/token", [401; 7]),
+    ("POST", "/oauth/revoke", [401; 7]),
+    ("POST", "/oauth/introspect", [401; 7]),
+    ("GET", "/.well-known/oauth-authorization-server", EVERYBODY),
+    ("GET", "/.well-known/oauth-protected-resource", EVERYBODY),
+    ("GET", "/docs", [303; 7]),
+    ("GET", "/docs/", EVERYBODY),
+    ("GET", "/docs/{*page}", EVERYBODY),
+    ("GET", "/assets/{name}", EVERYBODY),
+    ("GET", "/favicon.ico", [303; 7]),
+    ("GET", "/openapi.json", EVERYBODY),
+    ("GET", "/api/v1/apps", API_LIST),
+    ("POST", "/api/v1/apps", [401, 401, 201, 401, 201, 403, 403]),
+    ("GET", "/api/v1/apps/{id}", API_OWN),
+    ("PATCH", "/api/v1/apps/{id}", API_OWN),
+    ("POST", "/api/v1/apps/{id}/secrets", [401, 401, 404, 401, 201, 201, 201]),
+    ("DELETE", "/api/v1/apps/{id}/secrets/{slot}", API_OWN),
+    ("POST", "/api/v1/apps/{id}/suspend", API_STAFF),
+    ("POST", "/api/v1/apps/{id}/resume", API_STAFF),
+    ("GET", "/api/v1/partners", API_STAFF),
+    ("GET", "/api/v1/partners/{id}", API_OWN),
+    ("GET", "/api/v1/audit", API_LIST),
+    ("GET", "/api/v1/audit/export", API_LIST),
+];
+
+/// Who comes: with a browser, and, to the API, with a token.
+struct Visitor {
+    browser: Browser,
+    token: String,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_route_answers_everybody_as_the_table_says() {
+    let server = Server::start().await;
+    let rows: BTreeSet<(&str, &str)> =
+        ROWS.iter().map(|(method, path, _)| (*method, *path)).collect();
+    let routes = portal_routes(&server.portal);
+    let routes: BTreeSet<(&str, &str)> =
+        routes.iter().map(|route| (route.method.as_str(), route.path.as_str())).collect();
+    let (missing, stale): (Vec<_>, Vec<_>) =
+        (routes.difference(&rows).collect(), rows.difference(&routes).collect());
+    assert!(missing.is_empty(), "these routes have no row: {missing:?}");
+    assert!(stale.is_empty(), "these rows have no route: {stale:?}");
+
+    let visitors = visitors(&server).await;
+    let mut wrong = Vec::new();
+    // Signing out comes last: nobody is signed in after it.
+    let (ends, rows): (Vec<_>, Vec<_>) = ROWS.iter().partition(|(_, path, _)| *path == "/sign-out");
+    for (method, path, expected) in rows.into_iter().chain(ends) {
+        for ((visitor, who), expected) in visitors.iter().zip(PEOPLE).zip(expected) {
+            let status = status(&server, visitor, method, path).await;
+            if status != expected {
+                wrong.push(format!("{method} {path} by {who}: {status}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn visitors(server: &Server) -> Vec<Visitor> {
+    let another = server.another_partner().await;
+    let mut visitors = vec![Visitor { browser: server.browser(), token: String::new() }];
+    // A customer is signed in on staging, and has let a client in there.
+    let customer = server.browser();
+    let client = server.client().await;
+    let target = customer.allow(&server.authorize_url(&client, "")).await;
+    let code = crate::harness::query(&target, "code").unwrap();
+    let token = server.exchange(&client, &code).await.text("access_token").to_owned();
+    visitors.push(Visitor { browser: customer, token });
+    for (email, role, token_of) in [
+        ("other@example.com", Role::Developer { partner_id: another }, Some(another)),
+        ("developer@example.com", Role::Developer { partner_id: PARTNER_ID }, None),
+        ("owner@example.com", Role::Owner { partner_id: PARTNER_ID }, Some(PARTNER_ID)),
+        ("manager@example.com", Role::Manager, Some(COMPANY_ID)),
+        ("operator@example.com", Role::Operator, Some(COMPANY_ID)),
+    ] {
+        let browser = server.signed_in(email, role).await;
+        let token = match token_of {
+            Some(partner_id) => server.api_token(partner_id).await,
+            None => String::new(),
+        };
+        visitors.push(Visitor { browser, token });
+    }
+    visitors
+}
+
+/// The status of one request that is right but for who sends it.
+async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) -> u16 {
+    let named = concrete(server, path).await;
+    if path.starts_with("/api/") {
+        let url = format!("{}{named}", server.portal.base_url);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = visitor.browser.http.request(method, url);
+        if !visitor.token.is_empty() {
+            request = request.bearer_auth(&visitor.token);
+        }
+        if let Some(body) = json_body(path) {
+            request = request.json(&body);
+        }
+        return request.send().await.unwrap().status().as_u16();
+    }
+    let page = match method {
+        "GET" => visitor.browser.get(&format!("{}{named}", server.portal.base_url)).await,
+        _ => server.post_form(&visitor.browser, &named, form(path)).await,
+    };
+    match page.location().starts_with("/sign-in") {
+        true => 401,
+        false => page.status.as_u16(),
+    }
+}
+
+/// The path with names of what is there, made for this very request.
+async fn concrete(server: &Server, path: &str) -> String {
+    let id = if path.contains("partners/{id}") {
+        Uuid::from_bytes(PARTNER_ID).to_string()
+    } else if path.contains("api-clients/{id}") {
+        let id = server.api_client(PARTNER_ID, &[]).await.id;
+        if path.contains("{slot}") {
+            second_secret(server, &id).await;
+        }
+        id
+    } else if path.contains("{id}") {
+        let secrets = if path.contains("{slot}") { 2 } else { 1 };
+        let id = server.app(PARTNER_ID, secrets).await;
+        if path.ends_with("/resume") {
+            let store = &server.portal.store;
+            assert!(store.set_client_disabled(Environment::Staging, &id, true).await.unwrap());
+        }
+        id
+    } else {
+        String::new()
+    };
+    let asset = stylesheet(server).await;
+    let query = if path == "/api/v1/apps" { "?environment=staging" } else { "" };
+    let named = path.replace("{id}", &id).replace("{slot}", "1").replace("{name}", &asset);
+    format!("{}{query}", named.replace("{*page}", "reference/errors"))
+}
+
+/// The name of a file that every page names.
+async fn stylesheet(server: &Server) -> String {
+    let page = server.browser().get(&format!("{}/", server.portal.base_url)).await;
+    let after = page.text.split("/assets/").nth(1).unwrap();
+    after.split('"').next().unwrap().to_owned()
+}
+
+async fn second_secret(server: &Server, id: &str) {
+    let record = server.portal.store.client(id).await.unwrap().unwrap();
+    let by = somebody(Role::Operator);
+    grantor::programme::app::add_secret(&server.portal, &by, &record).await.unwrap();
+}
+
+fn json_body(path: &str) -> Option<Value> {
+    match path {
+        "/api/v1/apps" => Some(json!({
+            "name": "Planner",
+            "redirect_uris": ["https://planner.example/callback"],
+            "scopes": ["orders-api"],
+        })),
+        "/api/v1/apps/{id}" => Some(json!({ "name": "Planner" })),
+        _ => None,
+    }
+}
+
+fn form(path: &str) -> &'static [(&'static str, &'static str)] {
+    match path {
+        "/apps/new" | "/apps/{id}/edit" => &[
+            ("name", "Planner"),
+            ("redirect_uris", "https://planner.example/callback"),
+            ("scopes", "orders-api"),
+        ],
+        "/account/api-clients" => &[("name", "Script"), ("scopes", "programme:read")],
+        "/oauth/token" => &[("grant_type", "client_credentials")],
+        "/oauth/revoke" | "/oauth/introspect" => &[("token", "gr_client_x")],
+        "/sign-in" => &[("email", "owner@example.com"), ("password", "wrong")],
+        _ => &[],
+    }
+}

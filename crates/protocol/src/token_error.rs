@@ -262,23 +262,21 @@ impl RequestFault {
                 wire(400, "client-assertion", ASSERTION_TYPE_WORDS.into())
             }
             RequestFault::RequestUriPushed => wire(400, "pushed-request", NO_OTHER.into()),
-            RequestFault::GrantTypeUnsupported => TokenWire {
-                status: 400,
-                code: "unsupported_grant_type",
-                anchor: "grant-type",
-                description: "grant_type takes authorization_code, refresh_token, client_credentials and urn:ietf:params:oauth:grant-type:device_code.".into(),
-            },
-            RequestFault::ClientCredentialsOnly => TokenWire {
-                status: 400,
-                code: "unsupported_grant_type",
-                anchor: "grant-type",
-                description: "The portal takes client_credentials alone: it has no customers, and so no codes. Codes are exchanged at the base URL of staging or production.".into(),
-            },
+            RequestFault::GrantTypeUnsupported => unsupported_grant_type(GRANT_TYPE_WORDS),
+            RequestFault::ClientCredentialsOnly => unsupported_grant_type(PORTAL_GRANT_WORDS),
             RequestFault::Pkce(fault) => wire(400, "pkce", pkce_words(*fault).into()),
         }
     }
 }
 
+fn unsupported_grant_type(words: &str) -> TokenWire {
+    bad_request("unsupported_grant_type", "grant-type", words.into())
+}
+
+const GRANT_TYPE_WORDS: &str = "grant_type takes authorization_code, refresh_token, \
+     client_credentials and urn:ietf:params:oauth:grant-type:device_code.";
+const PORTAL_GRANT_WORDS: &str = "The portal takes client_credentials alone: it has no customers, \
+     and so no codes. Codes are exchanged at the base URL of staging or production.";
 const ASSERTION_TYPE_WORDS: &str =
     "client_assertion_type takes urn:ietf:params:oauth:client-assertion-type:jwt-bearer.";
 const JSON_BODY_WORDS: &str = "The body is JSON. Send the same names and values as a form: \

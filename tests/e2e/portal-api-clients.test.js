@@ -19,7 +19,7 @@ for (const [what, options] of [
     const server = await startGrantor();
     const visitor = await newVisitor(here.chromium, { ...options, bypassCSP: true });
     try {
-      await walk(visitor, server.portal_url);
+      await walk(visitor, server.ready.portal_url);
     } finally {
       await visitor.context.close();
       await server.stop();

@@ -174,14 +174,7 @@ impl Server {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
             let is_portal = environment == Environment::Portal;
-            let mut settings = settings.clone();
-            if is_portal {
-                settings.apis = scope::apis(&base_url);
-                settings.parameters_in_query = false;
-            } else if dev && settings.apis.is_empty() {
-                // The API of dev stands beside its issuer, which is known just now.
-                settings.apis = demo::apis(&base_url);
-            }
+            let settings = settings_of(&settings, environment, (dev, &base_url));
             let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
             let site = Arc::new(Site {
                 environment,
@@ -476,6 +469,22 @@ impl Server {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
     }
+}
+
+/// The settings of one issuer, whose own API stands beside it: its address is known just now.
+fn settings_of(
+    settings: &Settings,
+    environment: Environment,
+    (dev, base_url): (bool, &str),
+) -> Settings {
+    let mut settings = settings.clone();
+    if environment == Environment::Portal {
+        settings.apis = scope::apis(base_url);
+        settings.parameters_in_query = false;
+    } else if dev && settings.apis.is_empty() {
+        settings.apis = demo::apis(base_url);
+    }
+    settings
 }
 
 impl Drop for Server {

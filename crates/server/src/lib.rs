@@ -4,10 +4,10 @@
 //! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
 //! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
 
-pub mod catalogue;
 #[cfg(test)]
 #[path = "../tests/crash/chance.rs"]
 mod chance;
+pub mod catalogue;
 pub mod cleanup;
 pub mod clock;
 pub mod command;

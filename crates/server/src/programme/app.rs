@@ -122,8 +122,9 @@ pub async fn change(
     actor.of_partner(record.partner_id)?;
     let mut new = check(environment, form)?;
     let seen = ChangedApp::of(record);
-    new.optional_scopes =
-        record.client.optional_scopes.without(&record.client.optional_scopes.without(&new.scopes));
+    new.optional_scopes = record.client.optional_scopes.without(
+        &record.client.optional_scopes.without(&new.scopes),
+    );
     if environment.environment == Environment::Production {
         decided_before(&seen, &new)?;
     }
@@ -350,9 +351,9 @@ pub fn name_fault(name: &str, what: &str) -> Option<String> {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
-    name.chars()
-        .any(hidden)
-        .then(|| format!("{what} stands on one line, without control or direction characters."))
+    name.chars().any(hidden).then(|| {
+        format!("{what} stands on one line, without control or direction characters.")
+    })
 }
 
 fn optional(text: &str) -> Option<&str> {
@@ -375,7 +376,9 @@ fn is_email(text: &str) -> bool {
 
 fn capital(words: &str) -> String {
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn about(

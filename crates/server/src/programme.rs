@@ -5,6 +5,7 @@
 //! them can allow what another forbids. Nothing here knows of HTTP.
 
 pub mod app;
+pub mod request;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};

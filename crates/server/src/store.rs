@@ -37,6 +37,7 @@ mod partner;
 mod person;
 mod pushed_request;
 mod registration;
+mod request;
 mod sealing_keys;
 mod session;
 mod signing_keys;
@@ -72,6 +73,9 @@ pub use partner::Partner;
 pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
+pub use request::{
+    Approval, Asked, ProgrammeRequest, RequestKind, RequestState, RequestsOf,
+};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};

@@ -8,6 +8,7 @@
 mod apps;
 mod fault;
 mod home;
+mod requests;
 mod sign_in;
 mod visit;
 
@@ -34,6 +35,12 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/secrets/{slot}/remove", post(apps::remove_secret))
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
+        .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/requests", get(requests::list))
+        .route("/requests/{id}", get(requests::show))
+        .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))
+        .route("/requests/{id}/withdraw", post(requests::withdraw))
+        .route("/requests/{id}/decision", post(requests::decide))
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/introspect", any(introspect::introspect))

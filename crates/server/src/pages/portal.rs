@@ -1,6 +1,7 @@
 //! The pages of the portal. Each begins with the [`Shell`] that stands around all of them.
 
 mod app;
+mod request;
 
 use askama::Template;
 
@@ -11,6 +12,10 @@ use crate::programme::FieldFault;
 
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
+};
+pub(crate) use request::{
+    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
+    View,
 };
 
 /// What stands around every page of the portal.

@@ -281,7 +281,8 @@ fn form_page(
     Ok(by.visit.page(status, &page))
 }
 
-fn read(form: &Parameters) -> AppForm {
+/// What the form of an app says.
+pub(super) fn read(form: &Parameters) -> AppForm {
     let text = |name: &str| form.value(name).unwrap_or_default().to_owned();
     AppForm {
         name: text("name"),

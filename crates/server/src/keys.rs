@@ -14,6 +14,7 @@
 pub mod rekey;
 pub mod rotation;
 pub mod signing;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

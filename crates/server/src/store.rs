@@ -31,12 +31,14 @@ mod known_clients;
 mod metrics;
 mod migration;
 mod once;
+mod outbox;
 mod partner;
 mod pushed_request;
 mod registration;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod webhook_endpoint;
 
 pub use client::{
     ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
@@ -50,7 +52,7 @@ pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
-    signing_key_context,
+    signing_key_context, webhook_secret_context,
 };
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
@@ -63,12 +65,16 @@ pub use installation::Installation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use once::Once;
+pub use outbox::{Attempt, AttemptOutcome, Content, Delivery, Lane, Lease, MAIL_LANE, Waiting};
 pub use partner::{NewManager, Partner};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use webhook_endpoint::{
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

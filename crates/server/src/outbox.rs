@@ -14,7 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::count::Count;
@@ -112,6 +112,24 @@ impl Outbox {
             lanes: HashMap::new(),
             failing: 0,
         }
+    }
+
+    /// Delivers beside a server that stops at the same signal. The first future is for the server:
+    /// it is done when `stop` is. The second ends when nothing is under way any more.
+    pub fn beside(
+        self,
+        stop: impl Future<Output = ()> + Send,
+    ) -> (impl Future<Output = ()> + Send, JoinHandle<()>) {
+        let (tell, mut told) = tokio::sync::watch::channel(());
+        let delivering = tokio::spawn(self.work(async move {
+            // A server that ended without the signal drops its half: that is told too.
+            let _ = told.changed().await;
+        }));
+        let stop = async move {
+            stop.await;
+            tell.send_replace(());
+        };
+        (stop, delivering)
     }
 
     /// Delivers until `stop` is done; then takes nothing more, and gives what is under way 8 s.

@@ -24,9 +24,11 @@ use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
+use crate::mail::Mailer;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
+use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Registration, Settings, Site};
@@ -102,9 +104,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         listeners.push(listener.on(socket)?);
         sites.push(site);
     }
+    let outbox = store.outbox();
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
     announce(&sites, &arguments)?;
+    let (stop, _delivering) = outbox.beside(stop);
     tokio::select! {
         served = serve(listeners, stop) => Ok(served?),
         ended = pages.into_future() => Ok(ended?),
@@ -169,6 +173,18 @@ impl Opened {
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
+    }
+
+    /// Mail stays where it is, to be read on a page; webhooks reach this machine.
+    fn outbox(&self) -> Outbox {
+        Outbox::new(Delivering {
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
+            mailer: Some(Mailer::Mailbox),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        })
     }
 
     fn site(&self, environment: Environment, address: SocketAddr, redirect_uri: String) -> Site {

@@ -26,6 +26,7 @@ use crate::log;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
+use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::Site;
@@ -71,6 +72,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
 
+    // Mail waits until the configuration names who carries it.
+    let outbox = Outbox::new(Delivering {
+        store: store.clone(),
+        keys: keys.clone(),
+        outbound: Outbound::new(Reach::Public, clock.clone()),
+        mailer: None,
+        clock: clock.clone(),
+        random: random.clone(),
+    });
     let passwords = Passwords::start(password_threads(), random.clone())?;
     let make_site = |environment: &EnvironmentConfig| {
         Arc::new(Site {
@@ -103,10 +113,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
     }
     mark(&store, Mark::Opened).await;
+    let (asked_to_stop, delivering) = outbox.beside(asked_to_stop);
     announce(&config, arguments.output)?;
     let alive = tokio::spawn(say_alive(store.clone()));
     let served = listener::serve(bound, asked_to_stop).await;
     alive.abort();
+    // What was under way had the same time as the requests.
+    let _ = delivering.await;
     mark(&store, Mark::Closed).await;
     Ok(served?)
 }

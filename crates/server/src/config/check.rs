@@ -2,6 +2,8 @@
 //! operator chose for an environment, `api.rs` its APIs.
 
 mod api;
+#[cfg_attr(not(test), expect(dead_code, reason = "the portal's section reads it"))]
+mod mail;
 mod settings;
 
 use std::net::{IpAddr, SocketAddr};

@@ -83,3 +83,16 @@ pub(super) struct Tls {
     pub(super) certificate: Spanned<String>,
     pub(super) key: Spanned<String>,
 }
+
+/// How mail leaves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailSection {
+    pub(super) host: Spanned<String>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) tls: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) from: Spanned<String>,
+}

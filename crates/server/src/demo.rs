@@ -130,9 +130,11 @@ pub async fn lay_portal(site: &Site) -> Result<(), DemoError> {
             partner_id: role.partner_id(),
             client_id: None,
             detail: format!("{email} as {}", role.as_str()),
+            mails: Vec::new(),
+            notices: Vec::new(),
         };
         let person = NewPerson { id, email, name, password_hash: &hash, role, demo: true };
-        site.store.add_person(&person, None, &act).await?;
+        site.store.add_person(&person, None, None, &act).await?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Documents that clients name by an address: their keys, and their own descriptions (S23).
+//! Documents that clients name by an address: their keys, and their own descriptions; and calls to an
+//! address that a partner named (S23).
 //!
 //! A stranger chooses the address, so fetching it is done with care:
 //!
@@ -11,8 +12,13 @@
 //!    [`MAX_BYTES`], or what takes longer than [`TIME_LIMIT`];
 //! 5. what came is kept for as long as it says, between five minutes and a day, and so is for a
 //!    minute that nothing came: nobody makes this server knock at a door again and again.
+//!
+//! `post.rs` makes a call with the same care: of its answer the status counts, and nothing is kept.
 
 mod address;
+mod post;
+
+pub use post::{POST_TIME_LIMIT, Post};
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,7 +30,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, USER_AGENT};
 use axum::http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -272,6 +278,21 @@ impl Outbound {
     }
 
     async fn fetch(&self, url: &Url) -> Result<(Bytes, i64), OutboundFault> {
+        let request = Request::get(target(url))
+            .header(HOST, authority(url))
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, "grantor")
+            .body(Full::default())
+            .map_err(|_| OutboundFault::Address)?;
+        read(self.send(url, request).await?).await
+    }
+
+    /// Sends a request to an address that was looked at.
+    async fn send(
+        &self,
+        url: &Url,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, OutboundFault> {
         let addresses = self.checked_addresses(url).await?;
         let port = url.port_or_known_default().ok_or(OutboundFault::Address)?;
         let host = url.host_str().ok_or(OutboundFault::Address)?;
@@ -283,16 +304,15 @@ impl Outbound {
             }
         }
         let stream = stream.ok_or(OutboundFault::Unreachable)?;
-        let response = if url.scheme() == "https" {
+        if url.scheme() == "https" {
             let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             let name = ServerName::try_from(name).map_err(|_| OutboundFault::Address)?;
             let tls = self.tls().ok_or(OutboundFault::Unreachable)?;
             let stream = tls.connect(name, stream).await;
-            get(stream.map_err(|_| OutboundFault::Unreachable)?, url).await?
+            exchange(stream.map_err(|_| OutboundFault::Unreachable)?, request).await
         } else {
-            get(stream, url).await?
-        };
-        read(response).await
+            exchange(stream, request).await
+        }
     }
 
     /// The addresses of the host, each looked at. One that is inside spoils all: who mixes them
@@ -349,23 +369,25 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-async fn get(
+/// What a request says of its host.
+fn authority(url: &Url) -> &str {
+    &url[url::Position::BeforeHost..url::Position::AfterPort]
+}
+
+/// What a request asks its host for.
+fn target(url: &Url) -> &str {
+    &url[url::Position::BeforePath..url::Position::AfterQuery]
+}
+
+async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    url: &Url,
+    request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, OutboundFault> {
     let unreachable = |_| OutboundFault::Unreachable;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
     // It ends with the response, or with the time limit, which drops the sender.
     tokio::spawn(connection);
-    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let request = Request::get(target)
-        .header(HOST, authority)
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, "grantor")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| OutboundFault::Address)?;
     sender.send_request(request).await.map_err(unreachable)
 }
 

@@ -4,8 +4,11 @@
 //! the store and in the audit log. Pages, the JSON API and the command line all call it, so none of
 //! them can allow what another forbids. Nothing here knows of HTTP.
 
+pub mod account;
 pub mod app;
+pub mod link;
 pub mod request;
+pub mod team;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};
@@ -115,6 +118,8 @@ impl Actor {
             partner_id: self.role.partner_id(),
             client_id: None,
             detail: detail.into(),
+            mails: Vec::new(),
+            notices: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
 use crate::usage::Usage;
+use crate::webhook::{Event, Notice};
 
 /// One environment as it is served. Time and randomness come from here and from nowhere else.
 pub struct Site {
@@ -188,6 +189,11 @@ impl Site {
         }
         self.keys.make_signing_keys(self.environment).await?;
         Ok(self.signer.ring())
+    }
+
+    /// What the partner of a client is told, now.
+    pub fn notice(&self, client_id: &str, event: Event) -> Notice {
+        Notice::new((&self.clock, &self.random), self.environment, client_id, event)
     }
 
     /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.

@@ -28,11 +28,13 @@ mod expired;
 mod floor;
 mod grant;
 mod installation;
+mod invitation;
 mod journal;
 mod known_clients;
 mod metrics;
 mod migration;
 mod once;
+mod outbox;
 mod partner;
 mod person;
 mod pushed_request;
@@ -41,12 +43,13 @@ mod request;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod webhook_endpoint;
 
 pub use app::{AppChange, ChangedApp};
 pub use audit::{Act, AuditEntry, AuditOf};
 pub use client::{
-    ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
-    SecretUse,
+    ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, RemovedSecret,
+    SecretRecord, SecretUse,
 };
 pub use client_key::client_key;
 pub use client_token::client_token_owner;
@@ -56,7 +59,7 @@ pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
-    signing_key_context,
+    signing_key_context, webhook_secret_context,
 };
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
@@ -66,19 +69,22 @@ pub use expired::{Expiring, Removed, Step};
 pub use floor::Floor;
 pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::Installation;
+pub use invitation::Invitation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use once::Once;
+pub use outbox::{Attempt, AttemptOutcome, Content, Delivery, Lane, Lease, MAIL_LANE, Waiting};
 pub use partner::Partner;
 pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
-pub use request::{
-    Approval, Asked, ProgrammeRequest, RequestKind, RequestState, RequestsOf,
-};
+pub use request::{Approval, Asked, ProgrammeRequest, RequestKind, RequestState, RequestsOf};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use webhook_endpoint::{
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

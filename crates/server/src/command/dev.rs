@@ -24,9 +24,11 @@ use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
+use crate::mail::Mailer;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
+use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
@@ -105,9 +107,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let portal_site = Arc::new(store.site(place, dev, Some(programme), &portal_url));
     demo::lay_portal(&portal_site).await?;
     listeners.push(plain(&portal_site).on(portal)?);
+    let outbox = store.outbox();
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
     announce(&sites, &portal_url, &arguments)?;
+    let (stop, _delivering) = outbox.beside(stop);
     tokio::select! {
         served = serve(listeners, stop) => Ok(served?),
         ended = pages.into_future() => Ok(ended?),
@@ -172,6 +176,18 @@ impl Opened {
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
+    }
+
+    /// Mail stays where it is, to be read on a page; webhooks reach this machine.
+    fn outbox(&self) -> Outbox {
+        Outbox::new(Delivering {
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
+            mailer: Some(Mailer::Mailbox),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        })
     }
 
     fn site(
@@ -252,11 +268,7 @@ fn start_over(error: impl Into<Failure>) -> Failure {
 
 /// Data goes to standard output and words to standard error; without `--json` the words are what
 /// was asked for. Whoever reads no further, as `head` does, ends no server.
-fn announce(
-    sites: &[Arc<Site>],
-    portal_url: &str,
-    arguments: &Arguments,
-) -> Result<(), Failure> {
+fn announce(sites: &[Arc<Site>], portal_url: &str, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         let environments: Vec<_> = sites.iter().map(|site| environment_json(site)).collect();
         let ready = json!({ "environments": environments, "portal_url": portal_url });

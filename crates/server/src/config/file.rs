@@ -77,6 +77,7 @@ pub(super) struct PortalSection {
     pub(super) trusted_proxies: Vec<Spanned<String>>,
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) sign_up: Option<Spanned<String>>,
+    pub(super) mail: Option<MailSection>,
 }
 
 /// An API that tokens may be for.
@@ -96,4 +97,17 @@ pub(super) struct ApiSection {
 pub(super) struct Tls {
     pub(super) certificate: Spanned<String>,
     pub(super) key: Spanned<String>,
+}
+
+/// How mail leaves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailSection {
+    pub(super) host: Spanned<String>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) tls: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) from: Spanned<String>,
 }

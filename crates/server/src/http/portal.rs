@@ -5,11 +5,15 @@
 //! 3. each page is one file: load, decide (in `programme`), show;
 //! 4. `fault.rs` makes a page, or JSON below `/api/`, of what went wrong.
 
+mod account;
+mod activity;
 mod apps;
 mod fault;
 mod home;
+mod mailbox;
 mod requests;
 mod sign_in;
+mod team;
 mod visit;
 
 use std::sync::Arc;
@@ -36,6 +40,21 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
+        .route("/sign-up/{link}", get(account::join).post(account::make))
+        .route("/invitation/{link}", get(account::invited).post(account::take))
+        .route("/forgotten", get(account::forgotten).post(account::send_forgotten))
+        .route("/reset/{link}", get(account::reset).post(account::set))
+        .route("/account", get(account::account))
+        .route("/account/password", post(account::password))
+        .route("/team", get(team::list))
+        .route("/team/invitations", post(team::invite))
+        .route("/team/invitations/{id}/withdraw", post(team::withdraw))
+        .route("/team/{id}/role", post(team::role))
+        .route("/team/{id}/remove", post(team::remove))
+        .route("/activity", get(activity::list))
+        .route("/activity.jsonl", get(activity::export))
+        .route("/mailbox", get(mailbox::show))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::show))
         .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))

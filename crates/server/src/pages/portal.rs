@@ -1,5 +1,6 @@
 //! The pages of the portal. Each begins with the [`Shell`] that stands around all of them.
 
+mod account;
 mod app;
 mod request;
 
@@ -10,6 +11,10 @@ use grantor_protocol::parameters::Parameters;
 use super::{DemoLogin, Frame, filters};
 use crate::programme::FieldFault;
 
+pub(crate) use account::{
+    AccountPage, ActivityLine, ActivityPage, AddressPage, InvitationLine, JoinPage, MailLine,
+    MailboxPage, PersonLine, Piece, ResetPage, TeamPage, ToldPage,
+};
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };

@@ -16,6 +16,7 @@ use crate::demo::hint;
 use crate::random::Random;
 use crate::site::Site;
 use crate::store::{AppChange, ChangedApp, ClientRecord, NewClient, Registration};
+use crate::webhook::{Event, Notice};
 
 /// No partner has more clients in one environment.
 pub const MOST_APPS: i64 = 100;
@@ -122,9 +123,8 @@ pub async fn change(
     actor.of_partner(record.partner_id)?;
     let mut new = check(environment, form)?;
     let seen = ChangedApp::of(record);
-    new.optional_scopes = record.client.optional_scopes.without(
-        &record.client.optional_scopes.without(&new.scopes),
-    );
+    new.optional_scopes =
+        record.client.optional_scopes.without(&record.client.optional_scopes.without(&new.scopes));
     if environment.environment == Environment::Production {
         decided_before(&seen, &new)?;
     }
@@ -211,7 +211,9 @@ pub async fn switch(
     actor.of_partner(record.partner_id)?;
     actor.staff()?;
     let name = if off { "client.suspended" } else { "client.resumed" };
-    let act = about(portal, actor, record, name, String::new());
+    let mut act = about(portal, actor, record, name, String::new());
+    let event = if off { Event::ClientSuspended } else { Event::ClientResumed };
+    act.notices.push(notice(portal, record, event));
     match portal.store.switch_app(record, off, &act).await? {
         true => Ok(()),
         false => Err(Refused::Conflict("It is in that state already.".to_owned())),
@@ -351,9 +353,9 @@ pub fn name_fault(name: &str, what: &str) -> Option<String> {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
-    name.chars().any(hidden).then(|| {
-        format!("{what} stands on one line, without control or direction characters.")
-    })
+    name.chars()
+        .any(hidden)
+        .then(|| format!("{what} stands on one line, without control or direction characters."))
 }
 
 fn optional(text: &str) -> Option<&str> {
@@ -376,9 +378,18 @@ fn is_email(text: &str) -> bool {
 
 fn capital(words: &str) -> String {
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What the programs of a client's partner are told of it.
+pub(super) fn notice(portal: &Site, record: &ClientRecord, event: Event) -> Notice {
+    Notice {
+        id: portal.random.id(&portal.clock),
+        at: portal.clock.now(),
+        environment: record.client.environment,
+        client_id: record.client.id.clone(),
+        event,
+    }
 }
 
 fn about(

@@ -11,14 +11,17 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
+use super::account;
 use super::app::{self, AppForm};
 use super::{Actor, FieldFault, Refused};
 use crate::catalogue;
+use crate::mail::{Mail, MailAddress};
 use crate::site::{Portal, Site};
 use crate::store::{
     Approval, Asked, ChangedApp, ClientRecord, NewClient, ProgrammeRequest, Registration,
     RequestKind, RequestState,
 };
+use crate::webhook::{Event, Notice};
 
 /// No text of a person is longer, in characters.
 pub const MAX_TEXT_CHARACTERS: usize = 2000;
@@ -175,7 +178,9 @@ pub async fn decide(
         return Err(Refused::Fields(vec![FieldFault { field: "note", words }]));
     }
     let record = app::find(site, actor, &request.client_id).await?;
-    let act = about(site, actor, request, decision.act(), note.to_owned());
+    let mut act = about(site, actor, request, decision.act(), note.to_owned());
+    act.mails = letters(site, request, decision, note)?;
+    act.notices.extend(notice(site, &record, decision, note));
     let by = (actor.name.as_str(), note);
     let state = decision.state();
     let done = match (decision, request.kind) {
@@ -207,14 +212,55 @@ pub async fn decide(
 ///
 /// # Errors
 /// [`Refused::NotFound`] also where it is another partner's.
-pub async fn find(
-    site: &Site,
-    actor: &Actor,
-    id: [u8; 16],
-) -> Result<ProgrammeRequest, Refused> {
+pub async fn find(site: &Site, actor: &Actor, id: [u8; 16]) -> Result<ProgrammeRequest, Refused> {
     let request = site.store.request(id).await?.ok_or(Refused::NotFound)?;
     actor.of_partner(request.partner_id)?;
     Ok(request)
+}
+
+/// What the partner reads: whoever asked, and the contact.
+fn letters(
+    site: &Site,
+    request: &ProgrammeRequest,
+    decision: Decision,
+    note: &str,
+) -> Result<Vec<Mail>, Refused> {
+    let (subject, what) = match decision {
+        Decision::Approve => ("Your request was approved", "approved what you asked for"),
+        Decision::Decline => ("Your request was declined", "declined what you asked for"),
+        Decision::AskBack => ("A question about your request", "asks you something about it"),
+    };
+    let next = match (decision, request.kind) {
+        (Decision::Approve, RequestKind::Production) => {
+            "The production app is there. Make its secret yourself, on its page."
+        }
+        (Decision::Approve, RequestKind::Change) => "It works now.",
+        (Decision::Decline, _) => "Nothing was changed. You can mend it and ask again.",
+        (Decision::AskBack, _) => "Nothing was changed so far. Answer on the page of the request.",
+    };
+    let page = format!("{}/requests/{}", site.base_url, uuid::Uuid::from_bytes(request.id));
+    let text = format!(
+        "Your partner manager {what}: {}.\n\n{note}\n\n{next}\n\n{page}\n",
+        request.asked.name
+    );
+    let mut to = vec![request.asked_by.as_str()];
+    if request.asked.contact.to_lowercase() != request.asked_by {
+        to.push(&request.asked.contact);
+    }
+    // Whoever asked by a program has no address: then the contact alone is told.
+    let to = to.into_iter().filter_map(|to| MailAddress::parse(&to.to_lowercase()));
+    to.map(|to| account::mail(site, to, subject, text.clone())).collect()
+}
+
+/// What the partner's own programs are told.
+fn notice(site: &Site, record: &ClientRecord, decision: Decision, note: &str) -> Option<Notice> {
+    let note = Some(note.to_owned());
+    let event = match decision {
+        Decision::Approve => Event::ClientApproved { note },
+        Decision::Decline => Event::ClientDeclined { note },
+        Decision::AskBack => return None,
+    };
+    Some(app::notice(site, record, event))
 }
 
 fn stood(done: bool) -> Result<(), Refused> {
@@ -228,9 +274,9 @@ fn stood(done: bool) -> Result<(), Refused> {
 
 /// Checks what a partner filled in, and tells all that is wrong with it.
 fn checked(portal: &Portal, record: &ClientRecord, form: &RequestForm) -> Result<Asked, Refused> {
-    let production = portal.site(Environment::Production).ok_or_else(|| {
-        Refused::Conflict("Production is not served here.".to_owned())
-    })?;
+    let production = portal
+        .site(Environment::Production)
+        .ok_or_else(|| Refused::Conflict("Production is not served here.".to_owned()))?;
     let mut faults = Vec::new();
     let app = match app::check(production, &form.app) {
         Ok(app) => Some(app),
@@ -248,9 +294,13 @@ fn checked(portal: &Portal, record: &ClientRecord, form: &RequestForm) -> Result
         let found = form.reasons.iter().find(|(of, _)| of == scope);
         found.map_or("", |(_, reason)| reason.trim())
     };
-    for scope in app.iter().flat_map(|app| app.scopes.without(&held).iter().map(str::to_owned).collect::<Vec<_>>()) {
+    for scope in app
+        .iter()
+        .flat_map(|app| app.scopes.without(&held).iter().map(str::to_owned).collect::<Vec<_>>())
+    {
         let needed = catalogue::changes_something(&scope);
-        if let Some(words) = text_fault(reason(&scope), &format!("The reason for {scope}"), needed) {
+        if let Some(words) = text_fault(reason(&scope), &format!("The reason for {scope}"), needed)
+        {
             faults.push(FieldFault { field: "reasons", words });
         }
     }
@@ -275,7 +325,11 @@ fn asked<'a>(app: ChangedApp, form: &RequestForm, reason: impl Fn(&str) -> &'a s
         website: app.website,
         support_contact: app.support_contact,
         redirect_uris: app.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-        scopes: app.scopes.iter().map(|scope| (scope.to_owned(), reason(scope).to_owned())).collect(),
+        scopes: app
+            .scopes
+            .iter()
+            .map(|scope| (scope.to_owned(), reason(scope).to_owned()))
+            .collect(),
         contact: form.contact.trim().to_owned(),
         message: form.message.trim().to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Partners, the organisations that integrate.
 
-use super::engine::Statement;
+use super::engine::{Row, Statement};
 use super::{Store, StoreError};
 
 /// The organisation that integrates.
@@ -18,6 +18,8 @@ pub struct Partner {
     pub created_at: i64,
 }
 
+const COLUMNS: &str = "id, name, contact, verified, created_at FROM partners";
+
 impl Store {
     /// Adds a partner.
     ///
@@ -32,20 +34,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn partners(&self) -> Result<Vec<Partner>, StoreError> {
-        let sql = "SELECT id, name, contact, verified, created_at FROM partners ORDER BY id";
-        let rows = self.engine.read(sql, vec![]).await?;
-        rows.into_iter()
-            .map(|row| {
-                let mut row = row.columns("partners", "list");
-                Ok(Partner {
-                    id: row.array("id")?,
-                    name: row.text("name")?,
-                    contact: row.optional_text("contact")?,
-                    verified: row.boolean("verified")?,
-                    created_at: row.integer("created_at")?,
-                })
-            })
-            .collect()
+        let sql = format!("SELECT {COLUMNS} ORDER BY id");
+        self.engine.read(&sql, vec![]).await?.into_iter().map(read_partner).collect()
+    }
+
+    /// A partner.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn partner(&self, id: [u8; 16]) -> Result<Option<Partner>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE id = $1");
+        let rows = self.engine.read(&sql, vec![id.into()]).await?;
+        rows.into_iter().next().map(read_partner).transpose()
     }
 }
 
@@ -61,4 +61,15 @@ pub(super) fn insert_partner(partner: &Partner) -> Statement {
             partner.created_at.into(),
         ],
     )
+}
+
+fn read_partner(row: Row) -> Result<Partner, StoreError> {
+    let mut row = row.columns("partners", "(being read)");
+    Ok(Partner {
+        id: row.array("id")?,
+        name: row.text("name")?,
+        contact: row.optional_text("contact")?,
+        verified: row.boolean("verified")?,
+        created_at: row.integer("created_at")?,
+    })
 }

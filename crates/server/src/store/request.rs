@@ -276,7 +276,9 @@ impl Store {
                 made.into(),
             ],
         )];
-        transaction.extend(approval.map(|approval| approved(request, approval, act)).into_iter().flatten());
+        transaction.extend(
+            approval.map(|approval| approved(request, approval, act)).into_iter().flatten(),
+        );
         self.act(transaction, act).await
     }
 
@@ -302,9 +304,15 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<ProgrammeRequest>, StoreError> {
         let (condition, value): (&str, Value) = match of {
-            RequestsOf::Everybody(state) => ("r.state = $1 AND r.id > $2 ORDER BY r.id", state.as_str().into()),
-            RequestsOf::Partner(id) => ("r.partner_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into()),
-            RequestsOf::Client(id) => ("r.client_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into()),
+            RequestsOf::Everybody(state) => {
+                ("r.state = $1 AND r.id > $2 ORDER BY r.id", state.as_str().into())
+            }
+            RequestsOf::Partner(id) => {
+                ("r.partner_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into())
+            }
+            RequestsOf::Client(id) => {
+                ("r.client_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into())
+            }
         };
         let edge = match of {
             RequestsOf::Everybody(_) => [0; 16],
@@ -327,7 +335,11 @@ fn approved(request: &ProgrammeRequest, approval: &Approval<'_>, act: &Act) -> V
                 statements.push(Statement::new(
                     "UPDATE clients SET public = FALSE, authentication_method = $3 \
                      WHERE environment = $1 AND id = $2",
-                    vec![production.into(), client.id.as_str().into(), "client_secret_basic".into()],
+                    vec![
+                        production.into(),
+                        client.id.as_str().into(),
+                        "client_secret_basic".into(),
+                    ],
                 ));
             }
             statements.push(Statement::new(

@@ -68,6 +68,8 @@ mod lasting;
 mod metadata;
 mod metrics;
 mod openid;
+mod outbox;
+mod outbox_mail;
 mod pages;
 mod par;
 mod postgres_faults;

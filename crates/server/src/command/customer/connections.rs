@@ -6,6 +6,7 @@ use super::super::output::Output;
 use super::super::place::{In, Place};
 use super::super::{Failure, client};
 use super::find;
+use crate::webhook::{self, EndedBy, Event, Notice};
 
 #[derive(clap::Args)]
 #[command(after_help = "With --json: {\"environment\",\"email\",\"client_id\",\"changed\"}")]
@@ -45,11 +46,26 @@ impl EndConnections {
             Some(id) => Some(client::find_in(&opened, environment, id).await?),
             None => None,
         };
+        let ended = webhook::Ended::OfCustomer { customer_id: customer.id };
+        let event = Event::GrantRevoked { ended, by: EndedBy::Company };
+        let notice = |id: &String| opened.notice(environment, id, event.clone());
         let changed = match &client_id {
             Some(id) => {
-                store.end_grants_of_customer_and_client(environment, customer.id, id).await?
+                let notices = [notice(id)];
+                store
+                    .end_grants_of_customer_and_client_telling(
+                        environment,
+                        customer.id,
+                        id,
+                        &notices,
+                    )
+                    .await?
             }
-            None => store.end_grants_of_customer(environment, customer.id).await?,
+            None => {
+                let clients = store.clients_allowed_by(environment, customer.id).await?;
+                let notices: Vec<Notice> = clients.iter().map(notice).collect();
+                store.end_grants_of_customer_telling(environment, customer.id, &notices).await?
+            }
         };
         let environment = environment.as_str();
         let ended = Ended { environment, email: customer.email, client_id, changed };

@@ -24,10 +24,7 @@ use crate::store::ClientRecord;
 const PAGE: i64 = 50;
 
 /// The list.
-pub(super) async fn list(
-    by: SignedIn,
-    RawQuery(query): RawQuery,
-) -> Result<Response<Body>, Fault> {
+pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let after = |environment: Environment| parameters.value(environment.as_str()).unwrap_or("");
     let page = AppsPage {
@@ -67,10 +64,9 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
             "Production",
             "None yet. When an app works on staging, ask for production from its page.",
         ),
-        Environment::Staging | Environment::Portal => (
-            "Staging",
-            "No app yet. Make one: it works at once, with test customers of your own.",
-        ),
+        Environment::Staging | Environment::Portal => {
+            ("Staging", "No app yet. Make one: it works at once, with test customers of your own.")
+        }
     };
     let apps = records.into_iter().map(line).collect();
     Ok(AppList { environment: environment.as_str(), words, empty, apps, next })

@@ -211,11 +211,7 @@ fn as_page(site: &Site, request_id: &RequestId, fault: &Fault) -> Response<Body>
         return answer::redirect_within(site, &super::sign_in::address(next));
     }
     let (title, what_happened, what_to_do) = fault.words();
-    let words = PageWords {
-        title,
-        what_happened,
-        what_to_do: what_to_do.to_owned(),
-        anchor: "portal",
-    };
+    let words =
+        PageWords { title, what_happened, what_to_do: what_to_do.to_owned(), anchor: "portal" };
     answer::fault_page(site, request_id, fault.status(), words, Vec::new())
 }

@@ -30,10 +30,7 @@ const PAGE: i64 = 50;
 const STEPS: i64 = 50;
 
 /// The queue of a manager, or all requests of a partner.
-pub(super) async fn list(
-    by: SignedIn,
-    RawQuery(query): RawQuery,
-) -> Result<Response<Body>, Fault> {
+pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let state = parameters.value("state").and_then(RequestState::parse);
     let state = state.unwrap_or(RequestState::Waiting);
@@ -46,9 +43,10 @@ pub(super) async fn list(
     let mut requests = store.requests(of, after, PAGE + 1).await?;
     let more = requests.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     requests.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = requests.last().filter(|_| more).map(|last| {
-        format!("/requests?state={}&after={}", state.as_str(), shown_id(last.id))
-    });
+    let next = requests
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("/requests?state={}&after={}", state.as_str(), shown_id(last.id)));
     let views = [
         (RequestState::Waiting, "To decide"),
         (RequestState::AskedBack, "Asked back"),

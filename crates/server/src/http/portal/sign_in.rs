@@ -68,10 +68,8 @@ fn show(
     status: StatusCode,
     (email, fault): (&str, Option<&str>),
 ) -> Result<Response<Body>, Fault> {
-    let demo = |email: &str| DemoLogin {
-        email: email.to_owned(),
-        password: demo::PASSWORD.to_owned(),
-    };
+    let demo =
+        |email: &str| DemoLogin { email: email.to_owned(), password: demo::PASSWORD.to_owned() };
     let page = SignInPage {
         shell: visit.shell(""),
         form_action: address(next),

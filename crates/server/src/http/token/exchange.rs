@@ -11,6 +11,7 @@ use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
 use crate::store::{Presented, Turn};
+use crate::webhook::{Event, Reused};
 
 /// Redeems a code.
 ///
@@ -67,8 +68,12 @@ pub(super) async fn exchange(
         let now = site.clock.now();
         if let Err(refused) = check_exchange(grant.as_ref(), &exchange, now) {
             if refused.revoke {
+                let grant_id = seal.grant_id;
+                let customer_id = grant.as_ref().map(|grant| grant.customer_id);
+                let reused = Reused::Code;
+                let event = Event::GrantReuseDetected { grant_id, customer_id, reused };
                 site.store
-                    .revoke_grant(site.environment, seal.grant_id, now)
+                    .revoke_grant_telling(grant_id, &site.notice(&caller.client.id, event))
                     .await
                     .map_err(unavailable(caller.request_id))?;
                 site.metrics.tokens.note(TokenEvent::CodeReplayed);

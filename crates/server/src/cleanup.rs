@@ -39,6 +39,8 @@ pub struct Walked {
     pub revoked_tokens: u64,
     /// what is remembered for minutes: values used once, pushed requests, waiting devices
     pub short_lived: u64,
+    /// clients that nobody here made and no customer used
+    pub unused_clients: u64,
 }
 
 /// Keeps the tables of an environment clean, until it is dropped.
@@ -58,6 +60,7 @@ pub async fn keep_clean(site: Arc<Site>) {
                 sessions = walked.sessions,
                 revoked_tokens = walked.revoked_tokens,
                 short_lived = walked.short_lived,
+                unused_clients = walked.unused_clients,
                 "cleanup.removed"
             ),
             // It goes on with the next walk; nothing depends on it.
@@ -79,6 +82,9 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
             Expiring::RevokedTokens => (REVOKED_TOKEN_STAYS_SECONDS, &mut walked.revoked_tokens),
             Expiring::OnceValues | Expiring::PushedRequests | Expiring::DeviceAuthorizations => {
                 (0, &mut walked.short_lived)
+            }
+            Expiring::UnusedClients => {
+                (site.settings.unused_client_ttl_seconds, &mut walked.unused_clients)
             }
         };
         let mut after = Vec::new();

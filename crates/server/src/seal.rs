@@ -6,13 +6,15 @@
 //!
 //! 1. [`Sealer::code`], [`Sealer::refresh`] and [`Sealer::access`] write one;
 //! 2. [`Sealer::open_code`] and its sisters check the MAC, then read the payload;
-//! 3. [`Sealer::replace`] hands it other keys while it works: `ring.rs` is what it holds of them.
+//! 3. [`Sealer::replace`] hands it other keys while it works: `ring.rs` is what it holds of them;
+//! 4. what is no token and travels all the same is sealed too: `progress.rs`.
 //!
 //! The MAC's key derives from the environment's sealing key, the environment and the kind, so that
 //! nothing of one environment or kind is valid in another, and whoever reads the whole database can
 //! forge nothing. The prefix is there for secret scanners. Because a seal is computed, the same
 //! successor of a refresh token can be computed again.
 
+mod progress;
 mod ring;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,6 +27,7 @@ use grantor_protocol::grant::Binding;
 use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 
+pub use progress::ProgressSeal;
 pub use ring::{Ring, SealingKey};
 
 const VERSION: u8 = 1;

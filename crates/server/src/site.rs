@@ -84,6 +84,8 @@ pub struct Settings {
     pub apis: Apis,
     /// Whether a client may be known by the address of its own description.
     pub client_id_metadata_documents: bool,
+    /// How long a client that registered itself, or describes itself, is kept with no customer.
+    pub unused_client_ttl_seconds: i64,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -139,6 +141,7 @@ impl Default for Settings {
             registration_scopes: Scope::default(),
             apis: Apis::default(),
             client_id_metadata_documents: false,
+            unused_client_ttl_seconds: 30 * 24 * 3600,
         }
     }
 }

@@ -237,6 +237,38 @@ fn u8_every_refusal_says_what_to_do_in_characters_that_rfc_6749_allows() {
     }
 }
 
+#[test]
+fn s22_a_published_document_names_its_own_address_once_and_holds_no_secret() {
+    const ID: &str = "https://app.example/client.json";
+    let read = |members: &str| {
+        let text = format!("{{\"redirect_uris\":[\"https://app.example/cb\"]{members}}}");
+        ClientMetadata::parse_published(ID, text.as_bytes())
+    };
+    let named = format!(",\"client_id\":\"{ID}\"");
+    let taken = read(&named).unwrap();
+    assert_eq!(taken.method, ClientMethod::None);
+    let null = format!("{named},\"token_endpoint_auth_method\":null");
+    assert_eq!(read(&null).unwrap().method, ClientMethod::None);
+    for (members, expected) in [
+        ("", MetadataFault::ClientIdDiffers),
+        (r#","client_id":"https://app.example/Client.json""#, MetadataFault::ClientIdDiffers),
+        (r#","client_id":["https://app.example/client.json"]"#, MetadataFault::ClientIdDiffers),
+        // What one reader takes for the last, another takes for the first.
+        (&format!(r#","client_id":"https://b.example/"{named}"#), MetadataFault::Repeated),
+        (&format!(r#"{named},"redirect_uris":[]"#), MetadataFault::Repeated),
+        (
+            &format!(r#"{named},"token_endpoint_auth_method":"client_secret_post""#),
+            MetadataFault::SecretInDocument,
+        ),
+        (
+            &format!(r#"{named},"token_endpoint_auth_method":"private_key_jwt""#),
+            MetadataFault::KeysMissing,
+        ),
+    ] {
+        assert_eq!(read(members), Err(expected), "{members}");
+    }
+}
+
 proptest! {
     #[test]
     fn s22_any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

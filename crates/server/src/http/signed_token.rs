@@ -166,16 +166,15 @@ pub(super) async fn open(site: &Site, text: &str) -> Option<SignedToken> {
         typ: TypeDemand::OneOf(&[TYPE]),
         max_bytes: MAX_BYTES,
     };
-    let parsed = || UnverifiedJws::parse(text, &demand).ok();
-    let kid = parsed()?.header().key_id.clone()?;
+    let token = UnverifiedJws::parse(text, &demand).ok()?;
+    let kid = token.header().key_id.as_deref()?;
     let mut ring = site.signer.ring();
-    let is_known =
-        |ring: &SigningRing| ring.public().iter().any(|key| key.key_id() == Some(kid.as_str()));
+    let is_known = |ring: &SigningRing| ring.public().iter().any(|key| key.key_id() == Some(kid));
     // Another process may have made it a moment ago.
     if !is_known(&ring) && site.keys.reload_for_unknown().await {
         ring = site.signer.ring();
     }
-    let verified = parsed()?.verify(ring.public()).ok()?;
+    let verified = token.verify(ring.public()).ok()?;
     read(site, &verified.claims().ok()?)
 }
 

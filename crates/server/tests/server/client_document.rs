@@ -201,7 +201,7 @@ async fn s22_a_description_that_lies_or_asks_for_too_much_is_refused_with_its_re
         ("script", |it| it["redirect_uris"] = json!(["javascript:alert(1)"]), ""),
         ("name", |it| it["client_name"] = json!("Bank\u{202e}knab"), ""),
         ("keys", |it| it["jwks_uri"] = json!("http://10.0.0.1/"), ""),
-        ("array", |it| *it = json!([1]), "client_id"),
+        ("array", |it| *it = json!([1]), "not an object"),
     ];
     for (path, change, words) in changes {
         let client = web.describe(path, change);

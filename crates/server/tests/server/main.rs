@@ -93,4 +93,5 @@ mod store;
 mod store_faults;
 mod token;
 mod two_servers;
+mod unused_clients;
 mod usage;

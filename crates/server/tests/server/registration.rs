@@ -171,6 +171,28 @@ async fn s24_nobody_chooses_an_id_or_a_right_by_registering() {
 }
 
 #[tokio::test]
+async fn s27_a_key_that_anybody_can_sign_for_registers_nobody() {
+    let server = open().await;
+    // The neutral point of Ed25519, and a point of order 8.
+    for x in [
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+    ] {
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        let document = json!({
+            "redirect_uris": ["https://app.example/cb"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key] },
+        });
+        let (status, refused) = call(&server, Method::POST, PATH, None, Some(&document)).await;
+        assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
+        let words = text(&refused, "error_description");
+        assert!(words.contains("small order"), "{words}");
+    }
+    assert_eq!(server.number("SELECT COUNT(*) FROM clients WHERE registration = 'itself'"), 0);
+}
+
+#[tokio::test]
 async fn a_registration_is_read_changed_and_ended_with_its_own_token_alone() {
     let server = open().await;
     let document = json!({

@@ -40,6 +40,9 @@ impl Check<'_> {
             client_id_metadata_documents: section
                 .client_id_metadata_documents
                 .unwrap_or(usual.client_id_metadata_documents),
+            unused_client_ttl_seconds: self
+                .seconds(section.unused_client_ttl_seconds.as_ref(), 3600..=366 * DAY)
+                .unwrap_or(usual.unused_client_ttl_seconds),
             apis: self.apis(&section.api),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };

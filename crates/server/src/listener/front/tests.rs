@@ -75,7 +75,8 @@ fn front(sites: Vec<Arc<Site>>, plain: bool, loopback: bool, trusted_proxies: &[
         })
         .collect();
     let trusted_proxies = trusted_proxies.iter().map(|text| text.parse().unwrap()).collect();
-    Front { plain, loopback, trusted_proxies, sites }.before(routers)
+    let leaving = Arc::new(Leaving::new());
+    Front { plain, loopback, trusted_proxies, sites, leaving }.before(routers)
 }
 
 async fn ask(

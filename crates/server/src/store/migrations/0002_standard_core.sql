@@ -16,6 +16,7 @@ ALTER TABLE grants ADD COLUMN jkt {BYTES};
 ALTER TABLE grants ADD COLUMN openid TEXT;
 
 ALTER TABLE consents ADD COLUMN resources TEXT;
+CREATE INDEX consents_of_client ON consents (environment, client_key);
 
 CREATE TABLE signing_keys (
   environment TEXT NOT NULL,

@@ -9,6 +9,7 @@
 //!
 //! The pages use no JavaScript and nothing inline, except the one `<style nonce>` of [`CodePage`].
 
+mod account;
 mod asset;
 mod demo;
 mod docs;
@@ -19,6 +20,9 @@ mod notice;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::{
+    ConnectedApp, ConnectionsPage, DisconnectAllPage, PasswordFault, PasswordField, PasswordPage,
+};
 pub(crate) use asset::{asset, favicon_url, stylesheet_url};
 pub(crate) use demo::CodePage;
 pub(crate) use docs::{DocsLink, DocsPage};

@@ -52,6 +52,8 @@ pub enum Kind {
     DpopNonce,
     /// What the page about a device showed.
     Device,
+    /// what was done right before, for the page that says so
+    Notice,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -142,6 +144,7 @@ impl Kind {
         Kind::Progress,
         Kind::DpopNonce,
         Kind::Device,
+        Kind::Notice,
         Kind::Csrf,
     ];
 
@@ -155,6 +158,7 @@ impl Kind {
             Kind::Progress => "gr_progress_",
             Kind::DpopNonce => "gr_nonce_",
             Kind::Device => "gr_approval_",
+            Kind::Notice => "gr_notice_",
             Kind::Csrf => "gr_form_",
         }
     }

@@ -171,10 +171,10 @@ fn what_ends(site: &Site) -> String {
     let settings = &site.settings;
     let mut formats = settings.apis.iter().map(|api| api.access_tokens);
     match formats.any(|format| format != AccessTokenFormat::Sealed) {
-        false => "Its access ends at once, and it cannot renew it.".to_owned(),
+        false => "Access ends at once, and cannot be renewed.".to_owned(),
         true => format!(
-            "It cannot renew its access any more. What it holds ends at once at most APIs, and \
-             within {} at the others.",
+            "Access cannot be renewed any more. It ends at once at some APIs, and within {} at \
+             the others.",
             duration(settings.access_token_ttl_seconds)
         ),
     }

@@ -70,8 +70,7 @@ impl Store {
         customer_id: [u8; 16],
         now: i64,
     ) -> Result<Vec<LivingGrants>, StoreError> {
-        let values =
-            vec![environment.as_str().into(), customer_id.into(), now.into(), MOST.into()];
+        let values = vec![environment.as_str().into(), customer_id.into(), now.into(), MOST.into()];
         self.engine.read(&LIVING, values).await?.into_iter().map(read_living).collect()
     }
 

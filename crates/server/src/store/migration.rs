@@ -227,7 +227,8 @@ mod tests {
             assert_eq!(record.registration.by, RegisteredBy::Company);
         }
         // One that broke off before it wrote the version is done again, and does nothing.
-        write(&engine, "DELETE FROM schema_migrations WHERE version = $1", vec![known().into()]).await;
+        write(&engine, "DELETE FROM schema_migrations WHERE version = $1", vec![known().into()])
+            .await;
         Store::open(&address, &Clock::manual(NOW)).await.unwrap();
         assert_eq!(newest(&engine).await.unwrap(), known());
     }

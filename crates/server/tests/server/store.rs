@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use grantor::demo;
-use grantor::store::{
-    Credentials, NewGrant, NewPassword, NewSession, RemovedSecret, Store, Turn,
-};
+use grantor::store::{Credentials, NewGrant, NewPassword, NewSession, RemovedSecret, Store, Turn};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;

@@ -76,8 +76,7 @@ impl Connected {
             }
             ([], _) => return None,
             (grants, _) => {
-                let scope =
-                    grants.iter().fold(Scope::default(), |all, one| all.union(&one.scope));
+                let scope = grants.iter().fold(Scope::default(), |all, one| all.union(&one.scope));
                 let businesses =
                     grants.iter().flat_map(|one| one.businesses.iter().copied()).collect();
                 (scope, businesses, facts(site, client, grants))

@@ -158,11 +158,11 @@ async fn u10_s17_disconnecting_one_app_ends_its_grants_at_once_on_every_process_
     // To nobody else, and not for ever.
     let robin = server.browser();
     server.customer(HERE, ROBIN[0], ROBIN[1], 1).await;
-    let signed_out = robin.get(&told.url.to_string()).await;
+    let signed_out = robin.get(told.url.as_ref()).await;
     assert!(!robin.sign_in_as(&signed_out, ROBIN[0], ROBIN[1]).await.text.contains("Ledger"));
-    assert!(!robin.get(&told.url.to_string()).await.text.contains("Ledger"));
+    assert!(!robin.get(told.url.as_ref()).await.text.contains("Ledger"));
     server.clock.advance(600);
-    assert!(!browser.get(&told.url.to_string()).await.text.contains("Ledger"));
+    assert!(!browser.get(told.url.as_ref()).await.text.contains("Ledger"));
 
     // It asks again, and lives; what ended stays ended.
     let url = server.authorize_url(&client, "");

@@ -84,6 +84,7 @@ mod registration;
 mod rekey;
 mod resource;
 mod restore;
+mod restore_account;
 mod restore_killed;
 mod revocation;
 mod sign_in;

@@ -1,5 +1,8 @@
 //! What a customer has connected, as the customer looks at it: grants that live, and consents that
 //! stand. Both are found by the customer (`0005_connections.sql`), however many others there are.
+//!
+//! The index of grants begins with the customer and not with the environment: SQLite knows nothing of
+//! how many rows there are, and would walk a whole environment by the primary key instead.
 
 use std::sync::LazyLock;
 
@@ -115,4 +118,41 @@ fn read_consent(row: Row) -> Result<StandingConsent, StoreError> {
         businesses: consent::businesses(&mut row)?,
         given_at: row.integer("given_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::Address;
+
+    /// SQLite's plan for a query; PostgreSQL makes its own from what it has counted.
+    async fn plan(store: &Store, sql: &str, values: usize) -> String {
+        let values = (0..values).map(|_| 1_i64.into()).collect();
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut lines = String::new();
+        for row in store.engine.read(&sql, values).await.unwrap() {
+            let mut row = row.columns("(plan)", "(line)");
+            for _ in 0..3 {
+                row.integer("id").unwrap();
+            }
+            lines += &format!("{}\n", row.text("detail").unwrap());
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn the_grants_and_sessions_of_a_customer_are_found_without_a_walk_through_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Sqlite(folder.path().join("grantor.db"));
+        let store = Store::open(&address, &Clock::manual(0)).await.unwrap();
+        let living = plan(&store, &LIVING, 4).await;
+        assert!(
+            living.contains("grants_of_customer (customer_id=? AND environment=?)"),
+            "{living}"
+        );
+        let sessions = "DELETE FROM sessions WHERE environment = $1 AND customer_id = $2";
+        let sessions = plan(&store, sessions, 2).await;
+        assert!(sessions.contains("sessions_of_customer"), "{sessions}");
+    }
 }

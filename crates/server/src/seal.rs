@@ -57,6 +57,8 @@ pub enum Kind {
     Device,
     /// What a link in a mail carries.
     Link,
+    /// what was done right before, for the page that says so
+    Notice,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -148,6 +150,7 @@ impl Kind {
         Kind::DpopNonce,
         Kind::Device,
         Kind::Link,
+        Kind::Notice,
         Kind::Csrf,
     ];
 
@@ -162,6 +165,7 @@ impl Kind {
             Kind::DpopNonce => "gr_nonce_",
             Kind::Device => "gr_approval_",
             Kind::Link => "gr_link_",
+            Kind::Notice => "gr_notice_",
             Kind::Csrf => "gr_form_",
         }
     }

@@ -16,6 +16,7 @@ pub mod backup;
 mod client;
 mod client_key;
 mod client_token;
+mod connected;
 mod connection;
 mod consent;
 mod customer;
@@ -53,9 +54,10 @@ pub use client::{
 };
 pub use client_key::client_key;
 pub use client_token::client_token_owner;
+pub use connected::{LivingGrants, StandingConsent};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
-pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use customer::{Business, Credentials, Customer, Location, NewCustomer, NewPassword};
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,

@@ -71,6 +71,7 @@ pub(super) async fn sign_in(
         id_digest: browser.digest(),
         customer_id: stored.customer_id,
         customer_counter: stored.counter,
+        password_hash: stored.password_hash,
         epoch: site.sealer.epoch(),
         signed_in_at: now,
         expires_at: now + site.settings.session_ttl_seconds,

@@ -78,6 +78,28 @@ impl Store {
         self.end_grants_of_customer_telling(environment, customer_id, &[]).await
     }
 
+    /// Takes back all that a customer allowed, whichever the client: every grant ends, and each
+    /// client has to ask again, and its partner is told. Sessions stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_and_consents_of_customer(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        notices: &[Notice],
+    ) -> Result<(), StoreError> {
+        // After a restore nobody is signed in, and every consent is asked for again, so this ending
+        // says enough.
+        self.note(Ending::Customer { environment, id: customer_id }).await?;
+        let statement = Statement::any(
+            "UPDATE consents SET revoked = $3, counter = counter + 1 \
+             WHERE environment = $1 AND customer_id = $2 AND NOT revoked",
+            vec![environment.as_str().into(), customer_id.into(), true.into()],
+        );
+        self.ended_telling(statement, notices).await.map(|_| ())
+    }
+
     /// Takes back what a customer allowed a client: its grants end, and it has to ask again.
     /// Answers whether there was something to take back.
     ///

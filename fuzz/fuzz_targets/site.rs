@@ -70,6 +70,8 @@ async fn site(folder: &std::path::Path) -> Result<Site, Failure> {
         clock,
         random,
         dev: Some(Dev { redirect_uri: REDIRECT_URI.to_owned() }),
+            portal: None,
+            portal_url: None,
     })
 }
 

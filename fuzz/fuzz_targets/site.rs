@@ -87,6 +87,7 @@ async fn sign_in(site: &Site) -> Result<(), Failure> {
         epoch: site.sealer.epoch(),
         signed_in_at: NOW,
         expires_at: NOW + 3600,
+        password_hash: customer.password_hash,
     };
     site.store.begin_session(&session, None).await?;
     Ok(())

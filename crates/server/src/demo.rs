@@ -146,6 +146,7 @@ fn partner(now: i64) -> Partner {
         contact: Some("partner@demo.example".to_owned()),
         verified: true,
         created_at: now,
+        suspended: false,
     }
 }
 

@@ -138,6 +138,7 @@ async fn furnish(site: &Site) {
         name: "My Company".to_owned(),
         contact: None,
         verified: true,
+        suspended: false,
         created_at: START,
     };
     assert!(site.store.add_partner(&row).await.unwrap());

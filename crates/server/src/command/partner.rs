@@ -129,6 +129,7 @@ impl Create {
             name,
             contact,
             verified: self.verified,
+            suspended: false,
             created_at: clock.now(),
         };
         if !store.add_partner(&partner).await? {

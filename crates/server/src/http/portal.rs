@@ -11,6 +11,7 @@ mod apps;
 mod fault;
 mod home;
 mod mailbox;
+mod partners;
 mod requests;
 mod sign_in;
 mod team;
@@ -55,6 +56,12 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/activity", get(activity::list))
         .route("/activity.jsonl", get(activity::export))
         .route("/mailbox", get(mailbox::show))
+        .route("/partners", get(partners::list))
+        .route("/partners/{id}", get(partners::show))
+        .route("/partners/{id}/verify", post(partners::verify))
+        .route("/partners/{id}/unverify", post(partners::unverify))
+        .route("/partners/{id}/suspend", post(partners::suspend))
+        .route("/partners/{id}/resume", post(partners::resume))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::show))
         .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))

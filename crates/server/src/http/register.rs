@@ -213,6 +213,7 @@ pub(super) async fn add_nobody(site: &Site) -> Result<(), StoreError> {
         name: PARTNER_NAME.to_owned(),
         contact: None,
         verified: false,
+        suspended: false,
         created_at: site.clock.now(),
     };
     site.store.add_partner(&nobody).await.map(drop)

@@ -2,6 +2,7 @@
 
 mod account;
 mod app;
+mod partner;
 mod request;
 
 use askama::Template;
@@ -18,6 +19,7 @@ pub(crate) use account::{
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };
+pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
     View,

@@ -67,6 +67,7 @@ pub async fn sign_up(site: &Site, email: &str, form: SignUpForm) -> Result<(), R
         contact: Some(email.to_owned()),
         verified: false,
         created_at: now,
+        suspended: false,
     };
     let role = Role::Owner { partner_id: partner.id };
     join(site, (email, role), Some(&partner), None, form, faults).await

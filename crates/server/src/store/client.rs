@@ -462,7 +462,7 @@ pub(super) fn insert_client(client: &NewClient, now: i64) -> Statement {
          registration_token_digest, metadata) \
          SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
          $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
-         FROM partners WHERE id = $3 \
+         FROM partners WHERE id = $3 AND NOT COALESCE(suspended, FALSE) \
          AND ($32 = 'document' \
            OR NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2)) \
          ON CONFLICT DO NOTHING",

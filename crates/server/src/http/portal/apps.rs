@@ -52,13 +52,6 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
         format!("/apps?{environment}={}", utf8_percent_encode(&last, NON_ALPHANUMERIC))
     });
     let staff = by.person.role.is_staff();
-    let line = |record: ClientRecord| AppLine {
-        state: state(&record),
-        id: record.client.id,
-        name: record.client.name,
-        partner: staff.then_some(record.client.partner.name),
-        logo: record.listing.logo,
-    };
     let (words, empty) = match environment {
         Environment::Production => (
             "Production",
@@ -68,8 +61,19 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
             ("Staging", "No app yet. Make one: it works at once, with test customers of your own.")
         }
     };
-    let apps = records.into_iter().map(line).collect();
+    let apps = records.into_iter().map(|record| line(record, staff)).collect();
     Ok(AppList { environment: environment.as_str(), words, empty, apps, next })
+}
+
+/// One app in a list; `whose` says its partner too.
+pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
+    AppLine {
+        state: state(&record),
+        id: record.client.id,
+        name: record.client.name,
+        partner: whose.then_some(record.client.partner.name),
+        logo: record.listing.logo,
+    }
 }
 
 /// One app.

@@ -561,9 +561,10 @@ async fn s23_a_redirect_is_a_failure_and_not_followed() {
     let mut outbox = outbox(&server);
     for status in [301, 302, 303, 307, 308] {
         receiver.answers(Answering::Redirect(status));
-        tell(&server, &client, Event::Ping).await;
+        let id = tell(&server, &client, Event::Ping).await;
         assert_eq!(deliver(&mut outbox).await, 1);
-        let newest = deliveries(&server, &endpoint).await.remove(0);
+        let all = deliveries(&server, &endpoint).await;
+        let newest = all.into_iter().find(|delivery| delivery.id == id).unwrap();
         assert_eq!(newest.status, Some(i64::from(status)));
         assert!(newest.fault.unwrap().contains("Redirects are not followed"), "{status}");
     }

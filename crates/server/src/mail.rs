@@ -12,6 +12,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -65,7 +66,9 @@ pub enum Mailer {
 
 /// An SMTP server, and from whom messages are.
 #[derive(Clone)]
-pub struct Smtp {
+pub struct Smtp(Arc<Server>);
+
+struct Server {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
 }
@@ -277,7 +280,7 @@ impl Smtp {
             let password = text.trim_end_matches(['\r', '\n']).to_owned();
             transport = transport.credentials(Credentials::new(user.clone(), password));
         }
-        Ok(Smtp { transport: transport.build(), from: config.from.0.clone() })
+        Ok(Smtp(Arc::new(Server { transport: transport.build(), from: config.from.0.clone() })))
     }
 
     /// Gives a message on.
@@ -285,8 +288,8 @@ impl Smtp {
     /// # Errors
     /// [`MailFault`]; then perhaps it was taken all the same, and comes twice.
     pub async fn send(&self, mail: &Mail) -> Result<(), MailFault> {
-        let message = write(mail, &self.from).ok_or(MailFault::Message)?;
-        let sent = tokio::time::timeout(TIME_LIMIT, self.transport.send(message)).await;
+        let message = write(mail, &self.0.from).ok_or(MailFault::Message)?;
+        let sent = tokio::time::timeout(TIME_LIMIT, self.0.transport.send(message)).await;
         match sent {
             Err(_) => Err(MailFault::TooSlow),
             Ok(Ok(_)) => Ok(()),

@@ -121,7 +121,8 @@ mod tests {
     fn while_a_secret_is_changed_both_sign() {
         let one = WebhookSecret::parse(SECRET).unwrap();
         let two = WebhookSecret::generate(&Random::system());
-        let alone = |secret: &WebhookSecret| sign(&[secret.clone()], ID, BODY, 7).signature;
+        let alone =
+            |secret: &WebhookSecret| sign(std::slice::from_ref(secret), ID, BODY, 7).signature;
         let both = sign(&[one.clone(), two.clone()], ID, BODY, 7);
         assert_eq!(both.signature, format!("{} {}", alone(&one), alone(&two)));
     }

@@ -4,8 +4,9 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::openid::CustomerClaims;
 
 use super::engine::{Row, Statement};
-use super::{NewSession, Store, StoreError};
+use super::{NewSession, Store, StoreError, outbox};
 use crate::journal::Ending;
+use crate::webhook::Notice;
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -173,6 +174,20 @@ impl Store {
         email: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        self.set_customer_disabled_telling(environment, email, disabled, &[]).await
+    }
+
+    /// The same, and tells the partners in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_customer_disabled_telling(
+        &self,
+        environment: Environment,
+        email: &str,
+        disabled: bool,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
         if disabled && let Some(Customer { id, .. }) = self.customer(environment, email).await? {
             self.note(Ending::CustomerDisabled { environment, id }).await?;
         }
@@ -181,7 +196,9 @@ impl Store {
              WHERE environment = $1 AND email = $2 AND disabled <> $3",
             vec![environment.as_str().into(), email.into(), disabled.into()],
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        let mut transaction = vec![statement];
+        transaction.extend(notices.iter().map(outbox::tell));
+        Ok(self.engine.write(transaction).await?.is_done())
     }
 
     /// What a sign-in with that address is checked against; nothing for a customer who is switched

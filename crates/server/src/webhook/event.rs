@@ -1,6 +1,7 @@
 //! What a partner may be told, and the body that tells it.
 
 use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::Grant;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -213,6 +214,12 @@ impl EventType {
 }
 
 impl Event {
+    /// Something of this connection was used twice.
+    pub fn reuse(reused: Reused, grant_id: [u8; 16], grant: Option<&Grant>) -> Event {
+        let customer_id = grant.map(|grant| grant.customer_id);
+        Event::GrantReuseDetected { grant_id, customer_id, reused }
+    }
+
     /// Of which type.
     pub fn event_type(&self) -> EventType {
         match self {

@@ -71,6 +71,7 @@ mod metrics;
 mod openid;
 mod outbox;
 mod outbox_mail;
+mod outbox_peers;
 mod pages;
 mod par;
 mod password;

@@ -561,9 +561,10 @@ async fn s23_a_redirect_is_a_failure_and_not_followed() {
     let mut outbox = outbox(&server);
     for status in [301, 302, 303, 307, 308] {
         receiver.answers(Answering::Redirect(status));
-        tell(&server, &client, Event::Ping).await;
+        let id = tell(&server, &client, Event::Ping).await;
         assert_eq!(deliver(&mut outbox).await, 1);
-        let newest = deliveries(&server, &endpoint).await.remove(0);
+        let all = deliveries(&server, &endpoint).await;
+        let newest = all.into_iter().find(|delivery| delivery.id == id).unwrap();
         assert_eq!(newest.status, Some(i64::from(status)));
         assert!(newest.fault.unwrap().contains("Redirects are not followed"), "{status}");
     }
@@ -610,6 +611,51 @@ async fn s23_a_receiver_that_never_answers_is_left_after_fifteen_seconds() {
     let outbound = Outbound::new(Reach::ThisMachine, grantor::clock::Clock::manual(START));
     let post = Post { address: &address, headers: &[], body: "{}" };
     assert_eq!(outbound.post(&post).await, Err(OutboundFault::TooSlow));
+}
+
+/// What an operator types, on the data that a server serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_ending_by_an_operator_is_told() {
+    let server = Server::start().await;
+    let (endpoint, _) = endpoint(&server, "https://hooks.partner.example/grantor").await;
+    let demo = server.demo_client();
+    let browser = server.browser();
+    let code =
+        crate::harness::query(&browser.allow(&server.authorize_url(&demo, "")).await, "code");
+    let tokens = server.exchange(&demo, &code.unwrap()).await;
+    assert_eq!(tokens.status, 200);
+    let which = grantor::store::WhichConnections {
+        environment: STAGING,
+        client_id: None,
+        email: None,
+        limit: 1,
+    };
+    let grant = server.staging.store.connections(&which).await.unwrap().remove(0).grant;
+    let grant_id = uuid::Uuid::from_bytes(grant.id).to_string();
+    let partner_id = uuid::Uuid::from_bytes(endpoint.partner_id).to_string();
+    let customer = ["--environment", "staging", "--email", grantor::demo::CUSTOMER_EMAIL];
+    let data = ["--data", server.folder.path().to_str().unwrap()];
+    let mut told = Vec::new();
+    for (command, arguments, wanted) in [
+        (["grant", "revoke"], &["--environment", "staging", &grant_id][..], "connection"),
+        (["client", "end-connections"], &[demo.id.as_str()], "client"),
+        (["customer", "end-connections"], &customer, "customer"),
+        (["customer", "disable"], &customer, "customer"),
+        (["client", "disable"], &[&demo.id], "client.suspended"),
+        (["client", "enable"], &[&demo.id], "client.resumed"),
+        (["partner", "disable"], &[&partner_id], "client.suspended"),
+    ] {
+        let arguments = [&command[..], arguments, &data].concat();
+        let output = crate::program::run(&arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        let all = deliveries(&server, &endpoint).await;
+        let new = all.into_iter().find(|delivery| !told.contains(&delivery.id));
+        let new = new.unwrap_or_else(|| panic!("{arguments:?} told nothing"));
+        told.push(new.id);
+        let body: Value = serde_json::from_str(&new.body).unwrap();
+        let said = body["data"]["ended"].as_str().or(body["type"].as_str()).unwrap();
+        assert_eq!((said, &body["data"]["client_id"]), (wanted, &Value::from(demo.id.as_str())));
+    }
 }
 
 /// Of a notice that is never told, nothing is kept: whoever has no endpoint pays one look.

@@ -1,9 +1,10 @@
 //! Ending the connections of a customer.
 
+use grantor_protocol::environment::Environment;
 use serde::Serialize;
 
 use super::super::output::Output;
-use super::super::place::{In, Place};
+use super::super::place::{In, Opened, Place};
 use super::super::{Failure, client};
 use super::find;
 use crate::webhook::{self, EndedBy, Event, Notice};
@@ -36,6 +37,22 @@ struct Ended {
     changed: bool,
 }
 
+/// What each client is told that a customer allows something, where all of it ends.
+pub(super) async fn notices(
+    opened: &Opened,
+    environment: Environment,
+    customer_id: [u8; 16],
+) -> Result<Vec<Notice>, Failure> {
+    let clients = opened.store.clients_allowed_by(environment, customer_id).await?;
+    let notice = |id: &String| opened.notice(environment, id, ended_by_company(customer_id));
+    Ok(clients.iter().map(notice).collect())
+}
+
+fn ended_by_company(customer_id: [u8; 16]) -> Event {
+    let ended = webhook::Ended::OfCustomer { customer_id };
+    Event::GrantRevoked { ended, by: EndedBy::Company }
+}
+
 impl EndConnections {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let environment = self.environment.environment;
@@ -46,12 +63,9 @@ impl EndConnections {
             Some(id) => Some(client::find_in(&opened, environment, id).await?),
             None => None,
         };
-        let ended = webhook::Ended::OfCustomer { customer_id: customer.id };
-        let event = Event::GrantRevoked { ended, by: EndedBy::Company };
-        let notice = |id: &String| opened.notice(environment, id, event.clone());
         let changed = match &client_id {
             Some(id) => {
-                let notices = [notice(id)];
+                let notices = [opened.notice(environment, id, ended_by_company(customer.id))];
                 store
                     .end_grants_of_customer_and_client_telling(
                         environment,
@@ -62,8 +76,7 @@ impl EndConnections {
                     .await?
             }
             None => {
-                let clients = store.clients_allowed_by(environment, customer.id).await?;
-                let notices: Vec<Notice> = clients.iter().map(notice).collect();
+                let notices = notices(&opened, environment, customer.id).await?;
                 store.end_grants_of_customer_telling(environment, customer.id, &notices).await?
             }
         };

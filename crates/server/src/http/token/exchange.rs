@@ -68,12 +68,9 @@ pub(super) async fn exchange(
         let now = site.clock.now();
         if let Err(refused) = check_exchange(grant.as_ref(), &exchange, now) {
             if refused.revoke {
-                let grant_id = seal.grant_id;
-                let customer_id = grant.as_ref().map(|grant| grant.customer_id);
-                let reused = Reused::Code;
-                let event = Event::GrantReuseDetected { grant_id, customer_id, reused };
+                let event = Event::reuse(Reused::Code, seal.grant_id, grant.as_ref());
                 site.store
-                    .revoke_grant_telling(grant_id, &site.notice(&caller.client.id, event))
+                    .revoke_grant_telling(seal.grant_id, &site.notice(&caller.client.id, event))
                     .await
                     .map_err(unavailable(caller.request_id))?;
                 site.metrics.tokens.note(TokenEvent::CodeReplayed);

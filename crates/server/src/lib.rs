@@ -32,4 +32,5 @@ pub mod signer;
 mod simulation;
 pub mod site;
 pub mod store;
+pub mod throttle;
 pub mod usage;

@@ -52,6 +52,10 @@ pub enum Kind {
     DpopNonce,
     /// What the page about a device showed.
     Device,
+    /// in whose account a browser has signed in
+    KnownBrowser,
+    /// the name of a tally of tries; it leaves the server nowhere
+    Tally,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -142,6 +146,8 @@ impl Kind {
         Kind::Progress,
         Kind::DpopNonce,
         Kind::Device,
+        Kind::KnownBrowser,
+        Kind::Tally,
         Kind::Csrf,
     ];
 
@@ -155,6 +161,8 @@ impl Kind {
             Kind::Progress => "gr_progress_",
             Kind::DpopNonce => "gr_nonce_",
             Kind::Device => "gr_approval_",
+            Kind::KnownBrowser => "gr_browser_",
+            Kind::Tally => "gr_tally_",
             Kind::Csrf => "gr_form_",
         }
     }

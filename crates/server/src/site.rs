@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 
 /// One environment as it is served. Time and randomness come from here and from nowhere else.
@@ -36,6 +37,8 @@ pub struct Site {
     pub signer: Arc<Signer>,
     /// The keys of both, which may change while it is served.
     pub keys: Keys,
+    /// How often something may be tried.
+    pub throttle: Throttle,
     /// Where passwords are checked.
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
@@ -79,6 +82,8 @@ pub struct Settings {
     pub apis: Apis,
     /// Whether a client may be known by the address of its own description.
     pub client_id_metadata_documents: bool,
+    /// How often something may be tried.
+    pub throttling: Limits,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -115,6 +120,7 @@ impl Default for Settings {
             registration_scopes: Scope::default(),
             apis: Apis::default(),
             client_id_metadata_documents: false,
+            throttling: Limits::default(),
         }
     }
 }

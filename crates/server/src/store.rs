@@ -37,6 +37,7 @@ mod registration;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod throttling;
 
 pub use client::{
     ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
@@ -69,6 +70,7 @@ pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use throttling::{Narrowed, Realm, Settled, Tallied, Tally};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -30,12 +30,21 @@ use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Registration, Settings, Site};
-use crate::store::{Address, Store};
+use crate::store::{Address, Realm, Store};
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 use crate::{demo, log};
 
 /// What a data folder holds, and all that `--reset` removes.
 const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "master.key"];
+
+/// Everybody is on this machine, so an address says nothing: what belongs to one has a hundred times
+/// the usual room.
+const LIMITS: Limits = Limits {
+    failures_per_address: 100 * Limits::USUAL.failures_per_address,
+    registrations_per_address: 100 * Limits::USUAL.registrations_per_address,
+    ..Limits::USUAL
+};
 
 /// What marks a folder as dev's own.
 const MARK: &str = "grantor-dev.txt";
@@ -180,6 +189,7 @@ impl Opened {
                 registration_scopes: demo::client_scopes(),
                 apis: demo::apis(&base_url),
                 client_id_metadata_documents: true,
+                throttling: LIMITS,
                 ..Settings::default()
             },
             base_url,
@@ -188,6 +198,13 @@ impl Opened {
             other_sealer: self.keys.sealer(environment.other()),
             signer: self.keys.signer(environment),
             keys: self.keys.clone(),
+            throttle: Throttle::new(
+                self.store.clone(),
+                Realm::Environment(environment),
+                self.keys.sealer(environment),
+                self.clock.clone(),
+                LIMITS,
+            ),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

@@ -62,7 +62,20 @@ pub(super) struct Section {
     pub(super) registration_scopes: Option<Spanned<String>>,
     pub(super) client_id_metadata_documents: Option<bool>,
     #[serde(default)]
+    pub(super) throttling: Throttling,
+    #[serde(default)]
     pub(super) api: Vec<ApiSection>,
+}
+
+/// How often something may be tried, named as in `throttle::Limits`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Throttling {
+    pub(super) window_seconds: Option<Spanned<i64>>,
+    pub(super) failures_per_name_and_address: Option<Spanned<i64>>,
+    pub(super) failures_per_address: Option<Spanned<i64>>,
+    pub(super) failures_per_name: Option<Spanned<i64>>,
+    pub(super) registrations_per_address: Option<Spanned<i64>>,
 }
 
 /// An API that tokens may be for.

@@ -19,6 +19,7 @@ use axum::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Response, StatusCode};
+use grantor_protocol::authorize_error::TOO_MANY_TRIES;
 use grantor_protocol::client::{
     ClientAuthentication, ClientKeys, ClientSecret, ClientSettings, SecretMethods,
 };
@@ -29,12 +30,15 @@ use grantor_protocol::scope::{Scope, ScopeFault};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, ERRORS_PATH};
+use super::client_call::Call;
 use super::request::RequestId;
 use crate::demo;
+use crate::http::ClientAddress;
 use crate::site::{Registration as Policy, Site};
 use crate::store::{
     ClientRecord, MOST_SELF_REGISTERED, NewClient, Partner, RegisteredBy, Registration, StoreError,
 };
+use crate::throttle::{Credential, NotTaken, Subject};
 
 /// The partner of all clients that registered themselves: nobody knows who is behind them.
 const PARTNER_ID: [u8; 16] = *b"self-registered.";
@@ -56,6 +60,11 @@ pub(super) enum NoClient {
     Metadata(MetadataFault),
     /// as many have registered as may
     Full,
+    /// too many registrations, or too many wrong tokens, came from this address
+    TooMany {
+        /// until the next one is looked at
+        wait_seconds: i64,
+    },
     /// the store failed
     Store(StoreError),
 }
@@ -72,13 +81,24 @@ impl From<StoreError> for NoClient {
     }
 }
 
+impl From<NotTaken> for NoClient {
+    fn from(not_taken: NotTaken) -> NoClient {
+        match not_taken {
+            NotTaken::TooMany { wait_seconds } => NoClient::TooMany { wait_seconds },
+            NotTaken::Store(error) => NoClient::Store(error),
+        }
+    }
+}
+
 /// `POST /oauth/register`
 pub(super) async fn register(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    let answered = create(&site, request).await;
+    let call = Call { site: &site, request_id: &request_id, address };
+    let answered = create(&call, request).await;
     answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
 }
 
@@ -86,18 +106,21 @@ pub(super) async fn register(
 pub(super) async fn manage(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     Path(client_id): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    let call = Call { site: &site, request_id: &request_id, address };
     let answered = match *request.method() {
-        Method::GET => read(&site, &client_id, request.headers()).await,
-        Method::PUT => update(&site, &client_id, request).await,
-        _ => delete(&site, &client_id, request.headers()).await,
+        Method::GET => read(&call, &client_id, request.headers()).await,
+        Method::PUT => update(&call, &client_id, request).await,
+        _ => delete(&call, &client_id, request.headers()).await,
     };
     answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
 }
 
-async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClient> {
+async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoClient> {
+    let site = call.site;
     // 1. Admit.
     let admission = match site.settings.registration {
         Policy::Closed => return Err(NoClient::Closed),
@@ -108,6 +131,10 @@ async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClien
     let metadata = within(site, ClientMetadata::parse(&body(request).await?)?)?;
     if site.store.self_registered(site.environment).await? >= MOST_SELF_REGISTERED {
         return Err(NoClient::Full);
+    }
+    if admission.is_none() {
+        let registration = Subject::nameless(Credential::Registration);
+        site.throttle.count(&registration, call.address).await?;
     }
     // 3. Commit.
     let now = site.clock.now();
@@ -120,6 +147,8 @@ async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClien
     if let Some(digest) = admission
         && !site.store.use_initial_access_token(site.environment, digest, now).await?
     {
+        let token = Subject::nameless(Credential::InitialAccessToken);
+        site.throttle.count(&token, call.address).await?;
         return Err(NoClient::Token);
     }
     if !site.store.add_client(&client, now).await? {
@@ -139,21 +168,23 @@ async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClien
 }
 
 async fn read(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, headers).await?;
+    let site = call.site;
+    let record = owned(call, client_id, headers).await?;
     Ok(answer::json(site, StatusCode::OK, &registered(site, &record)))
 }
 
 /// RFC 7592 2.2: the document takes the place of the one before.
 async fn update(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     request: Request,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, request.headers()).await?;
+    let site = call.site;
+    let record = owned(call, client_id, request.headers()).await?;
     let bytes = body(request).await?;
     let metadata = within(site, ClientMetadata::parse(&bytes)?)?;
     let named: Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -176,11 +207,12 @@ async fn update(
 
 /// RFC 7592 2.3: all that it holds ends. Its row stays, so that its id is never used again (S24).
 async fn delete(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, headers).await?;
+    let site = call.site;
+    let record = owned(call, client_id, headers).await?;
     site.store.set_client_disabled(site.environment, &record.client.id, true).await?;
     tracing::info!(client.id = record.client.id, "register.deleted");
     Ok(answer::respond(site, StatusCode::NO_CONTENT, "application/json", Body::empty()))
@@ -188,22 +220,26 @@ async fn delete(
 
 /// The registration that the token is for (RFC 7592 2): who has no such token learns nothing.
 async fn owned(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<ClientRecord, NoClient> {
+    let site = call.site;
     let token = digest_of(bearer(headers).ok_or(NoClient::Token)?);
     let record = site.store.client(client_id).await?;
-    record
-        .filter(|record| {
-            let client = &record.client;
-            client.environment == site.environment
-                && !client.disabled
-                && record.registration.by == RegisteredBy::Itself
-                // Digests of what is drawn at random: comparing them tells nothing.
-                && record.registration.token_digest == Some(token)
-        })
-        .ok_or(NoClient::Token)
+    let owned = record.filter(|record| {
+        let client = &record.client;
+        client.environment == site.environment
+            && !client.disabled
+            && record.registration.by == RegisteredBy::Itself
+            // Digests of what is drawn at random: comparing them tells nothing.
+            && record.registration.token_digest == Some(token)
+    });
+    if owned.is_none() {
+        let wrong = Subject::new(Credential::RegistrationToken, client_id.as_bytes());
+        site.throttle.count(&wrong, call.address).await?;
+    }
+    owned.ok_or(NoClient::Token)
 }
 
 /// Adds the partner of all clients that nobody here knows, where it is missing.
@@ -399,19 +435,35 @@ impl NoClient {
                 ),
             ),
             NoClient::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
+            NoClient::TooMany { wait_seconds } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "temporarily_unavailable",
+                format!(
+                    "Too many registrations or wrong tokens came from this address. Try again in \
+                     {wait_seconds} seconds."
+                ),
+            ),
             NoClient::Full | NoClient::Store(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
                 "The server cannot answer just now. Send the same request again later.".into(),
             ),
         };
-        if let NoClient::Store(error) = &self {
-            tracing::error!(request.id = request_id.0, %error, "register.store");
+        let mut anchor = "registration";
+        match &self {
+            NoClient::Store(error) => {
+                tracing::error!(request.id = request_id.0, %error, "register.store");
+            }
+            NoClient::TooMany { wait_seconds } => {
+                anchor = TOO_MANY_TRIES;
+                tracing::info!(request.id = request_id.0, wait_seconds, "register.throttled");
+            }
+            _ => {}
         }
         let body = json!({
             "error": code,
             "error_description": words,
-            "error_uri": format!("{}{ERRORS_PATH}#registration", site.base_url),
+            "error_uri": format!("{}{ERRORS_PATH}#{anchor}", site.base_url),
             "request_id": request_id.0,
         });
         let mut response = answer::json(site, status, &body);
@@ -420,6 +472,11 @@ impl NoClient {
             StatusCode::UNAUTHORIZED => {
                 let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                if let NoClient::TooMany { wait_seconds } = self {
+                    answer::retry_after(wait_seconds, headers);
+                }
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));

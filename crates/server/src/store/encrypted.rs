@@ -180,7 +180,7 @@ mod tests {
     use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 25] = [
+    const NOT_ENCRYPTED: [&str; 26] = [
         "partners.id",
         "managers.id",
         "clients.partner_id",
@@ -206,6 +206,7 @@ mod tests {
         "initial_access_tokens.digest",
         "revoked_tokens.grant_id",
         "revoked_tokens.token_id",
+        "throttles.id",
     ];
 
     #[tokio::test]

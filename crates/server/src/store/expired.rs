@@ -30,6 +30,8 @@ pub enum Expiring {
     PushedRequests,
     /// Devices that waited to be allowed.
     DeviceAuthorizations,
+    /// Tallies of tries whose window is over.
+    Throttles,
 }
 
 /// Where a walk begins and how far a step goes.
@@ -58,13 +60,14 @@ pub struct Removed {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Expiring; 6] = [
+    pub const ALL: [Expiring; 7] = [
         Expiring::Grants,
         Expiring::Sessions,
         Expiring::RevokedTokens,
         Expiring::OnceValues,
         Expiring::PushedRequests,
         Expiring::DeviceAuthorizations,
+        Expiring::Throttles,
     ];
 
     /// Gives each id, and whether its row expired. `$1` is the environment, `$2` the time, and then
@@ -96,6 +99,10 @@ impl Expiring {
             Expiring::DeviceAuthorizations => {
                 "SELECT id, expires_at <= $2 FROM device_authorizations \
                  WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
+            }
+            Expiring::Throttles => {
+                "SELECT id, expires_at <= $2 FROM throttles \
+                 WHERE realm = $1 AND id > $3 ORDER BY id LIMIT $4"
             }
         }
     }
@@ -130,6 +137,10 @@ impl Expiring {
                 "DELETE FROM device_authorizations WHERE environment = $1 AND id > $3 \
                  AND id <= $4 AND expires_at <= $2"
             }
+            Expiring::Throttles => {
+                "DELETE FROM throttles WHERE realm = $1 AND id > $3 AND id <= $4 \
+                 AND expires_at <= $2"
+            }
         }
     }
 
@@ -141,7 +152,8 @@ impl Expiring {
             | Expiring::Sessions
             | Expiring::OnceValues
             | Expiring::PushedRequests
-            | Expiring::DeviceAuthorizations => vec![id.into()],
+            | Expiring::DeviceAuthorizations
+            | Expiring::Throttles => vec![id.into()],
             Expiring::RevokedTokens => {
                 let (grant_id, token_id) = id.split_at(id.len().min(GRANT_ID_BYTES));
                 vec![grant_id.into(), token_id.into()]

@@ -17,7 +17,8 @@ use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
-use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
+use grantor::store::{Address, Business, NewClient, NewCustomer, Realm, Store};
+use grantor::throttle::Throttle;
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -172,6 +173,7 @@ impl Server {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
             let mut settings = settings.clone();
+            let throttling = settings.throttling;
             // The API of dev stands beside its issuer, which is known just now.
             if dev && settings.apis.is_empty() {
                 settings.apis = demo::apis(&base_url);
@@ -185,6 +187,13 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 signer: keys.signer(environment),
                 keys: keys.clone(),
+                throttle: Throttle::new(
+                    store.clone(),
+                    Realm::Environment(environment),
+                    keys.sealer(environment),
+                    clock.clone(),
+                    throttling,
+                ),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),

@@ -270,8 +270,11 @@ impl Throttle {
     fn known_full(&self, tallies: &[Tally], now: i64) -> Option<i64> {
         let full = self.full();
         let known = tallies.iter().filter_map(|tally| full.get(&tally.id));
+        // A clock that was put right makes nothing of what was known before (D10).
+        let open = now + 1..=now + 2 * self.limits.window_seconds;
         known
-            .filter(|full| full.until > now && full.since.elapsed() < FULL_FOR)
+            .filter(|full| open.contains(&full.until))
+            .filter(|full| full.since.elapsed() < FULL_FOR)
             .map(|full| full.until)
             .max()
     }
@@ -316,14 +319,18 @@ impl Throttle {
 
 /// Until when a tally has no room; the same rule as the store's, which decides.
 fn full_until(tally: &Tally, stored: &[Tallied], now: i64) -> Option<i64> {
-    let find =
-        |id: [u8; 32]| stored.iter().find(|stored| stored.id == id && stored.expires_at > now);
+    let open = now + 1..=now + 2 * tally.window_seconds;
+    let find = |id| stored.iter().find(|of| of.id == id && open.contains(&of.expires_at));
     let own = find(tally.id)?;
     let most = match tally.narrowed {
         Some(Narrowed { by, above, most }) if find(by).is_some_and(|by| by.tries > above) => most,
         _ => tally.most,
     };
-    let until = if own.tries >= most { own.expires_at } else { own.tried_at + own.wait_seconds };
+    let until = match own.wait_seconds {
+        _ if own.tries >= most => own.expires_at,
+        0 => now,
+        wait => own.tried_at + wait,
+    };
     (until > now).then_some(until)
 }
 

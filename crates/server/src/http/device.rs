@@ -311,7 +311,7 @@ impl<'a> Visit<'a> {
         let (environment, epoch) = (site.environment, site.sealer.epoch());
         let code = UserCode::parse(&self.user_code).ok_or(Fault::Gone)?;
         // Who was shown no page about this very code learns here neither whether it is one (S20).
-        let Some(seen) = form.value("seen").and_then(|seen| self.open(seen, &code)) else {
+        let Some((seen, until)) = form.value("seen").and_then(|seen| self.open(seen, &code)) else {
             return Ok(answer::redirect_within(site, &self.here()));
         };
         let device = site.store.waiting_device(environment, &code, epoch, now).await?;
@@ -319,7 +319,7 @@ impl<'a> Visit<'a> {
         let client =
             load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?;
         // Allow counts for what this browser saw (S9).
-        if seen != shown(&device, &client) {
+        if seen != shown(&device, &client) || until <= now {
             return Ok(answer::redirect_within(site, &self.here()));
         }
         match form.value("decision") {
@@ -410,13 +410,13 @@ impl<'a> Visit<'a> {
         self.site.sealer.seal(Kind::Device, &payload, now)
     }
 
-    /// What a page about that code showed to this browser, where it did a short time ago.
-    fn open(&self, seen: &str, code: &UserCode) -> Option<[u8; 32]> {
+    /// What a page about that code showed to this browser, and until when that holds.
+    fn open(&self, seen: &str, code: &UserCode) -> Option<([u8; 32], i64)> {
         let payload = self.site.sealer.open(Kind::Device, seen).ok()?;
         let mut read = Reader(&payload);
         let (browser, what, of) = (read.array::<32>()?, read.array()?, read.array::<32>()?);
-        let is_open = self.site.clock.now() < read.integer()?;
-        (is_open && browser == self.browser.digest() && of == digest_of(code)).then_some(what)
+        let until = read.integer()?;
+        (browser == self.browser.digest() && of == digest_of(code)).then_some((what, until))
     }
 }
 

@@ -89,7 +89,7 @@ const TAKE: &str = "INSERT INTO throttles AS t \
        expires_at = CASE WHEN t.expires_at <= $3 OR t.expires_at > $13 THEN $5 \
          ELSE t.expires_at END \
      WHERE t.expires_at <= $3 OR t.expires_at > $13 \
-       OR (t.tried_at + t.wait_seconds <= $3 AND t.tries < CASE \
+       OR ((t.wait_seconds = 0 OR t.tried_at + t.wait_seconds <= $3) AND t.tries < CASE \
          WHEN (SELECT n.tries FROM throttles n \
            WHERE n.realm = $1 AND n.id = $10 AND n.expires_at > $3) > $11 \
          THEN CAST($12 AS BIGINT) ELSE $9 END)";

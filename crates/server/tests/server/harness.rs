@@ -18,7 +18,7 @@ use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Settings, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Realm, Store};
-use grantor::throttle::Throttle;
+use grantor::throttle::{Limits, Throttle};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -64,6 +64,18 @@ pub struct TestClient {
     pub id: String,
     pub secret: String,
     pub redirect_uri: String,
+}
+
+/// Settings with room for every try of a test that makes many.
+pub fn roomy() -> Settings {
+    let most = 1_000_000;
+    let throttling = Limits {
+        failures_per_name_and_address: most,
+        failures_per_address: most,
+        registrations_per_address: most,
+        ..Limits::USUAL
+    };
+    Settings { throttling, ..Settings::default() }
 }
 
 /// A browser: it keeps cookies and follows nothing.
@@ -409,9 +421,15 @@ impl Server {
 
     /// A new browser.
     pub fn browser(&self) -> Browser {
+        self.browser_at([127, 0, 0, 1])
+    }
+
+    /// A new browser at another address of this machine.
+    pub fn browser_at(&self, address: [u8; 4]) -> Browser {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .cookie_store(true)
+            .local_address(std::net::IpAddr::from(address))
             .build()
             .unwrap();
         Browser { http }

@@ -89,6 +89,7 @@ mod signing_keys;
 mod slow_bodies;
 mod store;
 mod store_faults;
+mod throttling;
 mod token;
 mod two_servers;
 mod usage;

@@ -71,8 +71,7 @@ pub(super) async fn get(
 /// Carries out one step of a page.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(caller)): (Extension<RequestId>, Extension<ClientAddress>),
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -85,7 +84,7 @@ pub(super) async fn post(
     };
     let query = uri.query().unwrap_or_default();
     let answered = match Flow::load(&site, &request_id, query, &headers).await {
-        Ok(flow) => carry_out(&flow, address, &headers, &body).await,
+        Ok(flow) => carry_out(&flow, caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
     answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))

@@ -10,6 +10,8 @@
 //! What the page showed travels in its form, sealed, and bound to this browser's session: a page
 //! that is opened in another browser decides nothing there.
 
+mod fault;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +21,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderName};
 use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::client::Client;
 use grantor_protocol::device::{GRANT_TYPE, UserCode, openid_request};
 use grantor_protocol::grant::Binding;
@@ -27,14 +28,14 @@ use grantor_protocol::parameters::Parameters;
 use grantor_protocol::scope::Scope;
 use url::form_urlencoded;
 
-use super::answer::{self, fault_page, frame};
+use self::fault::Fault;
+use super::answer::{self, frame};
 use super::authorize::consent_words::{lasts, sentence};
 use super::request::RequestId;
 use super::session::Browser;
 use super::sign_in::{SignInFault, WRONG, sign_in};
 use crate::demo;
 use crate::http::ClientAddress;
-use crate::keys::KeysError;
 use crate::pages::{
     App, BusinessChoice, DemoLogin, DeviceCodePage, DevicePage, NoticePage, ScopeLine, SignInPage,
 };
@@ -59,26 +60,6 @@ struct Visit<'a> {
     user_code: String,
 }
 
-enum Fault {
-    FormExpired,
-    /// too many passwords or codes were tried in vain
-    TooManyTries {
-        wait_seconds: i64,
-        retry: String,
-    },
-    Busy,
-    /// it was decided, or its time is over
-    Gone,
-    Keys(KeysError),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Fault {
-        Fault::Store(error)
-    }
-}
-
 /// Shows the form for the code, or for signing in.
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
@@ -90,23 +71,22 @@ pub(super) async fn get(
         Ok(visit) => Ok(visit.show(StatusCode::OK, None)),
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| refuse(&site, &request_id, fault))
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
 }
 
 /// Carries out one step of a page.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(caller)): (Extension<RequestId>, Extension<ClientAddress>),
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let answered = match Visit::load(&site, &request_id, &uri, &headers).await {
-        Ok(visit) => visit.carry_out(address, &headers, &body).await,
+        Ok(visit) => visit.carry_out(caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| refuse(&site, &request_id, fault))
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
 }
 
 impl<'a> Visit<'a> {
@@ -464,54 +444,4 @@ async fn load_client(site: &Site, id: &str) -> Result<Option<Client>, StoreError
     Ok(found.filter(|client| {
         client.environment == site.environment && !client.disabled && site.admits(client)
     }))
-}
-
-fn refuse(site: &Site, request_id: &RequestId, fault: Fault) -> Response<Body> {
-    let (status, anchor, title, what_happened, what_to_do) = match fault {
-        Fault::TooManyTries { wait_seconds, retry } => {
-            return answer::too_many_tries(site, request_id, wait_seconds, retry);
-        }
-        Fault::FormExpired => (
-            StatusCode::BAD_REQUEST,
-            "form-expired",
-            "This page was open for too long",
-            "We could not take what you entered: the page was open for too long, or your browser \
-             keeps no cookies.",
-            "Nothing was connected. Open this address again and enter the code.",
-        ),
-        Fault::Gone => (
-            StatusCode::BAD_REQUEST,
-            "device",
-            "This code is not waiting any more",
-            "The device was allowed or refused already, or took its code back, or too much time \
-             has passed.",
-            "Nothing was connected just now. Let the device show a new code.",
-        ),
-        Fault::Busy => busy(),
-        Fault::Keys(error) => {
-            tracing::error!(request.id = request_id.0, %error, "device.keys");
-            busy()
-        }
-        Fault::Store(error) => {
-            tracing::error!(request.id = request_id.0, %error, "device.store");
-            busy()
-        }
-    };
-    let words = PageWords {
-        anchor,
-        title,
-        what_happened: what_happened.to_owned(),
-        what_to_do: what_to_do.to_owned(),
-    };
-    fault_page(site, request_id, status, words, vec![])
-}
-
-fn busy() -> (StatusCode, &'static str, &'static str, &'static str, &'static str) {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "Very busy just now",
-        "We could not answer in time. Nothing was connected.",
-        "Please try again in a few seconds.",
-    )
 }

@@ -9,17 +9,16 @@
 //! Nobody has looked at such a client: it is not approved, so customers are asked each time and
 //! errors redirect only after sign-in (RFC 9700 4.11.2).
 
+mod refusal;
+
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, Response, StatusCode};
-use grantor_protocol::authorize_error::TOO_MANY_TRIES;
 use grantor_protocol::client::{
     ClientAuthentication, ClientKeys, ClientSecret, ClientSettings, SecretMethods,
 };
@@ -29,7 +28,8 @@ use grantor_protocol::client_metadata::{
 use grantor_protocol::scope::{Scope, ScopeFault};
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, ERRORS_PATH};
+pub(super) use self::refusal::NoClient;
+use super::answer;
 use super::client_call::Call;
 use super::request::RequestId;
 use crate::demo;
@@ -38,57 +38,13 @@ use crate::site::{Registration as Policy, Site};
 use crate::store::{
     ClientRecord, MOST_SELF_REGISTERED, NewClient, Partner, RegisteredBy, Registration, StoreError,
 };
-use crate::throttle::{Credential, NotTaken, Subject};
+use crate::throttle::{Credential, Subject};
 
 /// The partner of all clients that registered themselves: nobody knows who is behind them.
 const PARTNER_ID: [u8; 16] = *b"self-registered.";
 const PARTNER_NAME: &str = "Self-registered, and known to nobody here";
 /// What a client is called that gave no name.
 const NAMELESS: &str = "An app without a name";
-
-/// Why a call is refused.
-pub(super) enum NoClient {
-    /// nobody registers here, or there is no such registration
-    Closed,
-    /// the token is missing or wrong (RFC 6750 3.1)
-    Token,
-    /// another media type than JSON
-    ContentType,
-    /// the body did not come
-    Body,
-    /// the metadata cannot be taken
-    Metadata(MetadataFault),
-    /// as many have registered as may
-    Full,
-    /// too many registrations, or too many wrong tokens, came from this address
-    TooMany {
-        /// until the next one is looked at
-        wait_seconds: i64,
-    },
-    /// the store failed
-    Store(StoreError),
-}
-
-impl From<MetadataFault> for NoClient {
-    fn from(fault: MetadataFault) -> NoClient {
-        NoClient::Metadata(fault)
-    }
-}
-
-impl From<StoreError> for NoClient {
-    fn from(error: StoreError) -> NoClient {
-        NoClient::Store(error)
-    }
-}
-
-impl From<NotTaken> for NoClient {
-    fn from(not_taken: NotTaken) -> NoClient {
-        match not_taken {
-            NotTaken::TooMany { wait_seconds } => NoClient::TooMany { wait_seconds },
-            NotTaken::Store(error) => NoClient::Store(error),
-        }
-    }
-}
 
 /// `POST /oauth/register`
 pub(super) async fn register(
@@ -406,83 +362,4 @@ fn digest_of(token: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     bytes
-}
-
-impl NoClient {
-    fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
-        let invalid = "invalid_client_metadata";
-        let (status, code, words) = match &self {
-            NoClient::Closed => (
-                StatusCode::FORBIDDEN,
-                "access_denied",
-                "Clients do not register themselves here. Ask your partner manager for one.".into(),
-            ),
-            NoClient::Token => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_token",
-                "Send the token for this registration as Authorization: Bearer.".to_owned(),
-            ),
-            NoClient::ContentType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                invalid,
-                "Send the metadata with Content-Type: application/json.".into(),
-            ),
-            NoClient::Body => (
-                StatusCode::BAD_REQUEST,
-                invalid,
-                format!(
-                    "The body did not arrive whole, or is larger than {MAX_DOCUMENT_BYTES} bytes."
-                ),
-            ),
-            NoClient::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
-            NoClient::TooMany { wait_seconds } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "temporarily_unavailable",
-                format!(
-                    "Too many registrations or wrong tokens came from this address. Try again in \
-                     {wait_seconds} seconds."
-                ),
-            ),
-            NoClient::Full | NoClient::Store(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                "The server cannot answer just now. Send the same request again later.".into(),
-            ),
-        };
-        let mut anchor = "registration";
-        match &self {
-            NoClient::Store(error) => {
-                tracing::error!(request.id = request_id.0, %error, "register.store");
-            }
-            NoClient::TooMany { wait_seconds } => {
-                anchor = TOO_MANY_TRIES;
-                tracing::info!(request.id = request_id.0, wait_seconds, "register.throttled");
-            }
-            _ => {}
-        }
-        let body = json!({
-            "error": code,
-            "error_description": words,
-            "error_uri": format!("{}{ERRORS_PATH}#{anchor}", site.base_url),
-            "request_id": request_id.0,
-        });
-        let mut response = answer::json(site, status, &body);
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                headers.insert(WWW_AUTHENTICATE, challenge);
-            }
-            StatusCode::TOO_MANY_REQUESTS => {
-                if let NoClient::TooMany { wait_seconds } = self {
-                    answer::retry_after(wait_seconds, headers);
-                }
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
-            }
-            _ => {}
-        }
-        response
-    }
 }

@@ -199,13 +199,7 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 signer: keys.signer(environment),
                 keys: keys.clone(),
-                throttle: Throttle::new(
-                    store.clone(),
-                    Realm::Environment(environment),
-                    keys.sealer(environment),
-                    clock.clone(),
-                    throttling,
-                ),
+                throttle: throttle(&store, &keys, (environment, throttling), &clock),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
@@ -489,6 +483,16 @@ impl Server {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
     }
+}
+
+fn throttle(
+    store: &Store,
+    keys: &Keys,
+    (environment, limits): (Environment, Limits),
+    clock: &Clock,
+) -> Throttle {
+    let realm = Realm::Environment(environment);
+    Throttle::new(store.clone(), realm, keys.sealer(environment), clock.clone(), limits)
 }
 
 impl Drop for Server {

@@ -97,6 +97,7 @@ every! {
             .map(|difference| PageFault::RedirectUriDiffers { sent: text.into(), difference }),
         PageFault::ClientDocument { .. } => [PageFault::ClientDocument { why: "Its host cannot be reached.".into() }],
         PageFault::RequestUriUnknown => [PageFault::RequestUriUnknown],
+        PageFault::TooManyTries { .. } => [1, 90, 91, 900].map(|wait_seconds| PageFault::TooManyTries { wait_seconds }),
         PageFault::Parameter(_) => parameter_faults(text).into_iter().map(PageFault::Parameter),
     }
 
@@ -269,6 +270,7 @@ every! {
         TokenError::Device(_) => device_faults(text).into_iter().map(TokenError::Device),
         TokenError::DevicesNotAllowed => [TokenError::DevicesNotAllowed],
         TokenError::GrantTypeNotAllowed => [TokenError::GrantTypeNotAllowed],
+        TokenError::TooManyTries { .. } => [TokenError::TooManyTries { wait_seconds: 900 }],
         TokenError::Unavailable => [TokenError::Unavailable],
         TokenError::Proof(_) => proof_errors(text).into_iter().map(TokenError::Proof),
     }
@@ -288,6 +290,7 @@ fn is_proved(error: &TokenError) -> bool {
         | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
         | TokenError::Proof(_)
+        | TokenError::TooManyTries { .. }
         | TokenError::Unavailable => true,
     }
 }

@@ -37,7 +37,8 @@ pub struct Walked {
     pub sessions: u64,
     /// access tokens that were revoked alone
     pub revoked_tokens: u64,
-    /// what is remembered for minutes: values used once, pushed requests, waiting devices
+    /// what is remembered for minutes: values used once, pushed requests, waiting devices,
+    /// tallies of tries
     pub short_lived: u64,
     /// clients that nobody here made and no customer used
     pub unused_clients: u64,
@@ -80,9 +81,10 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
             Expiring::Grants => (GRANT_STAYS_SECONDS, &mut walked.grants),
             Expiring::Sessions => (0, &mut walked.sessions),
             Expiring::RevokedTokens => (REVOKED_TOKEN_STAYS_SECONDS, &mut walked.revoked_tokens),
-            Expiring::OnceValues | Expiring::PushedRequests | Expiring::DeviceAuthorizations => {
-                (0, &mut walked.short_lived)
-            }
+            Expiring::OnceValues
+            | Expiring::PushedRequests
+            | Expiring::DeviceAuthorizations
+            | Expiring::Throttles => (0, &mut walked.short_lived),
             Expiring::UnusedClients => {
                 (site.settings.unused_client_ttl_seconds, &mut walked.unused_clients)
             }

@@ -83,6 +83,7 @@ impl Collector for Exposition {
         self.store(&mut encoder)?;
         self.outbox(&mut encoder)?;
         self.passwords(&mut encoder)?;
+        self.throttling(&mut encoder)?;
         self.process(&mut encoder)
     }
 }
@@ -223,6 +224,23 @@ impl Exposition {
         counter(encoder, "grantor_passwords_busy", help, passwords.busy.read())?;
         let help = "Passwords that wait to be hashed now.";
         gauge(encoder, "grantor_passwords_waiting", help, passwords.waiting.read())
+    }
+
+    fn throttling(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "grantor_throttled",
+            "Tries that were not taken, because too many before them were wrong.",
+            None,
+            MetricType::Counter,
+        )?;
+        for site in &self.sites {
+            for (credential, count) in site.throttle.refused() {
+                let labels =
+                    [("environment", site.environment.as_str()), ("credential", credential)];
+                counted(family.encode_family(&labels)?, count)?;
+            }
+        }
+        Ok(())
     }
 
     fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

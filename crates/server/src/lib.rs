@@ -36,5 +36,6 @@ pub mod signer;
 mod simulation;
 pub mod site;
 pub mod store;
+pub mod throttle;
 pub mod usage;
 pub mod webhook;

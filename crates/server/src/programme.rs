@@ -13,6 +13,7 @@ pub mod team;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};
+use crate::throttle::NotTaken;
 
 /// What a token of the portal may do with its API.
 pub const SCOPES: [&str; 7] = [
@@ -67,6 +68,17 @@ impl From<StoreError> for Refused {
         match error {
             StoreError::Busy => Refused::Busy,
             error => Refused::Store(error),
+        }
+    }
+}
+
+impl From<NotTaken> for Refused {
+    fn from(not_taken: NotTaken) -> Refused {
+        match not_taken {
+            NotTaken::TooMany { wait_seconds } => Refused::Conflict(format!(
+                "Too much was tried in vain. Try again in {wait_seconds} seconds."
+            )),
+            NotTaken::Store(error) => error.into(),
         }
     }
 }

@@ -59,6 +59,10 @@ pub enum Kind {
     Link,
     /// what was done right before, for the page that says so
     Notice,
+    /// in whose account a browser has signed in
+    KnownBrowser,
+    /// the name of a tally of tries; it leaves the server nowhere
+    Tally,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -151,6 +155,8 @@ impl Kind {
         Kind::Device,
         Kind::Link,
         Kind::Notice,
+        Kind::KnownBrowser,
+        Kind::Tally,
         Kind::Csrf,
     ];
 
@@ -166,6 +172,8 @@ impl Kind {
             Kind::Device => "gr_approval_",
             Kind::Link => "gr_link_",
             Kind::Notice => "gr_notice_",
+            Kind::KnownBrowser => "gr_browser_",
+            Kind::Tally => "gr_tally_",
             Kind::Csrf => "gr_form_",
         }
     }

@@ -33,6 +33,7 @@ use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Settings, Site};
 use crate::store::{NewClient, NewCustomer, Partner as PartnerRow, Simulated, Store, Weather};
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 use ledger::{Ledger, Violation};
 use partner::{CLIENT_ID, CUSTOMER_ID, Partner, REDIRECT_URI, SECRET};
@@ -113,6 +114,13 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             environment: Environment::Staging,
             base_url: "https://auth.example.com".to_owned(),
             settings: Settings { code_ttl_seconds: 3600, ..Settings::default() },
+            throttle: Throttle::new(
+                store.clone(),
+                Environment::Staging,
+                keys.sealer(Environment::Staging),
+                clock.clone(),
+                Limits::default(),
+            ),
             store,
             sealer: keys.sealer(Environment::Staging),
             other_sealer: keys.sealer(Environment::Production),

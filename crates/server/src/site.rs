@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 use crate::webhook::{Event, Notice};
 
@@ -37,6 +38,8 @@ pub struct Site {
     pub signer: Arc<Signer>,
     /// The keys of both, which may change while it is served.
     pub keys: Keys,
+    /// How often something may be tried.
+    pub throttle: Throttle,
     /// Where passwords are checked.
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
@@ -86,6 +89,8 @@ pub struct Settings {
     pub client_id_metadata_documents: bool,
     /// How long a client that registered itself, or describes itself, is kept with no customer.
     pub unused_client_ttl_seconds: i64,
+    /// How often something may be tried.
+    pub throttling: Limits,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -142,6 +147,7 @@ impl Default for Settings {
             apis: Apis::default(),
             client_id_metadata_documents: false,
             unused_client_ttl_seconds: 30 * 24 * 3600,
+            throttling: Limits::default(),
         }
     }
 }

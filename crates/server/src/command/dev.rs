@@ -33,11 +33,20 @@ use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 use crate::{demo, log};
 
 /// What a data folder holds, and all that `--reset` removes.
 const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "master.key"];
+
+/// Everybody is on this machine, so an address says nothing: what belongs to one has a hundred times
+/// the usual room.
+const LIMITS: Limits = Limits {
+    failures_per_address: 100 * Limits::USUAL.failures_per_address,
+    registrations_per_address: 100 * Limits::USUAL.registrations_per_address,
+    ..Limits::USUAL
+};
 
 /// What marks a folder as dev's own.
 const MARK: &str = "grantor-dev.txt";
@@ -206,9 +215,10 @@ impl Opened {
                     registration_scopes: demo::client_scopes(),
                     apis: demo::apis(&base_url),
                     client_id_metadata_documents: true,
+                    throttling: LIMITS,
                     ..Settings::default()
                 },
-                Environment::Portal => Settings::default(),
+                Environment::Portal => Settings { throttling: LIMITS, ..Settings::default() },
             },
             base_url,
             store: self.store.clone(),
@@ -216,6 +226,13 @@ impl Opened {
             other_sealer: self.keys.sealer(environment.other()),
             signer: self.keys.signer(environment),
             keys: self.keys.clone(),
+            throttle: Throttle::new(
+                self.store.clone(),
+                environment,
+                self.keys.sealer(environment),
+                self.clock.clone(),
+                LIMITS,
+            ),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

@@ -32,6 +32,7 @@ use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Portal, Site};
 use crate::store::{Address, Store};
+use crate::throttle::Throttle;
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -98,6 +99,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             other_sealer: keys.sealer(environment.environment.other()),
             signer: keys.signer(environment.environment),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                store.clone(),
+                environment.environment,
+                keys.sealer(environment.environment),
+                clock.clone(),
+                environment.settings.throttling,
+            ),
             passwords: passwords.clone(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

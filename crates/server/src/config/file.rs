@@ -64,6 +64,8 @@ pub(super) struct Section {
     pub(super) client_id_metadata_documents: Option<bool>,
     pub(super) unused_client_ttl_seconds: Option<Spanned<i64>>,
     #[serde(default)]
+    pub(super) throttling: Throttling,
+    #[serde(default)]
     pub(super) api: Vec<ApiSection>,
 }
 
@@ -79,6 +81,19 @@ pub(super) struct PortalSection {
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) sign_up: Option<Spanned<String>>,
     pub(super) mail: Option<MailSection>,
+    #[serde(default)]
+    pub(super) throttling: Throttling,
+}
+
+/// How often something may be tried, named as in `throttle::Limits`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Throttling {
+    pub(super) window_seconds: Option<Spanned<i64>>,
+    pub(super) failures_per_name_and_address: Option<Spanned<i64>>,
+    pub(super) failures_per_address: Option<Spanned<i64>>,
+    pub(super) failures_per_name: Option<Spanned<i64>>,
+    pub(super) registrations_per_address: Option<Spanned<i64>>,
 }
 
 /// An API that tokens may be for.

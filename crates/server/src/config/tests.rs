@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::site::Registration;
+use crate::throttle::Limits;
 use grantor_protocol::api::{AccessTokenFormat, Api, Apis};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
@@ -98,6 +99,8 @@ fn everything_that_can_be_said_is_understood() {
         registration_scopes = "financial-api"
         client_id_metadata_documents = true
         unused_client_ttl_seconds = 86400
+        throttling.window_seconds = 600
+        throttling.failures_per_name = 30
         [[environment.production.api]]
         resource = "https://orders.example.com/v2"
         name = "Orders"
@@ -137,6 +140,7 @@ fn everything_that_can_be_said_is_understood() {
             apis: orders_and_staff(),
             client_id_metadata_documents: true,
             unused_client_ttl_seconds: 86400,
+            throttling: Limits { window_seconds: 600, failures_per_name: 30, ..Limits::USUAL },
         }
     );
 }
@@ -160,6 +164,8 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
                 if setting.contains("_seconds = ")
                     || setting.contains("parameters_in_query = ")
                     || setting.contains("registration")
+                    || setting.contains("throttling]")
+                    || setting.starts_with("failures_per_")
                     || setting.contains("dpop_nonce_required = ") =>
             {
                 setting
@@ -245,6 +251,11 @@ const WRONG: &[(usize, &str, &str)] = &[
         8,
         "listen = \"127.0.0.1:8301\"\naccess_token_ttl_seconds = 0",
         "9: 0 seconds is out of range",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\nthrottling.failures_per_address = 1",
+        "9: 1 tries is out of range",
     ),
     (8, "listen = \"127.0.0.1:8301\"\nsession_ttl_seconds = -1", "9: -1 seconds is out of range"),
     (

@@ -8,6 +8,8 @@
 
 pub(super) mod password;
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::http::header::{HeaderMap, HeaderName};
 use axum::http::{Response, StatusCode, Uri};
@@ -23,6 +25,7 @@ use crate::pages::{DemoLogin, SignInPage};
 use crate::seal::{Kind, Reader};
 use crate::site::Site;
 use crate::store::{Session, StoreError};
+use crate::throttle::NotTaken;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long a page says what was done, in seconds.
@@ -32,6 +35,7 @@ const TOLD_SECONDS: i64 = 600;
 pub(super) struct Visit<'a> {
     pub(super) site: &'a Site,
     pub(super) request_id: &'a RequestId,
+    pub(super) address: IpAddr,
     pub(super) browser: Browser,
     pub(super) session: Option<Session>,
     /// The page's own address.
@@ -58,10 +62,28 @@ pub(super) enum Done {
 pub(super) enum Fault {
     /// the form is not one that this browser got from us
     FormExpired,
+    /// too many passwords were tried in vain
+    TooManyTries {
+        /// until the next one is taken
+        wait_seconds: i64,
+        /// where to try again
+        retry: String,
+    },
     /// too many at once
     Busy,
     /// the store failed
     Store(StoreError),
+}
+
+impl From<NotTaken> for Fault {
+    fn from(not_taken: NotTaken) -> Fault {
+        match not_taken {
+            NotTaken::TooMany { wait_seconds } => {
+                Fault::TooManyTries { wait_seconds, retry: "/account/password".to_owned() }
+            }
+            NotTaken::Store(error) => Fault::Store(error),
+        }
+    }
 }
 
 impl From<StoreError> for Fault {
@@ -73,7 +95,7 @@ impl From<StoreError> for Fault {
 impl<'a> Visit<'a> {
     pub(super) async fn load(
         site: &'a Site,
-        request_id: &'a RequestId,
+        (request_id, address): (&'a RequestId, IpAddr),
         here: &'static str,
         (uri, headers): (&Uri, &HeaderMap),
     ) -> Result<Visit<'a>, Fault> {
@@ -81,7 +103,7 @@ impl<'a> Visit<'a> {
         let browser = Browser::of(site, headers);
         let session = browser.session(site).await?;
         let done = parameters.value("done").and_then(|sealed| Done::open(site, &browser, sealed));
-        Ok(Visit { site, request_id, browser, session, here, done })
+        Ok(Visit { site, request_id, address, browser, session, here, done })
     }
 
     /// What stands before every page of the account.
@@ -129,11 +151,15 @@ impl<'a> Visit<'a> {
 
     /// Signs in, and comes back here.
     pub(super) async fn sign_in(&self, form: &Parameters) -> Result<Response<Body>, Fault> {
-        let browser = match sign_in(self.site, self.request_id, &self.browser, form).await {
+        let from = (&self.browser, self.address);
+        let browser = match sign_in(self.site, self.request_id, from, form).await {
             Ok(browser) => browser,
             Err(SignInFault::Wrong) => {
                 let typed = form.value("email").unwrap_or_default();
                 return Ok(self.sign_in_again(StatusCode::UNAUTHORIZED, typed, Some(WRONG)));
+            }
+            Err(SignInFault::TooMany { wait_seconds }) => {
+                return Err(Fault::TooManyTries { wait_seconds, retry: self.here.to_owned() });
             }
             Err(SignInFault::Busy) => return Err(Fault::Busy),
             Err(SignInFault::Changed) => return Err(Fault::FormExpired),
@@ -205,6 +231,9 @@ impl Fault {
                  anew meanwhile, or your browser keeps no cookies.",
                 "Nothing was changed. Open the page again and try once more.",
             ),
+            Fault::TooManyTries { wait_seconds, retry } => {
+                return answer::too_many_tries(site, request_id, wait_seconds, retry);
+            }
             Fault::Busy => busy(),
             Fault::Store(error) => {
                 tracing::error!(request.id = request_id.0, %error, "account.store");

@@ -20,6 +20,7 @@ mod issue;
 mod progress;
 mod sign_in;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -34,6 +35,7 @@ use grantor_protocol::parameters::Parameters;
 use self::flow::Flow;
 use super::answer;
 use super::request::RequestId;
+use crate::http::ClientAddress;
 use crate::site::Site;
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
@@ -69,7 +71,7 @@ pub(super) async fn get(
 /// Carries out one step of a page.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
+    (Extension(request_id), Extension(caller)): (Extension<RequestId>, Extension<ClientAddress>),
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -82,7 +84,7 @@ pub(super) async fn post(
     };
     let query = uri.query().unwrap_or_default();
     let answered = match Flow::load(&site, &request_id, query, &headers).await {
-        Ok(flow) => carry_out(&flow, &headers, &body).await,
+        Ok(flow) => carry_out(&flow, caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
     answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
@@ -114,6 +116,7 @@ async fn show_next(flow: &Flow<'_>, method: &Method) -> Result<Response<Body>, f
 
 async fn carry_out(
     flow: &Flow<'_>,
+    address: IpAddr,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Response<Body>, fault::Fault> {
@@ -131,7 +134,7 @@ async fn carry_out(
         return Err(fault::Fault::FormExpired { retry: flow.here() });
     }
     match form.value("step") {
-        Some("sign_in") => sign_in::carry_out(flow, &form).await,
+        Some("sign_in") => sign_in::carry_out(flow, address, &form).await,
         Some("businesses") => businesses::carry_out(flow, body),
         Some("consent") => consent::carry_out(flow, &form).await,
         _ => Err(fault::Fault::FormExpired { retry: flow.here() }),

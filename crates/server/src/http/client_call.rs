@@ -3,6 +3,7 @@
 //! `/oauth/token`, `/oauth/revoke` and `/oauth/introspect` answer the same faults in the same words
 //! (RFC 6749 5.2, RFC 7009 2.2.1, RFC 7662 2.3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -26,6 +27,15 @@ use super::client_keys;
 use super::request::RequestId;
 use crate::site::Site;
 use crate::store::{ClientRecord, KnownClient, Once, StoreError};
+use crate::throttle::{Credential, NotTaken, Subject};
+
+/// Who calls, and from where.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) site: &'a Site,
+    pub(super) request_id: &'a RequestId,
+    pub(super) address: IpAddr,
+}
 
 /// Reads the whole call, and makes of it what `read` makes.
 pub(super) async fn parse<T>(
@@ -59,7 +69,62 @@ fn body_fault(error: axum::Error) -> RequestFault {
 
 /// The client that calls, once it proved that it is the one: as it was known a moment ago, or, where
 /// it cannot prove it so, as it is now.
+///
+/// What is right costs nothing here, and is never refused for what was wrong before: the secret of a
+/// client is not found by trying. What is wrong is counted, and answered with less work when it is
+/// too much (S20).
 pub(super) async fn authenticated(
+    call: &Call<'_>,
+    presented: &PresentedClient,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let proved = prove(call.site, call.request_id, presented).await;
+    match &proved {
+        Err(TokenError::Client(fault)) if is_guess(*fault) => {
+            count_wrong(call, presented.client_id()).await?;
+            proved
+        }
+        _ => proved,
+    }
+}
+
+/// Whether a fault may be that of somebody who tries ids or secrets, and not only of one who sends
+/// them the wrong way.
+fn is_guess(fault: ClientFault) -> bool {
+    match fault {
+        ClientFault::Unknown { .. }
+        | ClientFault::WrongSecret
+        | ClientFault::Assertion(_)
+        | ClientFault::AssertionReplayed => true,
+        ClientFault::Basic(_)
+        | ClientFault::Missing
+        | ClientFault::OtherEnvironment { .. }
+        | ClientFault::StrayAroundSecret
+        | ClientFault::SecretMissing
+        | ClientFault::SecretUnexpected
+        | ClientFault::SecretInBody
+        | ClientFault::SecretInHeader
+        | ClientFault::AssertionMissing
+        | ClientFault::AssertionUnexpected
+        | ClientFault::KeysUnavailable
+        | ClientFault::SecretNeededHere
+        | ClientFault::Disabled => false,
+    }
+}
+
+async fn count_wrong(call: &Call<'_>, client_id: &str) -> Result<(), TokenError> {
+    let subject = Subject::new(Credential::Client, client_id.as_bytes());
+    match call.site.throttle.count(&subject, call.address).await {
+        Ok(()) => Ok(()),
+        Err(NotTaken::TooMany { wait_seconds }) => Err(TokenError::TooManyTries { wait_seconds }),
+        // It is refused in any case.
+        Err(NotTaken::Store(error)) => {
+            tracing::warn!(request.id = call.request_id.0, %error, "throttle.store");
+            Ok(())
+        }
+    }
+}
+
+async fn prove(
     site: &Site,
     request_id: &RequestId,
     presented: &PresentedClient,
@@ -201,6 +266,11 @@ pub(super) fn refuse(site: &Site, request_id: &RequestId, error: &TokenError) ->
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
+        StatusCode::TOO_MANY_REQUESTS => {
+            if let TokenError::TooManyTries { wait_seconds } = error {
+                answer::retry_after(*wait_seconds, headers);
+            }
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
@@ -224,6 +294,7 @@ fn loggable(error: &TokenError) -> String {
         | TokenError::Device(_)
         | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
+        | TokenError::TooManyTries { .. }
         | TokenError::Unavailable => format!("{error:?}"),
     }
 }

@@ -20,6 +20,7 @@ use super::account::{Done, Fault, Visit};
 use super::answer::{self, frame};
 use super::authorize::consent_words::duration;
 use super::request::RequestId;
+use crate::http::ClientAddress;
 use crate::pages::{ConnectedApp, ConnectionsPage, DisconnectAllPage};
 use crate::site::Site;
 use crate::store::Session;
@@ -31,10 +32,11 @@ const HERE: &str = "/connections";
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let answered = match Visit::load(&site, &request_id, HERE, (&uri, &headers)).await {
+    let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => match &visit.session {
             Some(session) => page(&visit, session).await,
             None => Ok(visit.sign_in_page()),
@@ -48,11 +50,12 @@ pub(super) async fn get(
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let answered = match Visit::load(&site, &request_id, HERE, (&uri, &headers)).await {
+    let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => carry_out(&visit, &headers, &body).await,
         Err(fault) => Err(fault),
     };
@@ -63,10 +66,11 @@ pub(super) async fn post(
 pub(super) async fn ask_for_all(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let answered = match Visit::load(&site, &request_id, HERE, (&uri, &headers)).await {
+    let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => match &visit.session {
             Some(session) => question(&visit, session).await,
             None => Ok(visit.back()),

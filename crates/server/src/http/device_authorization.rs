@@ -19,7 +19,7 @@ use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -50,22 +50,19 @@ pub(super) async fn begin(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match carry_out(&site, &request_id, address, request).await {
+    let call = Call { site: &site, request_id: &request_id, address };
+    match carry_out(&call, request).await {
         Ok(begun) => client_call::answer(&site, StatusCode::OK, &begun),
         Err(error) => refuse(&site, &request_id, &error),
     }
 }
 
-async fn carry_out(
-    site: &Site,
-    request_id: &RequestId,
-    address: IpAddr,
-    request: Request,
-) -> Result<Begun, TokenError> {
+async fn carry_out(call: &Call<'_>, request: Request) -> Result<Begun, TokenError> {
+    let Call { site, request_id, address } = *call;
     // 1. Parse.
     let asked = client_call::parse(request, DeviceRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &asked.client).await?;
+    let record = authenticated(call, &asked.client).await?;
     let client = &record.client;
     if !client.settings.device_code {
         return Err(TokenError::DevicesNotAllowed);

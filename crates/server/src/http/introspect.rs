@@ -28,10 +28,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::access_token::{self, Genuine, OpenedClient};
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::request::RequestId;
 use super::signed_token::Confirmation;
 use crate::hex::hex;
+use crate::http::ClientAddress;
 use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 
@@ -69,24 +70,23 @@ struct Living {
 pub(super) async fn introspect(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match answer(&site, &request_id, request).await {
+    let call = Call { site: &site, request_id: &request_id, address };
+    match answer(&call, request).await {
         Ok(body) => client_call::answer(&site, StatusCode::OK, &body),
         Err(error) => refuse(&site, &request_id, &error),
     }
 }
 
-async fn answer(
-    site: &Site,
-    request_id: &RequestId,
-    request: Request,
-) -> Result<Answer, TokenError> {
+async fn answer(call: &Call<'_>, request: Request) -> Result<Answer, TokenError> {
+    let Call { site, request_id, .. } = *call;
     // 1. Parse.
     let IntrospectionRequest(form) =
         client_call::parse(request, IntrospectionRequest::parse).await?;
     // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
-    let record = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(call, &form.client).await?;
     let client = &record.client;
     if client.is_public() {
         return Err(TokenError::Client(ClientFault::SecretNeededHere));

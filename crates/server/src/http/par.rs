@@ -22,10 +22,11 @@ use grantor_protocol::pushed_request::{PushedRequest, RequestUri};
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::client_document;
 use super::proof;
 use super::request::RequestId;
+use crate::http::ClientAddress;
 use crate::site::Site;
 use crate::store::NewPushedRequest;
 
@@ -44,12 +45,14 @@ struct Pushed {
 pub(super) async fn push(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
     let proof = proof::Presented::read(request.headers()).map_err(TokenError::Proof);
     let with_proof = proof.as_ref().map_or(true, proof::Presented::is_there);
+    let call = Call { site: &site, request_id: &request_id, address };
     let answered = match &proof {
-        Ok(proof) => carry_out(&site, &request_id, request, proof).await,
+        Ok(proof) => carry_out(&call, request, proof).await,
         Err(error) => Err(error.clone()),
     };
     let mut response = match answered {
@@ -63,16 +66,16 @@ pub(super) async fn push(
 }
 
 async fn carry_out(
-    site: &Site,
-    request_id: &RequestId,
+    call: &Call<'_>,
     request: Request,
     proof: &proof::Presented,
 ) -> Result<Pushed, TokenError> {
+    let Call { site, request_id, .. } = *call;
     // 1. Parse.
     let pushed = client_call::parse(request, PushedRequest::parse).await?;
     // 2. Authenticate.
     client_document::bring_for_call(site, request_id, pushed.client.client_id()).await?;
-    let record = authenticated(site, request_id, &pushed.client).await?;
+    let record = authenticated(call, &pushed.client).await?;
     let client = &record.client;
     // 3. The key, where one is proved.
     let target = proof::Target { method: "POST", path: "/oauth/par", access_token: None };

@@ -31,21 +31,13 @@ use grantor_protocol::resource::Resources;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::proof;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
 use crate::signer::SigningRing;
 use crate::site::Site;
-
-/// A call as it came.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    site: &'a Site,
-    request_id: &'a RequestId,
-    address: IpAddr,
-}
 
 /// A call whose client is proved, and what belongs to it.
 struct Caller<'a> {
@@ -116,7 +108,7 @@ async fn answer(
     // 1. Parse.
     let request = client_call::parse(request, TokenRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &request.client).await?;
+    let record = authenticated(call, &request.client).await?;
     let client = &record.client;
     if request.from_query {
         // Both the environment and the client may forbid what the guide does.

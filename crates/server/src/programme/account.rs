@@ -2,6 +2,8 @@
 //!
 //! Nobody learns here who has an account: a mail is written in any case, and it alone says more.
 
+use std::net::IpAddr;
+
 use grantor_protocol::environment::Environment;
 
 use super::app::name_fault;
@@ -11,6 +13,7 @@ use crate::mail::{Mail, MailAddress, Subject};
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
 use crate::site::{SignUp, Site};
 use crate::store::{NewPerson, Partner, Person, Role};
+use crate::throttle::{self, Caller, Credential};
 
 /// What somebody fills in who signs up.
 #[derive(Default)]
@@ -159,15 +162,21 @@ pub async fn reset(
 /// [`Refused`]
 pub async fn change_password(
     site: &Site,
-    person: &Person,
+    (person, address): (&Person, IpAddr),
     former: String,
     password: String,
 ) -> Result<(), Refused> {
+    // As at sign-in: whoever sits at an open browser may not guess for ever (S20).
+    let subject = throttle::Subject::new(Credential::Password, person.email.as_bytes());
+    let taken = site.throttle.take(&subject, Caller { address, browser: None }).await?;
     let stored = site.store.credentials(Environment::Portal, &person.email).await?;
     let stored = stored.ok_or(Refused::NotFound)?;
     let right = site.passwords.verify(Password::new(former), Some(stored.password_hash)).await;
     match right {
-        Ok(true) => set(site, person, stored.counter, password, "password.changed").await,
+        Ok(true) => {
+            site.throttle.right(taken).await;
+            set(site, person, stored.counter, password, "password.changed").await
+        }
         Ok(false) => Err(Refused::Fields(vec![FieldFault {
             field: "former",
             words: "This is not your password.".to_owned(),

@@ -43,6 +43,8 @@ pub enum Expiring {
     /// Who allows one in the very moment in which it goes is refused, or has a grant that is not in
     /// force, as if it had been switched off then.
     UnusedClients,
+    /// Tallies of tries whose window is over.
+    Throttles,
 }
 
 /// Where a walk begins and how far a step goes.
@@ -71,7 +73,7 @@ pub struct Removed {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Expiring; 7] = [
+    pub const ALL: [Expiring; 8] = [
         Expiring::Grants,
         Expiring::Sessions,
         Expiring::RevokedTokens,
@@ -79,6 +81,7 @@ impl Expiring {
         Expiring::PushedRequests,
         Expiring::DeviceAuthorizations,
         Expiring::UnusedClients,
+        Expiring::Throttles,
     ];
 
     /// Gives each id, and whether its row expired. `$1` is the environment, `$2` the time, and then
@@ -118,6 +121,10 @@ impl Expiring {
                    AND NOT EXISTS (SELECT 1 FROM consents k \
                      WHERE k.environment = $1 AND k.client_key = c.key) \
                  FROM clients c WHERE c.environment = $1 AND c.key > $3 ORDER BY c.key LIMIT $4"
+            }
+            Expiring::Throttles => {
+                "SELECT id, expires_at <= $2 FROM throttles \
+                 WHERE realm = $1 AND id > $3 ORDER BY id LIMIT $4"
             }
         }
     }
@@ -159,6 +166,10 @@ impl Expiring {
                  AND NOT EXISTS (SELECT 1 FROM consents k \
                    WHERE k.environment = $1 AND k.client_key = clients.key)"
             }
+            Expiring::Throttles => {
+                "DELETE FROM throttles WHERE realm = $1 AND id > $3 AND id <= $4 \
+                 AND expires_at <= $2"
+            }
         }
     }
 
@@ -170,7 +181,8 @@ impl Expiring {
             | Expiring::Sessions
             | Expiring::OnceValues
             | Expiring::PushedRequests
-            | Expiring::DeviceAuthorizations => vec![id.into()],
+            | Expiring::DeviceAuthorizations
+            | Expiring::Throttles => vec![id.into()],
             Expiring::RevokedTokens => {
                 let (grant_id, token_id) = id.split_at(id.len().min(GRANT_ID_BYTES));
                 vec![grant_id.into(), token_id.into()]

@@ -22,6 +22,7 @@ const MIGRATIONS: [(&str, &str); 3] = [
         concat!(
             include_str!("migrations/0003_partner_programme.sql"),
             include_str!("migrations/0003_outbox.sql"),
+            include_str!("migrations/0003_throttling.sql"),
             include_str!("migrations/0003_connections.sql"),
         ),
     ),

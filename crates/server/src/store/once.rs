@@ -14,8 +14,6 @@ pub enum Once {
     Assertion,
     /// the `jti` of a proof of possession
     Proof,
-    /// one of a customer's tries to type the code of a device
-    DeviceTry,
 }
 
 impl Store {
@@ -40,30 +38,12 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Whether a value was used. It may be by the next moment.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn was_used(
-        &self,
-        environment: Environment,
-        kind: Once,
-        [owner, value]: [&[u8]; 2],
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT id FROM once_values WHERE environment = $1 AND id = $2";
-        let values = vec![environment.as_str().into(), digest(kind, owner, value).into()];
-        Ok(!self.engine.read(sql, values).await?.is_empty())
-    }
-}
-
 /// Each part with its length before it: no two lists of parts give one text.
 fn digest(kind: Once, owner: &[u8], value: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     let kind: &[u8] = match kind {
         Once::Assertion => b"assertion",
         Once::Proof => b"proof",
-        Once::DeviceTry => b"device try",
     };
     for part in [kind, owner, value] {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::calls::{Call, assert_unspent, exchange_form, issue, row};
 use crate::dpop::{Key, Proof};
-use crate::harness::{Answer, Server, TestClient};
+use crate::harness::{Answer, Server, TestClient, roomy};
 
 const HERE: Environment = Environment::Staging;
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -119,7 +119,7 @@ async fn s27_an_assertion_proves_its_client_at_each_endpoint_and_once() {
 
 #[tokio::test]
 async fn s27_an_assertion_that_does_not_hold_proves_nothing_and_spends_nothing() {
-    let server = Server::start().await;
+    let server = Server::start_with(roomy(), true).await;
     let (key, other_key) = (Key::new(), Key::new());
     let client = signing(&server, &key).await;
     let other = signing(&server, &other_key).await;

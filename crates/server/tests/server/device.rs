@@ -228,7 +228,8 @@ async fn s20_codes_cannot_be_tried_at_will_and_strangers_lock_nobody_out(server:
     }
     let right = begun.text("user_code");
     let answer = browser.submit(&page, &[("user_code", right)]).await;
-    answer.assert_page(429, "Too many codes");
+    answer.assert_page(429, "Try again in 15 minutes.");
+    assert_eq!(answer.header("retry-after"), "900");
     // On another process too; and nobody else is kept from it.
     server.customer(HERE, "robin@example.com", "a long password of robin", 1).await;
     let robin = server.browser();
@@ -236,7 +237,7 @@ async fn s20_codes_cannot_be_tried_at_will_and_strangers_lock_nobody_out(server:
     let page = robin.sign_in_as(&page, "robin@example.com", "a long password of robin").await;
     let page = robin.submit(&page, &[("user_code", right)]).await;
     assert_eq!(page.step().as_deref(), Some("decide"));
-    server.clock.advance(600);
+    server.clock.advance(900);
     let fresh = begin(&server, &client).await;
     let page = asked(&browser, &fresh).await;
     assert_eq!(page.step().as_deref(), Some("decide"));

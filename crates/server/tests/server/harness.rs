@@ -18,6 +18,7 @@ use grantor::password::{Password, Passwords};
 use grantor::random::Random;
 use grantor::site::{Dev, Portal, Settings, SignUp, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
+use grantor::throttle::{Limits, Throttle};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -64,6 +65,18 @@ pub struct TestClient {
     pub id: String,
     pub secret: String,
     pub redirect_uri: String,
+}
+
+/// Settings with room for every try of a test that makes many.
+pub fn roomy() -> Settings {
+    let most = 1_000_000;
+    let throttling = Limits {
+        failures_per_name_and_address: most,
+        failures_per_address: most,
+        registrations_per_address: most,
+        ..Limits::USUAL
+    };
+    Settings { throttling, ..Settings::default() }
 }
 
 /// A browser: it keeps cookies and follows nothing.
@@ -173,6 +186,7 @@ impl Server {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
             let mut settings = settings.clone();
+            let throttling = settings.throttling;
             // The API of dev stands beside its issuer, which is known just now.
             if dev && settings.apis.is_empty() {
                 settings.apis = demo::apis(&base_url);
@@ -186,6 +200,7 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 signer: keys.signer(environment),
                 keys: keys.clone(),
+                throttle: throttle(&store, &keys, (environment, throttling), &clock),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
                 metrics: SiteMetrics::default(),
@@ -411,9 +426,15 @@ impl Server {
 
     /// A new browser.
     pub fn browser(&self) -> Browser {
+        self.browser_at([127, 0, 0, 1])
+    }
+
+    /// A new browser at another address of this machine.
+    pub fn browser_at(&self, address: [u8; 4]) -> Browser {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .cookie_store(true)
+            .local_address(std::net::IpAddr::from(address))
             .build()
             .unwrap();
         Browser { http }
@@ -473,6 +494,16 @@ impl Server {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
     }
+}
+
+fn throttle(
+    store: &Store,
+    keys: &Keys,
+    (environment, limits): (Environment, Limits),
+    clock: &Clock,
+) -> Throttle {
+    let realm = environment;
+    Throttle::new(store.clone(), realm, keys.sealer(environment), clock.clone(), limits)
 }
 
 impl Drop for Server {

@@ -19,6 +19,7 @@ use grantor::random::Random;
 use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
 use grantor::site::{Settings, Site};
 use grantor::store::{Address, Store};
+use grantor::throttle::{Limits, Throttle};
 use grantor::usage::Usage;
 use grantor_protocol::environment::Environment;
 use grantor_test_cluster::Cluster;
@@ -77,6 +78,13 @@ impl House {
             other_sealer: keys.sealer(Environment::Production),
             signer: keys.signer(STAGING),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                self.store.clone(),
+                STAGING,
+                keys.sealer(STAGING),
+                self.server.clock.clone(),
+                Limits::default(),
+            ),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

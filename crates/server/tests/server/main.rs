@@ -95,6 +95,7 @@ mod signing_keys;
 mod slow_bodies;
 mod store;
 mod store_faults;
+mod throttling;
 mod token;
 mod two_servers;
 mod unused_clients;

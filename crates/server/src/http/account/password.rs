@@ -18,6 +18,7 @@ use grantor_protocol::parameters::Parameters;
 
 use super::{Done, Fault, Visit};
 use crate::demo;
+use crate::http::ClientAddress;
 use crate::http::answer::{self, frame};
 use crate::http::request::RequestId;
 use crate::http::session::Browser;
@@ -25,6 +26,7 @@ use crate::pages::{PasswordFault, PasswordField, PasswordPage};
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
 use crate::site::Site;
 use crate::store::{Credentials, NewPassword, NewSession, Session};
+use crate::throttle::{Caller, Credential, Subject};
 
 const HERE: &str = "/account/password";
 const DONE: &str = "Your password is changed. Everywhere else you are signed out. Apps that you \
@@ -59,10 +61,11 @@ const DIFFERENT: PasswordFault = PasswordFault {
 pub(in crate::http) async fn get(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let answered = match Visit::load(&site, &request_id, HERE, (&uri, &headers)).await {
+    let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => Ok(match &visit.session {
             Some(session) => page(&visit, session, StatusCode::OK, None),
             None => visit.sign_in_page(),
@@ -76,11 +79,12 @@ pub(in crate::http) async fn get(
 pub(in crate::http) async fn post(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let answered = match Visit::load(&site, &request_id, HERE, (&uri, &headers)).await {
+    let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => carry_out(&visit, &headers, &body).await,
         Err(fault) => Err(fault),
     };
@@ -132,10 +136,16 @@ async fn change(
         return Err(Fault::FormExpired);
     };
     let (current, new) = (password(form, "current_password"), password(form, "new_password"));
+    // As at sign-in: whoever sits at an open browser may not guess for ever (S20).
+    let subject = Subject::new(Credential::Password, session.email.as_bytes());
+    let known = visit.browser.known(site);
+    let caller = Caller { address: visit.address, browser: known.as_ref() };
+    let taken = site.throttle.take(&subject, caller).await?;
     if !checked(site.passwords.verify(current, Some(stored.password_hash.clone())).await, visit)? {
         tracing::info!(request.id = visit.request_id.0, "password.refused");
         return refused(WRONG);
     }
+    site.throttle.right(taken).await;
     let password_hash = match site.passwords.hash(new).await {
         Ok(hash) => hash,
         Err(PasswordError::Length) => return refused(SHORT),

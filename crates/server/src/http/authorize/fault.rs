@@ -36,6 +36,8 @@ pub(super) enum Fault {
     FormExpired { retry: String },
     /// The body is larger than any form of ours, or broke off.
     Body(StatusCode),
+    /// Too many passwords were tried in vain.
+    TooManyTries { wait_seconds: i64, retry: String },
     /// Too many at once. Nothing was done.
     Busy { retry: String },
     /// The keys that sign cannot be read or made.
@@ -100,6 +102,9 @@ impl Fault {
                 };
                 fault_page(site, request_id, status, words, vec![])
             }
+            Fault::TooManyTries { wait_seconds, retry } => {
+                answer::too_many_tries(site, request_id, wait_seconds, retry)
+            }
             Fault::Busy { retry } => busy(site, request_id, retry),
             Fault::Keys(error) => {
                 tracing::error!(request.id = request_id.0, %error, "authorize.keys");
@@ -150,6 +155,7 @@ fn refused(
         ],
         PageFault::ClientIdMissing
         | PageFault::RequestUriUnknown
+        | PageFault::TooManyTries { .. }
         | PageFault::ClientDocument { .. }
         | PageFault::ClientDisabled
         | PageFault::RedirectUriMissing

@@ -275,7 +275,9 @@ pub(super) async fn account(by: SignedIn) -> Result<Response<Body>, Fault> {
 pub(super) async fn password(posted: Posted) -> Result<Response<Body>, Fault> {
     let Posted { by, form } = posted;
     let (former, new) = (text(&form, "former"), text(&form, "password"));
-    match account::change_password(&by.visit.site, &by.person, former, new).await {
+    match account::change_password(&by.visit.site, (&by.person, by.visit.address), former, new)
+        .await
+    {
         Ok(()) => Ok(by.visit.go("/sign-in")),
         Err(Refused::Fields(faults)) => {
             own(&by, StatusCode::UNPROCESSABLE_ENTITY, again(faults)).await

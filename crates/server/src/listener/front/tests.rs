@@ -18,6 +18,7 @@ use crate::password::Passwords;
 use crate::random::Random;
 use crate::site::{Dev, Settings};
 use crate::store::Store;
+use crate::throttle::{Limits, Throttle};
 use crate::usage::Usage;
 
 const PEER: &str = "203.0.113.9";
@@ -48,6 +49,13 @@ impl House {
             other_sealer: keys.sealer(environment.other()),
             signer: keys.signer(environment),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                store.clone(),
+                environment,
+                keys.sealer(environment),
+                clock.clone(),
+                Limits::default(),
+            ),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
             metrics: SiteMetrics::default(),

@@ -26,10 +26,12 @@ pub mod outbound;
 mod pages;
 pub mod password;
 pub mod random;
+pub mod request_log;
 pub mod seal;
 pub mod signer;
 #[cfg(test)]
 mod simulation;
 pub mod site;
 pub mod store;
+pub mod trials;
 pub mod usage;

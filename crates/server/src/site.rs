@@ -13,9 +13,11 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 /// One environment as it is served. Time and randomness come from here and from nowhere else.
@@ -40,6 +42,10 @@ pub struct Site {
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
     pub usage: Usage,
+    /// The calls of each client, on their way into its log.
+    pub request_log: RequestLog,
+    /// What partners make happen on purpose, on staging.
+    pub trials: Trials,
     /// What is counted of its requests, for whoever watches over it.
     pub metrics: SiteMetrics,
     /// What fetches documents that clients name by an address.
@@ -79,6 +85,8 @@ pub struct Settings {
     pub apis: Apis,
     /// Whether a client may be known by the address of its own description.
     pub client_id_metadata_documents: bool,
+    /// How long a call stays in the log of its client.
+    pub request_log_ttl_seconds: i64,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -115,6 +123,7 @@ impl Default for Settings {
             registration_scopes: Scope::default(),
             apis: Apis::default(),
             client_id_metadata_documents: false,
+            request_log_ttl_seconds: 30 * 24 * 3600,
         }
     }
 }

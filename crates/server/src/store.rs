@@ -12,6 +12,7 @@
 mod access_token;
 pub mod backup;
 mod client;
+mod client_fact;
 mod client_key;
 mod client_token;
 mod connection;
@@ -34,9 +35,11 @@ mod once;
 mod partner;
 mod pushed_request;
 mod registration;
+mod request_log;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod trial;
 
 pub use client::{
     ClientRecord, ClientUse, NewClient, RegisteredBy, Registration, RemovedSecret, SecretRecord,
@@ -66,9 +69,13 @@ pub use once::Once;
 pub use partner::{NewManager, Partner};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
+pub use request_log::{
+    CallCursor, LoggedCall, LoggedCause, LoggedToken, NewLoggedCall, Trimmed, WhichClients,
+};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 
 use std::path::PathBuf;
 use std::sync::Arc;

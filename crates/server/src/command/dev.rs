@@ -29,8 +29,10 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Registration, Settings, Site};
 use crate::store::{Address, Store};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use crate::{demo, log};
 
@@ -190,6 +192,8 @@ impl Opened {
             keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
             clock: self.clock.clone(),

@@ -28,8 +28,10 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::Site;
 use crate::store::{Address, Store};
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -84,6 +86,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             keys: keys.clone(),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment.environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),

@@ -97,6 +97,7 @@ fn everything_that_can_be_said_is_understood() {
         registration = "token"
         registration_scopes = "financial-api"
         client_id_metadata_documents = true
+        request_log_ttl_seconds = 604800
         [[environment.production.api]]
         resource = "https://orders.example.com/v2"
         name = "Orders"
@@ -135,6 +136,7 @@ fn everything_that_can_be_said_is_understood() {
             registration_scopes: Scope::parse("financial-api").unwrap(),
             apis: orders_and_staff(),
             client_id_metadata_documents: true,
+            request_log_ttl_seconds: 604_800,
         }
     );
 }

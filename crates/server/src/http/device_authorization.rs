@@ -15,11 +15,13 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::device::{
     CODE_PREFIX, DeviceAuthorization, DeviceRequest, INTERVAL_SECONDS, UserCode,
 };
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -50,22 +52,27 @@ pub(super) async fn begin(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match carry_out(&site, &request_id, address, request).await {
-        Ok(begun) => client_call::answer(&site, StatusCode::OK, &begun),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let mut heard = Heard::default();
+    let answered = carry_out(&site, &request_id, (address, request), &mut heard).await;
+    let mut response = match &answered {
+        Ok(begun) => client_call::answer(&site, StatusCode::OK, begun),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    let refused = answered.as_ref().err();
+    heard.note_answer(&site, Endpoint::DeviceAuthorization, refused, &mut response);
+    response
 }
 
 async fn carry_out(
     site: &Site,
     request_id: &RequestId,
-    address: IpAddr,
-    request: Request,
+    (address, request): (IpAddr, Request),
+    heard: &mut Heard,
 ) -> Result<Begun, TokenError> {
     // 1. Parse.
-    let asked = client_call::parse(request, DeviceRequest::parse).await?;
+    let asked = client_call::parse(request, heard, DeviceRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &asked.client).await?;
+    let record = authenticated(site, request_id, &asked.client, heard).await?;
     let client = &record.client;
     if !client.settings.device_code {
         return Err(TokenError::DevicesNotAllowed);

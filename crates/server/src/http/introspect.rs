@@ -18,6 +18,7 @@ use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::grant::Binding;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::{
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use super::access_token::{self, Genuine, OpenedClient};
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use super::signed_token::Confirmation;
 use crate::hex::hex;
@@ -71,22 +73,27 @@ pub(super) async fn introspect(
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Response<Body> {
-    match answer(&site, &request_id, request).await {
-        Ok(body) => client_call::answer(&site, StatusCode::OK, &body),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let mut heard = Heard::default();
+    let answered = answer(&site, &request_id, request, &mut heard).await;
+    let mut response = match &answered {
+        Ok(body) => client_call::answer(&site, StatusCode::OK, body),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Introspect, answered.as_ref().err(), &mut response);
+    response
 }
 
 async fn answer(
     site: &Site,
     request_id: &RequestId,
     request: Request,
+    heard: &mut Heard,
 ) -> Result<Answer, TokenError> {
     // 1. Parse.
     let IntrospectionRequest(form) =
-        client_call::parse(request, IntrospectionRequest::parse).await?;
+        client_call::parse(request, heard, IntrospectionRequest::parse).await?;
     // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
-    let record = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(site, request_id, &form.client, heard).await?;
     let client = &record.client;
     if client.is_public() {
         return Err(TokenError::Client(ClientFault::SecretNeededHere));

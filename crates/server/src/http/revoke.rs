@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::client::Client;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
 use grantor_protocol::token_revocation::{
@@ -24,6 +25,7 @@ use serde_json::json;
 
 use super::access_token::{self, Genuine, Opened, OpenedClient};
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::seal::ClientAccessSeal;
 use crate::site::Site;
@@ -35,22 +37,28 @@ pub(super) async fn revoke(
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Response<Body> {
-    match carry_out(&site, &request_id, request).await {
+    let mut heard = Heard::default();
+    let answered = carry_out(&site, &request_id, request, &mut heard).await;
+    let mut response = match &answered {
         // RFC 7009 2.2: the same for a token that was never one.
         Ok(()) => client_call::answer(&site, StatusCode::OK, &json!({})),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Revoke, answered.as_ref().err(), &mut response);
+    response
 }
 
 async fn carry_out(
     site: &Site,
     request_id: &RequestId,
     request: Request,
+    heard: &mut Heard,
 ) -> Result<(), TokenError> {
     // 1. Parse.
-    let RevocationRequest(form) = client_call::parse(request, RevocationRequest::parse).await?;
+    let RevocationRequest(form) =
+        client_call::parse(request, heard, RevocationRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(site, request_id, &form.client, heard).await?;
     let client = &record.client;
     // 3. Load.
     let opened = match access_token::open(site, &form.token).await? {

@@ -14,9 +14,10 @@ use super::engine::{Engine, Statement};
 use crate::clock::Clock;
 
 /// All, in order; the place in the list is the version.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("0001_store", include_str!("migrations/0001_store.sql")),
     ("0002_standard_core", include_str!("migrations/0002_standard_core.sql")),
+    ("0003_request_log", include_str!("migrations/0003_request_log.sql")),
 ];
 
 /// The newest schema version that this program knows.
@@ -226,7 +227,8 @@ mod tests {
             assert_eq!(record.registration.by, RegisteredBy::Company);
         }
         // One that broke off before it wrote the version is done again, and does nothing.
-        write(&engine, "DELETE FROM schema_migrations WHERE version = 2", vec![]).await;
+        let unwritten = "DELETE FROM schema_migrations WHERE version = $1";
+        write(&engine, unwritten, vec![known().into()]).await;
         Store::open(&address, &Clock::manual(NOW)).await.unwrap();
         assert_eq!(newest(&engine).await.unwrap(), known());
     }

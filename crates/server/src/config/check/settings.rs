@@ -40,6 +40,9 @@ impl Check<'_> {
             client_id_metadata_documents: section
                 .client_id_metadata_documents
                 .unwrap_or(usual.client_id_metadata_documents),
+            request_log_ttl_seconds: self
+                .seconds(section.request_log_ttl_seconds.as_ref(), DAY..=366 * DAY)
+                .unwrap_or(usual.request_log_ttl_seconds),
             apis: self.apis(&section.api),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };

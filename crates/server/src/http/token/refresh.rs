@@ -136,7 +136,7 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         turned_at: active.turned_at,
         turned: &turned,
     };
-    issue(caller, &same, scope).await
+    Ok(issue(caller, &same, scope).await?.once_more())
 }
 
 async fn refuse(

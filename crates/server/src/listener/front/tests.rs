@@ -16,8 +16,10 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Settings};
 use crate::store::Store;
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 const PEER: &str = "203.0.113.9";
@@ -50,6 +52,8 @@ impl House {
             keys: keys.clone(),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             store,

@@ -23,6 +23,8 @@ const WAITING: usize = 1_000;
 const WAITING_UNPROVED: usize = 300;
 /// So many clients are told apart between two flushes.
 const CLIENTS: usize = 4_096;
+/// So many of them may be ids that somebody made up.
+const CLIENTS_CLAIMED: usize = 2_048;
 /// No more calls share one transaction, so that none holds up the others for long.
 const CALLS_IN_ONE_WRITE: usize = 250;
 
@@ -81,7 +83,8 @@ impl RequestLog {
         let full = waiting.admitted >= WAITING
             || weight == Weight::Unproved && waiting.admitted_unproved >= WAITING_UNPROVED;
         if !waiting.clients.contains_key(client_id) {
-            if waiting.clients.len() >= CLIENTS {
+            let most = if weight == Weight::Unproved { CLIENTS_CLAIMED } else { CLIENTS };
+            if waiting.clients.len() >= most {
                 waiting.of_nobody += 1;
                 return false;
             }

@@ -200,14 +200,7 @@ fn link(query: &str) -> ClientCall<'_> {
 
 impl Ended {
     pub(super) fn of(outcome: Outcome) -> Ended {
-        Ended {
-            outcome,
-            cause: None,
-            mark: None,
-            with: None,
-            proved: false,
-            trial: None,
-        }
+        Ended { outcome, cause: None, mark: None, with: None, proved: false, trial: None }
     }
 
     pub(super) fn refused(outcome: Outcome, cause: Cause) -> Ended {

@@ -171,3 +171,54 @@ fn facts_of(calls: &[NewLoggedCall]) -> Vec<(String, Fact, Seen)> {
     };
     by_client.into_iter().flat_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    const NOW: i64 = 1_800_000_000;
+
+    #[test]
+    fn strangers_take_their_share_of_memory_and_no_more() {
+        let log = RequestLog::default();
+        let made_up = (0..10_000)
+            .filter(|at| log.admit(&format!("nobody-{at}"), Weight::Unproved, NOW))
+            .count();
+        assert_eq!(made_up, WAITING_UNPROVED);
+        let real = (0..10_000)
+            .filter(|at| log.admit(&format!("client-{at}"), Weight::Success, NOW))
+            .count();
+        assert_eq!(real, WAITING - WAITING_UNPROVED);
+        let waiting = log.lock();
+        assert_eq!(waiting.clients.len(), CLIENTS);
+        assert!(waiting.of_nobody > 0);
+    }
+
+    #[test]
+    fn what_a_client_sends_beyond_its_share_is_a_number() {
+        let log = RequestLog::default();
+        for weight in [Weight::Success, Weight::Failure, Weight::Unproved] {
+            let kept = (0..100).filter(|_| log.admit("app", weight, NOW)).count();
+            assert_eq!(kept, usize::try_from(weight.most()).unwrap());
+        }
+        let dropped = log.lock().clients["app"].dropped.unwrap();
+        assert_eq!(dropped.count, 300 - 35);
+    }
+
+    /// By hand, in a release build: what a request pays whose client has used up its share.
+    #[test]
+    #[ignore = "a measure, and no test"]
+    fn what_a_call_costs_that_is_not_kept() {
+        let log = RequestLog::default();
+        let stopwatch = Clock::system().stopwatch();
+        for _ in 0..1_000_000 {
+            std::hint::black_box(log.admit(
+                "devp-staging-app-0123456789abcdef",
+                Weight::Success,
+                NOW,
+            ));
+        }
+        println!("{} ns", stopwatch.elapsed().as_nanos() / 1_000_000);
+    }
+}

@@ -26,7 +26,7 @@ const CLIENTS: usize = 4_096;
 /// So many of them may be ids that somebody made up.
 const CLIENTS_CLAIMED: usize = 2_048;
 /// No more calls share one transaction, so that none holds up the others for long.
-const CALLS_IN_ONE_WRITE: usize = 250;
+const CALLS_IN_ONE_WRITE: usize = 100;
 
 /// What a call weighs: how many of its kind are kept of a client between two flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -121,7 +121,7 @@ const BY_REQUEST_ID: &str = "SELECT c.id, r.called_at, r.request_id, r.called_in
      AND c.partner_id = COALESCE($3, c.partner_id)";
 
 const NEWEST_TOKEN: &str = "SELECT token_owner, token_id, token_expires_at FROM request_log \
-     WHERE environment = $1 AND client_key = $2 AND token_id IS NOT NULL \
+     WHERE environment = $1 AND client_key = $2 AND token_id IS NOT NULL AND trial IS NULL \
      ORDER BY called_at DESC, request_id DESC LIMIT 1";
 
 impl Store {

@@ -352,3 +352,49 @@ on_both_engines! {
     s28_no_secret_stands_in_the_log_wherever_it_was_sent,
     a_whole_integration_makes_every_line_of_the_report_green_that_it_shows,
 }
+
+/// The statements of the store, about one client and one call.
+const LOOKUPS: [&str; 2] = [
+    "SELECT words FROM request_log WHERE environment = 'staging' AND client_key = 7 \
+     AND (called_at, request_id) < (900000, '0') ORDER BY called_at DESC, request_id DESC LIMIT 50",
+    "SELECT c.id FROM request_log r \
+     JOIN clients c ON c.environment = r.environment AND c.key = r.client_key \
+     WHERE r.environment = 'staging' AND r.request_id = 'id-500'",
+];
+const COLUMNS: &str = "INSERT INTO request_log (environment, client_key, called_at, request_id, \
+     called_in, endpoint, outcome, status, proved, parameters, microseconds) \
+     SELECT 'staging', n % 100, n, 'id-' || n, 'staging', '/oauth/token', 'issued', 200, TRUE, '', 1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_newest_of_a_client_and_a_request_id_are_lookups_among_many_rows() {
+    let server = Server::start().await;
+    let database = server.database();
+    let rows = format!(
+        "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 50000) \
+         {COLUMNS} FROM many"
+    );
+    // SQLite takes the WITH behind the INSERT too, and this way round as well.
+    let (with, insert) = rows.split_once(" INSERT").unwrap();
+    let insert =
+        format!("INSERT{insert}").replace("SELECT 'staging'", &format!("{with} SELECT 'staging'"));
+    database.execute_batch(&insert).unwrap();
+    for lookup in LOOKUPS {
+        let mut explained = database.prepare(&format!("EXPLAIN QUERY PLAN {lookup}")).unwrap();
+        let plan: Vec<String> =
+            explained.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        assert!(plan.iter().all(|step| step.contains("SEARCH")), "{plan:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_newest_of_a_client_and_a_request_id_are_lookups_among_many_rows_of_postgres() {
+    let database = grantor_test_cluster::Cluster::shared_database().unwrap();
+    let _server = Server::start_on(&database.url()).await;
+    let rows = format!("{COLUMNS} FROM generate_series(1, 50000) AS many(n)");
+    database.execute(&rows).unwrap();
+    database.execute("ANALYZE request_log").unwrap();
+    for lookup in LOOKUPS {
+        let plan = format!("{:?}", database.execute(&format!("EXPLAIN {lookup}")).unwrap());
+        assert!(plan.contains("Index") && !plan.contains("Seq Scan on request_log"), "{plan}");
+    }
+}

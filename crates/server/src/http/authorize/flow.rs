@@ -173,9 +173,9 @@ impl<'a> Flow<'a> {
         &self.query
     }
 
-    /// Whether the client itself pushed the request, and so it is proved to be its own.
+    /// Whether the client itself pushed the request and proved that it did.
     pub(super) fn is_pushed(&self) -> bool {
-        self.pushed.is_some()
+        self.pushed.is_some() && !self.client.is_public()
     }
 
     /// This request's own path and query, without progress.

@@ -95,8 +95,10 @@ enum Kept {
     Name,
     /// a value out of a small vocabulary: what does not look like a word of one is not kept
     Word,
-    /// its value
-    Value,
+    /// its value, where that is a URI
+    Uri,
+    /// its value, where none of its words looks drawn at random
+    Scope,
     /// the id of the client whose log it is, and no other
     ClientId,
 }
@@ -125,15 +127,15 @@ const KNOWN: [(&str, Kept); 42] = [
     ("nonce", Kept::Name),
     ("password", Kept::Name),
     ("prompt", Kept::Word),
-    ("redirect_uri", Kept::Value),
+    ("redirect_uri", Kept::Uri),
     ("refresh_token", Kept::Name),
     ("registration", Kept::Name),
     ("request", Kept::Name),
     ("request_uri", Kept::Name),
-    ("resource", Kept::Value),
+    ("resource", Kept::Uri),
     ("response_mode", Kept::Word),
     ("response_type", Kept::Word),
-    ("scope", Kept::Value),
+    ("scope", Kept::Scope),
     ("state", Kept::Name),
     ("token", Kept::Name),
     ("access_token", Kept::Name),
@@ -236,11 +238,12 @@ impl SentParameters {
                 let shows = match kept {
                     Kept::Name => false,
                     Kept::Word => is_word(value),
-                    Kept::Value => true,
+                    Kept::Uri => is_uri(value),
+                    Kept::Scope => !value.split([' ', ',']).any(looks_random),
                     Kept::ClientId => value == client_id,
                 };
                 let is_secret = kept != Kept::Name && secrets.stand_in(value);
-                sent.holds_secret |= is_secret;
+                sent.holds_secret |= is_secret || kept != Kept::Name && !shows;
                 let value = (shows && !is_secret).then(|| shortened(value, MAX_VALUE_BYTES));
                 sent.named.push(SentParameter { name: name.to_owned(), in_url, value });
             }
@@ -329,6 +332,20 @@ pub(crate) fn bounded(words: String) -> String {
         true => words,
         false => shortened(&words, crate::cause::MAX_WORDS_BYTES),
     }
+}
+
+/// Whether it begins as a URI does (RFC 3986 3.1): whatever else stands in the place of one may have
+/// been pasted there.
+fn is_uri(value: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(part)
+}
+
+/// Capitals, small letters and digits together, as a secret has them and no scope.
+fn looks_random(word: &str) -> bool {
+    let has = |kind: fn(&char) -> bool| word.chars().any(|c| kind(&c));
+    has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit)
 }
 
 /// The beginning of a text, with three dots where it goes on, in so many bytes at most.

@@ -70,8 +70,11 @@ async fn site(folder: &std::path::Path) -> Result<Site, Failure> {
         clock,
         random,
         dev: Some(Dev { redirect_uri: REDIRECT_URI.to_owned() }),
-            portal: None,
-            portal_url: None,
+        throttle: Throttle::new(store.clone(), environment, keys.sealer(environment), clock.clone(), Limits::default()),
+        request_log: RequestLog::default(),
+        trials: Trials::of(environment),
+        portal: None,
+        portal_url: None,
     })
 }
 

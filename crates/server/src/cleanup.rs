@@ -2,7 +2,8 @@
 //!
 //! 1. [`keep_clean`] walks the tables of an environment, rests, and walks again;
 //! 2. [`walk`] takes a step, pauses, and takes the next: between two steps everybody else writes;
-//! 3. at the end of a walk the keys go that have nothing left to verify.
+//! 3. at the end of a walk the keys go that have nothing left to verify;
+//! 4. [`trim_request_log`] keeps the log of each client small.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,26 @@ pub async fn keep_clean(site: Arc<Site>) {
             // It goes on with the next walk; nothing depends on it.
             Err(error) => tracing::warn!(%error, "cleanup.store"),
         }
+        if let Err(error) = trim_request_log(&site, ROWS, PAUSE).await {
+            tracing::warn!(%error, "cleanup.request_log");
+        }
     }
+}
+
+/// Keeps the log of each client small, in steps of so many rows.
+///
+/// # Errors
+/// [`StoreError`]: what was removed until then stays removed.
+pub async fn trim_request_log(site: &Site, rows: i64, pause: Duration) -> Result<(), StoreError> {
+    let (environment, store) = (site.environment, &site.store);
+    let before = (site.clock.now() - site.settings.request_log_ttl_seconds) * 1000;
+    let mut after = i64::MIN;
+    while let Some(step) = store.trim_request_log(environment, after, before, rows).await? {
+        // The key before it, to come to it once more; no key is the least of all.
+        after = if step.again { step.client_key.saturating_sub(1) } else { step.client_key };
+        tokio::time::sleep(pause).await;
+    }
+    store.remove_past_trials(environment, site.clock.now()).await
 }
 
 /// Walks all tables of an environment once, in steps of so many rows.

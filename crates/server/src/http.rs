@@ -20,6 +20,7 @@ mod demo_api;
 mod device;
 mod device_authorization;
 mod docs;
+mod heard;
 mod home;
 mod introspect;
 mod jwks;

@@ -30,6 +30,7 @@ mod pages;
 pub mod password;
 pub mod programme;
 pub mod random;
+pub mod request_log;
 pub mod seal;
 pub mod signer;
 #[cfg(test)]
@@ -37,5 +38,6 @@ mod simulation;
 pub mod site;
 pub mod store;
 pub mod throttle;
+pub mod trials;
 pub mod usage;
 pub mod webhook;

@@ -314,11 +314,15 @@ async fn flush_every_second(sites: Vec<Arc<Site>>) {
     loop {
         tick.tick().await;
         flush(&sites).await;
+        for site in &sites {
+            site.trials.look(&site.store, site.clock.now()).await;
+        }
     }
 }
 
 async fn flush(sites: &[Arc<Site>]) {
     for site in sites {
         site.usage.flush(&site.store).await;
+        site.request_log.flush(site.environment, &site.store).await;
     }
 }

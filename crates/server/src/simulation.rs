@@ -31,9 +31,11 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Settings, Site};
 use crate::store::{NewClient, NewCustomer, Partner as PartnerRow, Simulated, Store, Weather};
 use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use ledger::{Ledger, Violation};
 use partner::{CLIENT_ID, CUSTOMER_ID, Partner, REDIRECT_URI, SECRET};
@@ -128,6 +130,8 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             keys,
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(Environment::Staging),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),

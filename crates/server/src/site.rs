@@ -13,10 +13,12 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
 use crate::store::Store;
 use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use crate::webhook::{Event, Notice};
 
@@ -44,6 +46,10 @@ pub struct Site {
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
     pub usage: Usage,
+    /// The calls of each client, on their way into its log.
+    pub request_log: RequestLog,
+    /// What partners make happen on purpose, on staging.
+    pub trials: Trials,
     /// What is counted of its requests, for whoever watches over it.
     pub metrics: SiteMetrics,
     /// What fetches documents that clients name by an address.
@@ -91,6 +97,8 @@ pub struct Settings {
     pub unused_client_ttl_seconds: i64,
     /// How often something may be tried.
     pub throttling: Limits,
+    /// How long a call stays in the log of its client.
+    pub request_log_ttl_seconds: i64,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -148,6 +156,7 @@ impl Default for Settings {
             client_id_metadata_documents: false,
             unused_client_ttl_seconds: 30 * 24 * 3600,
             throttling: Limits::default(),
+            request_log_ttl_seconds: 30 * 24 * 3600,
         }
     }
 }

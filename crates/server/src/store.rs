@@ -14,6 +14,7 @@ mod app;
 mod audit;
 pub mod backup;
 mod client;
+mod client_fact;
 mod client_key;
 mod client_token;
 mod connected;
@@ -41,10 +42,12 @@ mod person;
 mod pushed_request;
 mod registration;
 mod request;
+mod request_log;
 mod sealing_keys;
 mod session;
 mod signing_keys;
 mod throttling;
+mod trial;
 mod webhook_endpoint;
 
 pub use app::{AppChange, ChangedApp};
@@ -82,6 +85,9 @@ pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
 pub use request::{Approval, Asked, ProgrammeRequest, RequestKind, RequestState, RequestsOf};
+pub use request_log::{
+    CallCursor, LoggedCall, LoggedCause, LoggedToken, NewLoggedCall, Trimmed, WhichClients,
+};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
@@ -89,6 +95,7 @@ pub use throttling::{Narrowed, Settled, Tallied, Tally};
 pub use webhook_endpoint::{
     EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
 };
+pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 
 use std::path::PathBuf;
 use std::sync::Arc;

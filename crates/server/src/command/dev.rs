@@ -31,9 +31,11 @@ use crate::outbound::{Outbound, Reach};
 use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
 use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use crate::{demo, log};
 
@@ -235,6 +237,8 @@ impl Opened {
             ),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
             clock: self.clock.clone(),

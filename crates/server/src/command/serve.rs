@@ -30,9 +30,11 @@ use crate::outbound::{Outbound, Reach};
 use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Portal, Site};
 use crate::store::{Address, Store};
 use crate::throttle::Throttle;
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -108,6 +110,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment.environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),

@@ -62,6 +62,7 @@ pub(super) struct Section {
     pub(super) registration: Option<Spanned<String>>,
     pub(super) registration_scopes: Option<Spanned<String>>,
     pub(super) client_id_metadata_documents: Option<bool>,
+    pub(super) request_log_ttl_seconds: Option<Spanned<i64>>,
     pub(super) unused_client_ttl_seconds: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) throttling: Throttling,

@@ -101,6 +101,7 @@ fn everything_that_can_be_said_is_understood() {
         unused_client_ttl_seconds = 86400
         throttling.window_seconds = 600
         throttling.failures_per_name = 30
+        request_log_ttl_seconds = 604800
         [[environment.production.api]]
         resource = "https://orders.example.com/v2"
         name = "Orders"
@@ -141,6 +142,7 @@ fn everything_that_can_be_said_is_understood() {
             client_id_metadata_documents: true,
             unused_client_ttl_seconds: 86400,
             throttling: Limits { window_seconds: 600, failures_per_name: 30, ..Limits::USUAL },
+            request_log_ttl_seconds: 604_800,
         }
     );
 }

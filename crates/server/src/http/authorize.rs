@@ -30,7 +30,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Response, StatusCode, Uri};
 use grantor_protocol::authorization_step::{Step, next};
+use grantor_protocol::authorize_error::AuthorizeFault;
 use grantor_protocol::parameters::Parameters;
+use grantor_protocol::trial::Trial;
 
 use self::flow::Flow;
 use super::answer;
@@ -65,7 +67,7 @@ pub(super) async fn get(
         Ok(flow) => show_next(&flow, &method).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+    answered.unwrap_or_else(|fault| fault.answer_and_note(&site, &request_id, query))
 }
 
 /// Carries out one step of a page.
@@ -87,7 +89,7 @@ pub(super) async fn post(
         Ok(flow) => carry_out(&flow, caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+    answered.unwrap_or_else(|fault| fault.answer_and_note(&site, &request_id, query))
 }
 
 /// Any other method.
@@ -104,14 +106,33 @@ async fn show_next(flow: &Flow<'_>, method: &Method) -> Result<Response<Body>, f
     if method == Method::HEAD && matches!(step, Step::Issue { .. }) {
         return Ok(answer::plain(flow.site, StatusCode::OK, ""));
     }
+    if is_denied_on_purpose(flow, &step).await {
+        let denied = Step::Refuse(AuthorizeFault::AccessDenied);
+        return issue::finish(flow, denied, Some(Trial::DenyConsent)).await;
+    }
     let mut response = match step {
         Step::SignIn => sign_in::page(flow, StatusCode::OK, "", None),
         Step::ChooseBusinesses { ticked } => businesses::page(flow, StatusCode::OK, &ticked, None),
         Step::AskConsent { businesses } => consent::page(flow, &businesses),
-        Step::Issue { .. } | Step::Refuse(_) => return issue::finish(flow, step).await,
+        Step::Issue { .. } | Step::Refuse(_) => return issue::finish(flow, step, None).await,
     };
     flow.browser.remember(flow.site, response.headers_mut());
     Ok(response)
+}
+
+/// Whether this request is denied because its client's owner wanted to see that, once somebody is
+/// signed in (`trials.rs`).
+async fn is_denied_on_purpose(flow: &Flow<'_>, step: &Step) -> bool {
+    let signed_in = match step {
+        Step::ChooseBusinesses { .. } | Step::AskConsent { .. } | Step::Issue { .. } => true,
+        Step::SignIn | Step::Refuse(_) => false,
+    };
+    let site = flow.site;
+    signed_in
+        && site
+            .trials
+            .take(&site.store, &flow.client.id, Trial::DenyConsent, site.clock.now())
+            .await
 }
 
 async fn carry_out(

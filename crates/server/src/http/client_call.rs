@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{ALLOW, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Method, Response, StatusCode};
 use grantor_protocol::client::{ClientAuthentication, SecretDigest};
 use grantor_protocol::client_assertion::{self, ClientAssertion, ClientAssertionFault, Expected};
@@ -24,6 +22,7 @@ use serde_json::json;
 use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::client_keys;
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::site::Site;
 use crate::store::{ClientRecord, KnownClient, Once, StoreError};
@@ -37,26 +36,24 @@ pub(super) struct Call<'a> {
     pub(super) address: IpAddr,
 }
 
-/// Reads the whole call, and makes of it what `read` makes.
+/// Reads the whole call, and makes of it what `read` makes. What came is kept in `heard`, which lives
+/// until the call is answered.
 pub(super) async fn parse<T>(
     request: Request,
+    heard: &mut Heard,
     read: impl FnOnce(&ClientCall<'_>) -> Result<T, TokenError>,
 ) -> Result<T, TokenError> {
-    if request.method() != Method::POST {
+    let is_post = request.method() == Method::POST;
+    let (head, body) = request.into_parts();
+    heard.target = head.uri;
+    heard.headers = head.headers;
+    if !is_post {
         return Err(TokenError::Request(RequestFault::Method));
     }
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
+    heard.body = axum::body::to_bytes(body, MAX_BODY_BYTES)
         .await
         .map_err(|error| TokenError::Request(body_fault(error)))?;
-    let authorization: Vec<&[u8]> =
-        head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    read(&ClientCall {
-        query: head.uri.query().unwrap_or_default().as_bytes(),
-        content_type: head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
-        authorization: &authorization,
-        body: &body,
-    })
+    heard.with_call(read)
 }
 
 fn body_fault(error: axum::Error) -> RequestFault {
@@ -76,8 +73,10 @@ fn body_fault(error: axum::Error) -> RequestFault {
 pub(super) async fn authenticated(
     call: &Call<'_>,
     presented: &PresentedClient,
+    heard: &mut Heard,
 ) -> Result<Arc<ClientRecord>, TokenError> {
     let proved = prove(call.site, call.request_id, presented).await;
+    heard.client = proved.as_ref().ok().map(Arc::clone);
     match &proved {
         Err(TokenError::Client(fault)) if is_guess(*fault) => {
             count_wrong(call, presented.client_id()).await?;

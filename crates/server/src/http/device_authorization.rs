@@ -15,11 +15,13 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::device::{
     CODE_PREFIX, DeviceAuthorization, DeviceRequest, INTERVAL_SECONDS, UserCode,
 };
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -51,18 +53,27 @@ pub(super) async fn begin(
     request: Request,
 ) -> Response<Body> {
     let call = Call { site: &site, request_id: &request_id, address };
-    match carry_out(&call, request).await {
-        Ok(begun) => client_call::answer(&site, StatusCode::OK, &begun),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let mut heard = Heard::default();
+    let answered = carry_out(&call, request, &mut heard).await;
+    let mut response = match &answered {
+        Ok(begun) => client_call::answer(&site, StatusCode::OK, begun),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    let refused = answered.as_ref().err();
+    heard.note_answer(&site, Endpoint::DeviceAuthorization, refused, &mut response);
+    response
 }
 
-async fn carry_out(call: &Call<'_>, request: Request) -> Result<Begun, TokenError> {
+async fn carry_out(
+    call: &Call<'_>,
+    request: Request,
+    heard: &mut Heard,
+) -> Result<Begun, TokenError> {
     let Call { site, request_id, address } = *call;
     // 1. Parse.
-    let asked = client_call::parse(request, DeviceRequest::parse).await?;
+    let asked = client_call::parse(request, heard, DeviceRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(call, &asked.client).await?;
+    let record = authenticated(call, &asked.client, heard).await?;
     let client = &record.client;
     if !client.settings.device_code {
         return Err(TokenError::DevicesNotAllowed);

@@ -18,6 +18,7 @@ use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::grant::Binding;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::{
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use super::access_token::{self, Genuine, OpenedClient};
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use super::signed_token::Confirmation;
 use crate::hex::hex;
@@ -74,19 +76,27 @@ pub(super) async fn introspect(
     request: Request,
 ) -> Response<Body> {
     let call = Call { site: &site, request_id: &request_id, address };
-    match answer(&call, request).await {
-        Ok(body) => client_call::answer(&site, StatusCode::OK, &body),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let mut heard = Heard::default();
+    let answered = answer(&call, request, &mut heard).await;
+    let mut response = match &answered {
+        Ok(body) => client_call::answer(&site, StatusCode::OK, body),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Introspect, answered.as_ref().err(), &mut response);
+    response
 }
 
-async fn answer(call: &Call<'_>, request: Request) -> Result<Answer, TokenError> {
+async fn answer(
+    call: &Call<'_>,
+    request: Request,
+    heard: &mut Heard,
+) -> Result<Answer, TokenError> {
     let Call { site, request_id, .. } = *call;
     // 1. Parse.
     let IntrospectionRequest(form) =
-        client_call::parse(request, IntrospectionRequest::parse).await?;
+        client_call::parse(request, heard, IntrospectionRequest::parse).await?;
     // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
-    let record = authenticated(call, &form.client).await?;
+    let record = authenticated(call, &form.client, heard).await?;
     let client = &record.client;
     if client.is_public() {
         return Err(TokenError::Client(ClientFault::SecretNeededHere));

@@ -16,6 +16,7 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::authorization_request::AuthorizationRequest;
 use grantor_protocol::authorize_error::AuthorizeError;
 use grantor_protocol::client::Client;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::pushed_request::{PushedRequest, RequestUri};
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::client_document;
+use super::heard::Heard;
 use super::proof;
 use super::request::RequestId;
 use crate::http::ClientAddress;
@@ -51,14 +53,16 @@ pub(super) async fn push(
     let proof = proof::Presented::read(request.headers()).map_err(TokenError::Proof);
     let with_proof = proof.as_ref().map_or(true, proof::Presented::is_there);
     let call = Call { site: &site, request_id: &request_id, address };
+    let mut heard = Heard::default();
     let answered = match &proof {
-        Ok(proof) => carry_out(&call, request, proof).await,
+        Ok(proof) => carry_out(&call, request, (proof, &mut heard)).await,
         Err(error) => Err(error.clone()),
     };
-    let mut response = match answered {
-        Ok(pushed) => client_call::answer(&site, StatusCode::CREATED, &pushed),
-        Err(error) => refuse(&site, &request_id, &error),
+    let mut response = match &answered {
+        Ok(pushed) => client_call::answer(&site, StatusCode::CREATED, pushed),
+        Err(error) => refuse(&site, &request_id, error),
     };
+    heard.note_answer(&site, Endpoint::PushedRequest, answered.as_ref().err(), &mut response);
     if with_proof {
         proof::offer_nonce(&site, response.headers_mut());
     }
@@ -68,14 +72,14 @@ pub(super) async fn push(
 async fn carry_out(
     call: &Call<'_>,
     request: Request,
-    proof: &proof::Presented,
+    (proof, heard): (&proof::Presented, &mut Heard),
 ) -> Result<Pushed, TokenError> {
     let Call { site, request_id, .. } = *call;
     // 1. Parse.
-    let pushed = client_call::parse(request, PushedRequest::parse).await?;
+    let pushed = client_call::parse(request, heard, PushedRequest::parse).await?;
     // 2. Authenticate.
     client_document::bring_for_call(site, request_id, pushed.client.client_id()).await?;
-    let record = authenticated(call, &pushed.client).await?;
+    let record = authenticated(call, &pushed.client, heard).await?;
     let client = &record.client;
     // 3. The key, where one is proved.
     let target = proof::Target { method: "POST", path: "/oauth/par", access_token: None };

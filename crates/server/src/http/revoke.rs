@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::client::Client;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
 use grantor_protocol::token_revocation::{
@@ -24,6 +25,7 @@ use serde_json::json;
 
 use super::access_token::{self, Genuine, Opened, OpenedClient};
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::seal::ClientAccessSeal;
@@ -38,19 +40,28 @@ pub(super) async fn revoke(
     request: Request,
 ) -> Response<Body> {
     let call = Call { site: &site, request_id: &request_id, address };
-    match carry_out(&call, request).await {
+    let mut heard = Heard::default();
+    let answered = carry_out(&call, request, &mut heard).await;
+    let mut response = match &answered {
         // RFC 7009 2.2: the same for a token that was never one.
         Ok(()) => client_call::answer(&site, StatusCode::OK, &json!({})),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Revoke, answered.as_ref().err(), &mut response);
+    response
 }
 
-async fn carry_out(call: &Call<'_>, request: Request) -> Result<(), TokenError> {
+async fn carry_out(
+    call: &Call<'_>,
+    request: Request,
+    heard: &mut Heard,
+) -> Result<(), TokenError> {
     let Call { site, request_id, .. } = *call;
     // 1. Parse.
-    let RevocationRequest(form) = client_call::parse(request, RevocationRequest::parse).await?;
+    let RevocationRequest(form) =
+        client_call::parse(request, heard, RevocationRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(call, &form.client).await?;
+    let record = authenticated(call, &form.client, heard).await?;
     let client = &record.client;
     // 3. Load.
     let opened = match access_token::open(site, &form.token).await? {

@@ -24,6 +24,7 @@ const MIGRATIONS: [(&str, &str); 3] = [
             include_str!("migrations/0003_outbox.sql"),
             include_str!("migrations/0003_throttling.sql"),
             include_str!("migrations/0003_connections.sql"),
+            include_str!("migrations/0003_request_log.sql"),
         ),
     ),
 ];
@@ -235,8 +236,8 @@ mod tests {
             assert_eq!(record.registration.by, RegisteredBy::Company);
         }
         // One that broke off before it wrote the version is done again, and does nothing.
-        write(&engine, "DELETE FROM schema_migrations WHERE version = $1", vec![known().into()])
-            .await;
+        let unwritten = "DELETE FROM schema_migrations WHERE version = $1";
+        write(&engine, unwritten, vec![known().into()]).await;
         Store::open(&address, &Clock::manual(NOW)).await.unwrap();
         assert_eq!(newest(&engine).await.unwrap(), known());
     }

@@ -16,9 +16,11 @@ use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
+use grantor::request_log::RequestLog;
 use grantor::site::{Dev, Portal, Settings, SignUp, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::throttle::{Limits, Throttle};
+use grantor::trials::Trials;
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -203,6 +205,8 @@ impl Server {
                 throttle: throttle(&store, &keys, (environment, throttling), &clock),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
+                request_log: RequestLog::default(),
+                trials: Trials::of(environment),
                 metrics: SiteMetrics::default(),
                 outbound: Outbound::new(Reach::ThisMachine, clock.clone()),
                 clock: clock.clone(),

@@ -340,6 +340,10 @@ async fn alone(server: &Server) -> (Arc<Site>, Store) {
         clock: of.clock.clone(),
         random: of.random.clone(),
         dev: of.dev.clone(),
+        request_log: grantor::request_log::RequestLog::default(),
+        trials: grantor::trials::Trials::of(HERE),
+        portal: None,
+        portal_url: None,
     };
     (Arc::new(site), store)
 }

@@ -44,6 +44,9 @@ impl Check<'_> {
             unused_client_ttl_seconds: self
                 .seconds(section.unused_client_ttl_seconds.as_ref(), 3600..=366 * DAY)
                 .unwrap_or(usual.unused_client_ttl_seconds),
+            request_log_ttl_seconds: self
+                .seconds(section.request_log_ttl_seconds.as_ref(), DAY..=366 * DAY)
+                .unwrap_or(usual.request_log_ttl_seconds),
             apis: self.apis(&section.api),
             throttling: self.throttling(&section.throttling),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),

@@ -59,7 +59,7 @@ pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Resp
     {
         return Ok(answer::redirect_within(flow.site, &progress::still_here(flow)));
     }
-    issue::finish(flow, step).await
+    issue::finish(flow, step, None).await
 }
 
 /// The APIs that it is for, by their names; nothing where it is for whichever knows the scopes.

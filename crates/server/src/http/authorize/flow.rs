@@ -168,6 +168,16 @@ impl<'a> Flow<'a> {
         self.account.as_ref().map(|account| account.session.email.clone()).unwrap_or_default()
     }
 
+    /// The query as the partner sent it.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// Whether the client itself pushed the request and proved that it did.
+    pub(super) fn is_pushed(&self) -> bool {
+        self.pushed.is_some() && !self.client.is_public()
+    }
+
     /// This request's own path and query, without progress.
     pub(super) fn here(&self) -> String {
         format!("/oauth/authorize?{}", self.query)

@@ -10,9 +10,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Caller;
+use crate::http::heard::Mark;
 use crate::http::signed_token::{Parties, sign_access};
 use crate::seal::{AccessSeal, RefreshSeal};
-use crate::store::{Turn, Turned};
+use crate::store::{LoggedToken, Turn, Turned};
 
 /// What is answered (RFC 6749 5.1).
 #[derive(Serialize)]
@@ -26,6 +27,9 @@ pub(super) struct Issued {
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    /// What the log keeps of it, which is told to nobody.
+    #[serde(skip)]
+    mark: Mark,
 }
 
 impl Issued {
@@ -37,12 +41,22 @@ impl Issued {
         Issued { id_token, ..self }
     }
 
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The same tokens as before.
+    pub(super) fn once_more(mut self) -> Issued {
+        self.mark.is_repeat = true;
+        self
+    }
+
     /// A token of a client itself: nobody can refresh it (RFC 6749 4.4.3).
     pub(super) fn of_client(
         access_token: String,
         expires_in: i64,
         scope: &Scope,
-        is_bound: bool,
+        (is_bound, token): (bool, LoggedToken),
     ) -> Issued {
         Issued {
             access_token,
@@ -51,6 +65,7 @@ impl Issued {
             scope: scope.to_string(),
             token_type: token_type(is_bound),
             id_token: None,
+            mark: Mark { token, generation: None, is_repeat: false },
         }
     }
 }
@@ -132,6 +147,7 @@ pub(super) async fn issue(
         scope: scope.clone(),
         binding: Binding { resources, key: caller.key },
     };
+    let token = LoggedToken { owner: grant_id, id: seal.token_id, expires_at };
     let access_token = match algorithm {
         None => site.sealer.access(&seal),
         Some(algorithm) => {
@@ -153,6 +169,7 @@ pub(super) async fn issue(
         scope: scope.to_string(),
         token_type: token_type(caller.key.is_some()),
         id_token: None,
+        mark: Mark { token, generation: Some(number), is_repeat: false },
     })
 }
 

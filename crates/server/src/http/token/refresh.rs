@@ -139,7 +139,7 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         turned_at: active.turned_at,
         turned: &turned,
     };
-    issue(caller, &same, scope).await
+    Ok(issue(caller, &same, scope).await?.once_more())
 }
 
 /// A connection that ends because its token was used twice.

@@ -16,9 +16,11 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Settings};
 use crate::store::Store;
 use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 const PEER: &str = "203.0.113.9";
@@ -58,6 +60,8 @@ impl House {
             ),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             store,

@@ -57,6 +57,11 @@ impl Web {
         self.url(path)
     }
 
+    /// From now on its host cannot answer.
+    fn fail(&self, path: &str) {
+        self.pages.lock().unwrap().insert(path.to_owned(), (500, Value::Null));
+    }
+
     fn remove(&self, path: &str) {
         self.pages.lock().unwrap().insert(path.to_owned(), (404, Value::Null));
     }
@@ -293,11 +298,19 @@ async fn s27_keys_that_a_client_publishes_are_fetched_and_a_new_one_counts_withi
     server.clock.advance(60);
     let answer = call((&new, "2")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    // Where its server is away, what was fetched before stays good for its time.
-    web.remove("jwks");
+    // Where its server is away, what was fetched before stays good for its time, also once somebody
+    // has had it asked for anew, by an assertion that anybody can write.
+    web.fail("jwks");
+    server.clock.advance(60);
+    call((&Key::new(), "3")).await.assert_error(401, "invalid_client", "");
     let answer = call((&old, "1")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     server.clock.advance(3600);
+    let answer = call((&old, "1")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // And where it says that there are none, no longer.
+    web.remove("jwks");
+    server.clock.advance(60);
     call((&old, "1")).await.assert_error(401, "invalid_client", "");
 }
 

@@ -147,8 +147,10 @@ impl OutboundFault {
             OutboundFault::Address => {
                 "Its address is not https on the usual port, with a host and a path and nothing else."
             }
-            OutboundFault::NotPublic => "Its host is not one of the open internet.",
-            OutboundFault::Unreachable => "Its host cannot be reached.",
+            // One sentence: whoever reads it may be asking which names and addresses are inside.
+            OutboundFault::NotPublic | OutboundFault::Unreachable => {
+                "Its host cannot be reached over the open internet."
+            }
             OutboundFault::Failing => "Its host cannot answer just now.",
             OutboundFault::TooSlow => "Its host took too long to answer.",
             OutboundFault::Status => "Its host did not answer 200. Redirects are not followed.",
@@ -236,7 +238,7 @@ impl Outbound {
         }
         let url = self.parse(address)?;
         // Here nobody was asked yet: it takes no room and nobody's turn.
-        self.check_literal(&url)?;
+        self.check_literal(&url).inspect_err(|fault| note(*fault, &url))?;
         let busy = || desk.lock().without_asking(address, self.0.clock.now());
         let turn = desk.lock().turn(address);
         let Ok(_turn) = timeout(TIME_LIMIT, turn.lock()).await else { return busy() };
@@ -253,7 +255,7 @@ impl Outbound {
         let came = timeout(TIME_LIMIT, self.fetch(&url)).await;
         let came = came.unwrap_or(Err(OutboundFault::TooSlow));
         if let Err(fault) = &came {
-            tracing::info!(?fault, host, "outbound.fault");
+            note(*fault, &url);
         }
         desk.lock().keep(address, came, self.0.clock.now())
     }
@@ -352,6 +354,11 @@ impl Desk {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The cause is for the operator; what a stranger is told says less ([`OutboundFault::words`]).
+fn note(fault: OutboundFault, url: &Url) {
+    tracing::info!(?fault, host = url.host_str().unwrap_or_default(), "outbound.fault");
 }
 
 /// Whether an address names this machine, by a literal or by the one name that means it.

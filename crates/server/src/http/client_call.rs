@@ -136,7 +136,7 @@ fn proved(
     known: Option<KnownClient>,
     (presented, keys): (&PresentedClient, Option<&JwkSet>),
 ) -> Result<(Arc<ClientRecord>, Option<ClientAssertion>), TokenError> {
-    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let record = known.map(|known| known.record).filter(|record| site.admits(record));
     let client = record.as_ref().map(|record| &record.client);
     let assertion = match (presented, &record) {
         (PresentedClient::Assertion { assertion, .. }, Some(record)) => {

@@ -22,7 +22,7 @@ use grantor_protocol::pushed_request::{PushedRequest, RequestUri};
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, authenticated_at, refuse, unavailable};
 use super::client_document;
 use super::proof;
 use super::request::RequestId;
@@ -72,7 +72,7 @@ async fn carry_out(
     let pushed = client_call::parse(request, PushedRequest::parse).await?;
     // 2. Authenticate.
     client_document::bring_for_call(site, request_id, pushed.client.client_id()).await?;
-    let record = authenticated(site, request_id, &pushed.client).await?;
+    let record = authenticated_at(site, request_id, &pushed.client, Some("/oauth/par")).await?;
     let client = &record.client;
     // 3. The key, where one is proved.
     let target = proof::Target { method: "POST", path: "/oauth/par", access_token: None };

@@ -63,6 +63,13 @@ pub enum MetadataFault {
     ClientIdDiffers,
     /// an update that changes how the client proves itself
     MethodChanged,
+    /// an update with another secret than the client has (RFC 7592 2.2)
+    SecretDiffers,
+    /// an update with a member that only the server sends (RFC 7592 2.2)
+    ServersOwn {
+        /// its name
+        name: &'static str,
+    },
 }
 
 impl MetadataFault {
@@ -92,7 +99,9 @@ impl MetadataFault {
             | MetadataFault::AlgorithmUnsupported
             | MetadataFault::Scope(_)
             | MetadataFault::ClientIdDiffers
-            | MetadataFault::MethodChanged => "invalid_client_metadata",
+            | MetadataFault::MethodChanged
+            | MetadataFault::SecretDiffers
+            | MetadataFault::ServersOwn { .. } => "invalid_client_metadata",
         }
     }
 
@@ -106,6 +115,9 @@ impl MetadataFault {
             MetadataFault::WrongType { name } => {
                 return format!("The member {name} is of another type, or holds what it must not.");
             }
+            MetadataFault::ServersOwn { name } => {
+                return format!("Leave {name} out of an update: it is for the server to say.");
+            }
             MetadataFault::Link { name } => {
                 return format!(
                     "{name} takes an address that begins with https://, as a browser writes it."
@@ -113,7 +125,8 @@ impl MetadataFault {
             }
             MetadataFault::Name => {
                 return format!(
-                    "client_name takes 1 to {MAX_NAME_CHARACTERS} visible characters, in one line."
+                    "client_name takes 1 to {MAX_NAME_CHARACTERS} visible characters, in one line, \
+                     without pictures."
                 );
             }
             MetadataFault::RedirectUri(fault) => {
@@ -165,6 +178,10 @@ impl MetadataFault {
             }
             MetadataFault::MethodChanged => {
                 "token_endpoint_auth_method cannot change: register another client."
+            }
+            MetadataFault::SecretDiffers => {
+                "client_secret is not the one of this client. An update cannot change it: leave it \
+                 out."
             }
         };
         fixed.to_owned()

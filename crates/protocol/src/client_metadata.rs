@@ -323,7 +323,8 @@ fn name(members: &Members<'_>) -> Result<Option<String>, MetadataFault> {
     };
     let text = text.trim();
     let count = text.chars().count();
-    let visible = !text.chars().any(|c| c.is_control() || is_directional(c) || is_invisible(c));
+    let is_sign = |c| is_directional(c) || is_invisible(c) || is_pictograph(c);
+    let visible = !text.chars().any(|c: char| c.is_control() || is_sign(c));
     match (1..=MAX_NAME_CHARACTERS).contains(&count) && visible {
         true => Ok(Some(text.to_owned())),
         false => Err(MetadataFault::Name),
@@ -335,9 +336,25 @@ fn is_directional(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Characters that cannot be seen and make two names look alike.
+/// Characters that cannot be seen and make two names look alike: Default_Ignorable_Code_Point
+/// (Unicode 16, DerivedCoreProperties), the ends of a line, and what is blank by its looks alone.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c,
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' | '\u{2800}' | '\u{1d159}')
+}
+
+/// Signs that stand for a thing: beside the company's own words a lock or a tick says what nobody
+/// checked. Private characters look as any font likes.
+fn is_pictograph(c: char) -> bool {
+    matches!(c,
+        '\u{203c}' | '\u{2049}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{221a}'
+        | '\u{2300}'..='\u{23ff}' | '\u{2460}'..='\u{27ff}' | '\u{2900}'..='\u{297f}'
+        | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3200}'..='\u{32ff}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1fbff}' | '\u{f0000}'..)
 }
 
 fn redirect_uris(members: &Members<'_>) -> Result<Vec<RedirectUri>, MetadataFault> {

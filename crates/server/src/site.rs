@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use grantor_protocol::api::Apis;
-use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
@@ -16,7 +15,7 @@ use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
-use crate::store::Store;
+use crate::store::{ClientRecord, RegisteredBy, Store};
 use crate::throttle::{Limits, Throttle};
 use crate::trials::Trials;
 use crate::usage::Usage;
@@ -169,10 +168,13 @@ impl Portal {
 }
 
 impl Site {
-    /// Whether a client that the store knows is one here: the demo's secrets are known to
-    /// everybody, so outside dev its clients are strangers, however they came into the store (S26).
-    pub fn admits(&self, client: &Client) -> bool {
-        self.dev.is_some() || !client.demo
+    /// Whether a client that the store knows is one here. The demo's secrets are known to everybody,
+    /// so outside dev its clients are strangers, however they came into the store (S26); and where
+    /// clients are not known by their own descriptions, those that were are strangers again.
+    pub fn admits(&self, record: &ClientRecord) -> bool {
+        let is_of_document = record.registration.by == RegisteredBy::Document;
+        (self.dev.is_some() || !record.client.demo)
+            && (self.settings.client_id_metadata_documents || !is_of_document)
     }
 
     /// Opens a code or a token as `open` says. Where it names a key that is not here, the keys are

@@ -92,10 +92,10 @@ pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
 pub use throttling::{Narrowed, Settled, Tallied, Tally};
+pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 pub use webhook_endpoint::{
     EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
 };
-pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ enum Action {
     List(List),
     /// Show one client
     #[command(
-        after_help = "With --json: {\"environment\",\"client_id\",\"name\",\"partner\":{\"id\",\"name\",\"verified\"},\"website\",\"redirect_uris\",\"scopes\",\"optional_scopes\",\"public\",\"authentication\",\"grant_types\",\"dpop_required\",\"approved\",\"disabled\",\"demo\",\"secrets\":[{\"slot\",\"hint\",\"created_at\",\"used_at\"}],\"refresh_tokens\",\"parameters_in_query\",\"pkce_required\",\"refresh_window_seconds\",\"query_calls\",\"query_called_at\",\"created_at\"}, with times in Unix seconds"
+        after_help = "With --json: {\"environment\",\"client_id\",\"name\",\"partner\":{\"id\",\"name\",\"verified\"},\"website\",\"redirect_uris\",\"scopes\",\"optional_scopes\",\"public\",\"authentication\",\"assertion_audience_token_endpoint\",\"grant_types\",\"dpop_required\",\"approved\",\"disabled\",\"demo\",\"secrets\":[{\"slot\",\"hint\",\"created_at\",\"used_at\"}],\"refresh_tokens\",\"parameters_in_query\",\"pkce_required\",\"refresh_window_seconds\",\"query_calls\",\"query_called_at\",\"created_at\"}, with times in Unix seconds"
     )]
     Show(One),
     /// Switch a client off: all its connections end at once

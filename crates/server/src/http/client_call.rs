@@ -75,7 +75,17 @@ pub(super) async fn authenticated(
     presented: &PresentedClient,
     heard: &mut Heard,
 ) -> Result<Arc<ClientRecord>, TokenError> {
-    let proved = prove(call.site, call.request_id, presented).await;
+    authenticated_at(call, presented, heard, None).await
+}
+
+/// The same at an endpoint whose own address an assertion may name for its audience.
+pub(super) async fn authenticated_at(
+    call: &Call<'_>,
+    presented: &PresentedClient,
+    heard: &mut Heard,
+    path: Option<&str>,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let proved = prove(call.site, call.request_id, presented, path).await;
     heard.client = proved.as_ref().ok().map(Arc::clone);
     match &proved {
         Err(TokenError::Client(fault)) if is_guess(*fault) => {
@@ -127,6 +137,7 @@ async fn prove(
     site: &Site,
     request_id: &RequestId,
     presented: &PresentedClient,
+    path: Option<&str>,
 ) -> Result<Arc<ClientRecord>, TokenError> {
     let (id, clock) = (presented.client_id(), &site.clock);
     let known = site
@@ -136,12 +147,12 @@ async fn prove(
         .map_err(unavailable(request_id))?;
     let is_new = known.as_ref().is_none_or(|known| known.is_new);
     let keys = client_keys::of(site, known.as_ref(), presented).await;
-    let (record, assertion) = match proved(site, known, (presented, keys.as_deref())) {
+    let (record, assertion) = match proved(site, known, (presented, keys.as_deref()), path) {
         Err(_) if !is_new => {
             let now = site.store.newly_known_client(site.environment, id, clock).await;
             let now = now.map_err(unavailable(request_id))?;
             let keys = client_keys::of(site, now.as_ref(), presented).await;
-            proved(site, now, (presented, keys.as_deref()))?
+            proved(site, now, (presented, keys.as_deref()), path)?
         }
         outcome => outcome?,
     };
@@ -178,17 +189,24 @@ fn verify(
     site: &Site,
     record: &ClientRecord,
     (assertion, keys): (&str, Option<&JwkSet>),
+    path: Option<&str>,
 ) -> Result<ClientAssertion, ClientFault> {
     let unverified = client_assertion::parse(assertion)
         .map_err(|fault| ClientFault::Assertion(ClientAssertionFault::Jws(fault)))?;
     let keys = keys.ok_or(ClientFault::KeysUnavailable)?;
-    // The issuer, as current advice has it; the token endpoint, as libraries have had it; and the
-    // one for pushed requests, as RFC 9126 2 demands.
-    let token_endpoint = format!("{}/oauth/token", site.base_url);
-    let par_endpoint = format!("{}/oauth/par", site.base_url);
+    // The issuer, as current advice has it (draft-ietf-oauth-rfc7523bis); the token endpoint for a
+    // client whose library is older; and the endpoint for pushed requests there (RFC 9126 2).
+    let at = |path: &str| format!("{}{path}", site.base_url);
+    let for_token = record.client.settings.assertion_for_token_endpoint;
+    let audiences: Vec<String> = [Some(""), for_token.then_some("/oauth/token"), path]
+        .into_iter()
+        .flatten()
+        .map(at)
+        .collect();
+    let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();
     let expected = Expected {
         client_id: &record.client.id,
-        audiences: &[&site.base_url, &token_endpoint, &par_endpoint],
+        audiences: &audiences,
         now: site.clock.now(),
         max_ahead_seconds: client_assertion::MAX_AHEAD_SECONDS,
     };
@@ -199,12 +217,13 @@ fn proved(
     site: &Site,
     known: Option<KnownClient>,
     (presented, keys): (&PresentedClient, Option<&JwkSet>),
+    path: Option<&str>,
 ) -> Result<(Arc<ClientRecord>, Option<ClientAssertion>), TokenError> {
-    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let record = known.map(|known| known.record).filter(|record| site.admits(record));
     let client = record.as_ref().map(|record| &record.client);
     let assertion = match (presented, &record) {
         (PresentedClient::Assertion { assertion, .. }, Some(record)) => {
-            verify(site, record, (assertion, keys)).map(Some)
+            verify(site, record, (assertion, keys), path).map(Some)
         }
         _ => Ok(None),
     };

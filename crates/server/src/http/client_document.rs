@@ -18,7 +18,7 @@ use url::Url;
 use super::client_call::unavailable;
 use super::register::{NoClient, add_nobody, new_client, within};
 use super::request::RequestId;
-use crate::outbound::OutboundFault;
+use crate::outbound::{ChosenBy, OutboundFault};
 use crate::site::Site;
 use crate::store::{MOST_SELF_REGISTERED, RegisteredBy, StoreError};
 
@@ -70,7 +70,8 @@ pub(super) fn names_document(site: &Site, client_id: &str) -> bool {
 /// [`DocumentFault`]
 pub(super) async fn bring(site: &Site, client_id: &str) -> Result<(), DocumentFault> {
     // 1. Fetch.
-    let document = site.outbound.document(client_id).await.map_err(DocumentFault::Fetch)?;
+    let document = site.outbound.document(ChosenBy::Stranger, client_id).await;
+    let document = document.map_err(DocumentFault::Fetch)?;
     let found = site.store.client_seen_from(site.environment, client_id).await?;
     let found = found.filter(|record| record.client.environment == site.environment);
     let former = match &found {

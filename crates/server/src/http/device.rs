@@ -439,9 +439,9 @@ fn choice(business: &Business) -> BusinessChoice {
 }
 
 async fn load_client(site: &Site, id: &str) -> Result<Option<Client>, StoreError> {
-    let found =
-        site.store.client_seen_from(site.environment, id).await?.map(|record| record.client);
-    Ok(found.filter(|client| {
-        client.environment == site.environment && !client.disabled && site.admits(client)
-    }))
+    let found = site.store.client_seen_from(site.environment, id).await?.filter(|record| {
+        let client = &record.client;
+        client.environment == site.environment && !client.disabled && site.admits(record)
+    });
+    Ok(found.map(|record| record.client))
 }

@@ -112,12 +112,12 @@ impl<'a> SigningOut<'a> {
                 .store
                 .client_seen_from(site.environment, &id)
                 .await?
-                .map(|record| record.client)
-                .filter(|client| {
-                    client.environment == site.environment
-                        && !client.disabled
-                        && site.admits(client)
-                }),
+                .filter(|record| {
+                    record.client.environment == site.environment
+                        && !record.client.disabled
+                        && site.admits(record)
+                })
+                .map(|record| record.client),
         };
         let target = match parameters.value("post_logout_redirect_uri") {
             None => None,

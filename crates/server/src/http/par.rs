@@ -23,7 +23,7 @@ use grantor_protocol::pushed_request::{PushedRequest, RequestUri};
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
-use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated_at, refuse, unavailable};
 use super::client_document;
 use super::heard::Heard;
 use super::proof;
@@ -79,7 +79,7 @@ async fn carry_out(
     let pushed = client_call::parse(request, heard, PushedRequest::parse).await?;
     // 2. Authenticate.
     client_document::bring_for_call(site, request_id, pushed.client.client_id()).await?;
-    let record = authenticated(call, &pushed.client, heard).await?;
+    let record = authenticated_at(call, &pushed.client, heard, Some("/oauth/par")).await?;
     let client = &record.client;
     // 3. The key, where one is proved.
     let target = proof::Target { method: "POST", path: "/oauth/par", access_token: None };

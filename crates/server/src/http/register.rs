@@ -43,6 +43,13 @@ use crate::throttle::{Credential, Subject};
 /// The partner of all clients that registered themselves: nobody knows who is behind them.
 const PARTNER_ID: [u8; 16] = *b"self-registered.";
 const PARTNER_NAME: &str = "Self-registered, and known to nobody here";
+/// What only the server says of a registration (RFC 7592 2.2).
+const SERVERS_OWN: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
 /// What a client is called that gave no name.
 const NAMELESS: &str = "An app without a name";
 
@@ -77,12 +84,20 @@ pub(super) async fn manage(
 
 async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoClient> {
     let site = call.site;
-    // 1. Admit.
+    // 1. Admit. Whoever has no token is told nothing of the document, and makes nobody read it.
+    let now = site.clock.now();
     let admission = match site.settings.registration {
         Policy::Closed => return Err(NoClient::Closed),
         Policy::Token => Some(digest_of(bearer(request.headers()).ok_or(NoClient::Token)?)),
         Policy::Open => None,
     };
+    if let Some(digest) = admission
+        && !site.store.initial_access_token_admits(site.environment, digest, now).await?
+    {
+        let token = Subject::nameless(Credential::InitialAccessToken);
+        site.throttle.count(&token, call.address).await?;
+        return Err(NoClient::Token);
+    }
     // 2. Parse.
     let metadata = within(site, ClientMetadata::parse(&body(request).await?)?)?;
     if site.store.self_registered(site.environment).await? >= MOST_SELF_REGISTERED {
@@ -93,13 +108,11 @@ async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoC
         site.throttle.count(&registration, call.address).await?;
     }
     // 3. Commit.
-    let now = site.clock.now();
     let secret = matches!(metadata.method, ClientMethod::Secret(_))
         .then(|| ClientSecret::new(site.random.secret()));
     let token = site.random.secret();
     let mut client = new_client(site, &metadata, digest_of(&token));
     client.secret = secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose())));
-    add_nobody(site).await?;
     if let Some(digest) = admission
         && !site.store.use_initial_access_token(site.environment, digest, now).await?
     {
@@ -107,6 +120,7 @@ async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoC
         site.throttle.count(&token, call.address).await?;
         return Err(NoClient::Token);
     }
+    add_nobody(site).await?;
     if !site.store.add_client(&client, now).await? {
         return Err(NoClient::Full);
     }
@@ -147,6 +161,13 @@ async fn update(
     if named["client_id"] != client_id {
         return Err(MetadataFault::ClientIdDiffers.into());
     }
+    if let Some(name) = SERVERS_OWN.into_iter().find(|name| !named[*name].is_null()) {
+        return Err(MetadataFault::ServersOwn { name }.into());
+    }
+    // RFC 7592 2.2: nobody overwrites a secret, nor proves one by the token of the registration.
+    if !named["client_secret"].is_null() && !holds_secret(&record, &named["client_secret"]) {
+        return Err(MetadataFault::SecretDiffers.into());
+    }
     if metadata.method.as_str() != method_of(&record) {
         return Err(MetadataFault::MethodChanged.into());
     }
@@ -159,6 +180,14 @@ async fn update(
     let mut document = metadata.document();
     describe(site, &mut document, client_id, &client.scopes);
     Ok(answer::json(site, StatusCode::OK, &document))
+}
+
+fn holds_secret(record: &ClientRecord, named: &Value) -> bool {
+    let ClientAuthentication::Secret { secrets } = &record.client.authentication else {
+        return false;
+    };
+    let named = named.as_str().map(|text| ClientSecret::new(text.to_owned()).digest());
+    named.is_some_and(|named| secrets.iter().any(|held| held.matches(&named)))
 }
 
 /// RFC 7592 2.3: all that it holds ends. Its row stays, so that its id is never used again (S24).
@@ -227,15 +256,19 @@ pub(super) fn within(
         return Err(MetadataFault::KeysNotFetched.into());
     }
     let offered = &site.settings.registration_scopes;
-    if let Some(scope) = &metadata.scope {
-        let foreign = scope.without(offered);
-        if let Some(scope) = foreign.to_string().split(' ').find(|scope| !scope.is_empty()) {
-            let fault = ScopeFault::NotAllowed { scope: scope.to_owned(), meant: None };
-            return Err(MetadataFault::Scope(fault).into());
+    metadata.scope = match metadata.scope {
+        None => Some(offered.clone()),
+        // RFC 7591 2, 3.2.1: a client asks for what discovery names, and reads in the answer what of
+        // that it has. Nothing at all would be a client that can do nothing.
+        Some(asked) => {
+            let granted = asked.intersection(offered);
+            if let (true, Some(scope)) = (granted.is_empty(), asked.iter().next()) {
+                let fault = ScopeFault::NotAllowed { scope: scope.to_owned(), meant: None };
+                return Err(MetadataFault::Scope(fault).into());
+            }
+            Some(granted)
         }
-    } else {
-        metadata.scope = Some(offered.clone());
-    }
+    };
     Ok(metadata)
 }
 

@@ -51,11 +51,7 @@ pub(super) async fn revoke(
     response
 }
 
-async fn carry_out(
-    call: &Call<'_>,
-    request: Request,
-    heard: &mut Heard,
-) -> Result<(), TokenError> {
+async fn carry_out(call: &Call<'_>, request: Request, heard: &mut Heard) -> Result<(), TokenError> {
     let Call { site, request_id, .. } = *call;
     // 1. Parse.
     let RevocationRequest(form) =

@@ -1,5 +1,7 @@
 //! Faults that other servers had, each tried here and named after its advisory.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::sync::Arc;
 
 use grantor::store::Store;
@@ -259,6 +261,18 @@ async fn s1_cve_2020_15234_a_redirect_uri_is_compared_with_its_case() {
     }
 }
 
+/// What looks like a signed token of ours, by a key that this process has never seen.
+fn of_an_unknown_key() -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = serde_json::json!({ "alg": "ES256", "typ": "at+jwt", "kid": "of-nobody" });
+    format!("{}.{}.{}", part(header), part(serde_json::json!({})), URL_SAFE_NO_PAD.encode([7; 64]))
+}
+
+async fn assert_userinfo(server: &Server, token: &str, status: u16) {
+    let call = reqwest::Client::new().get(server.url("/oauth/userinfo")).bearer_auth(token);
+    assert_eq!(call.send().await.unwrap().status(), status);
+}
+
 /// A revocation that the store did not carry out is no 200.
 async fn s17_cve_2020_15223_a_revocation_that_was_not_stored_is_not_acknowledged(server: Server) {
     let client = server.client().await;
@@ -269,6 +283,22 @@ async fn s17_cve_2020_15223_a_revocation_that_was_not_stored_is_not_acknowledged
         answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
     }
     server.alter("ALTER TABLE elsewhere RENAME TO grants");
+    // Nor is that of a signed token whose key is not here, where the keys cannot be read: another
+    // process may have made it.
+    let signed = of_an_unknown_key();
+    server.alter("ALTER TABLE installation RENAME TO elsewhere");
+    server.clock.advance(1);
+    let said = revoke(&server, &client, &signed).await;
+    said.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+    let said = introspect(&server, &client, &signed).await;
+    said.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+    assert_userinfo(&server, &signed, 503).await;
+    server.alter("ALTER TABLE elsewhere RENAME TO installation");
+    server.clock.advance(1);
+    assert_eq!(revoke(&server, &client, &signed).await.status, 200);
+    let said = introspect(&server, &client, &signed).await;
+    assert_eq!(said.body, serde_json::json!({ "active": false }));
+    assert_userinfo(&server, &signed, 401).await;
     assert!(matches!(row(&server, id).await.status, GrantStatus::Active(_)));
     assert_opens(&server, living.text("access_token"), true).await;
     assert_eq!(revoke(&server, &client, living.text("refresh_token")).await.status, 200);

@@ -280,9 +280,9 @@ async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fau
     }
     let record = site.store.client_seen_from(site.environment, id).await?;
     // A client of the other environment is a stranger here: it has proved nothing (U4).
-    match record.filter(|record| {
-        record.client.environment == site.environment && site.admits(&record.client)
-    }) {
+    match record
+        .filter(|record| record.client.environment == site.environment && site.admits(record))
+    {
         Some(record) => Ok(record.client),
         None => Err(Fault::Page {
             fault: PageFault::ClientUnknown { sent: id.to_owned() },

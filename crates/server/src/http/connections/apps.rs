@@ -30,8 +30,9 @@ pub(super) async fn load(site: &Site, session: &Session) -> Result<Vec<Connected
     for connected in by_client(grants, consents) {
         let record = store.client_seen_from(environment, &connected.client_id).await?;
         let client = record.map(|record| record.client);
-        // The demo's clients are strangers outside dev (S26).
-        let Some(client) = client.filter(|client| site.admits(client)) else {
+        // The demo's clients are strangers outside dev (S26). What else is not admitted any more can
+        // still be disconnected.
+        let Some(client) = client.filter(|client| site.dev.is_some() || !client.demo) else {
             continue;
         };
         apps.extend(connected.shown(site, &client, &businesses));

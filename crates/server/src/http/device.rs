@@ -41,8 +41,9 @@ use crate::site::Site;
 use crate::store::{Business, NewConsent, NewGrant, Once, Session, StoreError, WaitingDevice};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// How long the page may be open, in seconds.
-const OPEN_SECONDS: i64 = 600;
+/// How long the page may be open, in seconds: longer than a device waits, so that who comes too late
+/// is told so.
+const OPEN_SECONDS: i64 = 1200;
 /// How many codes one customer may try in vain in [`TRIES_SECONDS`].
 const TRIES: u8 = 10;
 const TRIES_SECONDS: i64 = 600;
@@ -202,19 +203,20 @@ impl<'a> Visit<'a> {
             session: Some(session.clone()),
             user_code: text.to_owned(),
         };
-        if !self.may_try(session, now).await? {
+        // Taken before anything is looked up, so that tries at the same time are counted too (S20).
+        let Some(taken) = self.take_try(session, now).await? else {
             return Ok(typed.show(StatusCode::TOO_MANY_REQUESTS, Some(TOO_MANY)));
-        }
+        };
         let (environment, epoch) = (site.environment, site.sealer.epoch());
         let found = match UserCode::parse(text) {
             Some(code) => site.store.waiting_device(environment, &code, epoch, now).await?,
             None => None,
         };
         let (Some(device), Some(code)) = (found, UserCode::parse(text)) else {
-            self.tried_in_vain(session, now).await?;
             tracing::info!(request.id = self.request_id.0, "device.code_unknown");
             return Ok(typed.show(StatusCode::UNPROCESSABLE_ENTITY, Some(UNKNOWN)));
         };
+        self.give_back(session, &taken).await?;
         self.device_page(session, &device, (&code, None)).await
     }
 
@@ -263,7 +265,7 @@ impl<'a> Visit<'a> {
             lasts: lasts(site, &client),
             form_action: format!("/device?user_code={code}"),
             csrf_token: self.browser.form_token(site),
-            seen: self.seal(device, &client),
+            seen: self.seal(code, device, &client),
             fault: fault.map(str::to_owned),
         };
         let status =
@@ -280,13 +282,19 @@ impl<'a> Visit<'a> {
     ) -> Result<Response<Body>, Fault> {
         let (site, now) = (self.site, self.site.clock.now());
         let (environment, epoch) = (site.environment, site.sealer.epoch());
-        let code = UserCode::parse(&self.user_code).ok_or(Fault::Gone)?;
+        // Allow counts for what this browser saw (S9). Before that is known no code is looked up: the
+        // answer would tell which codes wait, as often as somebody asks (S20).
+        let code = UserCode::parse(&self.user_code);
+        let seen = form.value("seen").unwrap_or_default();
+        let opened = code.and_then(|code| self.open(seen, &code).map(|shown| (code, shown)));
+        let Some((code, was_shown)) = opened else {
+            return Ok(answer::redirect_within(site, "/device"));
+        };
         let device = site.store.waiting_device(environment, &code, epoch, now).await?;
         let device = device.ok_or(Fault::Gone)?;
         let client =
             load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?;
-        // Allow counts for what this browser saw (S9).
-        if form.value("seen").is_none_or(|seen| !self.opens(seen, &device, &client)) {
+        if was_shown != shown(&device, &client) {
             return Ok(answer::redirect_within(site, &self.here()));
         }
         match form.value("decision") {
@@ -366,46 +374,48 @@ impl<'a> Visit<'a> {
         answer::page(self.site, StatusCode::OK, &page, None)
     }
 
-    /// What the page shows, bound to this browser and its session.
-    fn seal(&self, device: &WaitingDevice, client: &Client) -> String {
+    /// What the page shows, bound to this browser, its session and the code of its address.
+    fn seal(&self, code: &UserCode, device: &WaitingDevice, client: &Client) -> String {
         let now = self.site.clock.now();
-        let mut payload = Vec::with_capacity(72);
+        let mut payload = Vec::with_capacity(104);
         payload.extend_from_slice(&self.browser.digest());
+        payload.extend_from_slice(&sha256(code.canonical().as_bytes()));
         payload.extend_from_slice(&shown(device, client));
         payload.extend_from_slice(&(now + OPEN_SECONDS).to_be_bytes());
         self.site.sealer.seal(Kind::Device, &payload, now)
     }
 
-    fn opens(&self, seen: &str, device: &WaitingDevice, client: &Client) -> bool {
-        let Ok(payload) = self.site.sealer.open(Kind::Device, seen) else {
-            return false;
-        };
+    /// What the page of that code showed this browser, while it may be open.
+    fn open(&self, seen: &str, code: &UserCode) -> Option<[u8; 32]> {
+        let payload = self.site.sealer.open(Kind::Device, seen).ok()?;
         let mut read = Reader(&payload);
-        let (browser, what) = (read.array::<32>(), read.array::<32>());
-        let is_open = read.integer().is_some_and(|until| self.site.clock.now() < until);
-        browser == Some(self.browser.digest()) && what == Some(shown(device, client)) && is_open
+        let (browser, of_code) = (read.array::<32>()?, read.array::<32>()?);
+        let (shown, until) = (read.array::<32>()?, read.integer()?);
+        let is_its_own =
+            browser == self.browser.digest() && of_code == sha256(code.canonical().as_bytes());
+        (is_its_own && self.site.clock.now() < until).then_some(shown)
     }
 
-    /// Whether the customer has tries left. A try is a value that can be used once, so all processes
-    /// count together.
-    async fn may_try(&self, session: &Session, now: i64) -> Result<bool, Fault> {
+    /// Takes one of the customer's tries, if one is left. A try is a value that can be used once, so
+    /// all processes count together, and however many codes come at the same time.
+    async fn take_try(&self, session: &Session, now: i64) -> Result<Option<String>, Fault> {
+        let (environment, store) = (self.site.environment, &self.site.store);
         let window = now / TRIES_SECONDS;
-        let last = format!("{window}/{}", TRIES - 1);
-        let parts = [session.customer_id.as_slice(), last.as_bytes()];
-        Ok(!self.site.store.was_used(self.site.environment, Once::DeviceTry, parts).await?)
-    }
-
-    async fn tried_in_vain(&self, session: &Session, now: i64) -> Result<(), Fault> {
-        let window = now / TRIES_SECONDS;
+        let until = (window + 1) * TRIES_SECONDS;
         for nth in 0..TRIES {
-            let try_of = format!("{window}/{nth}");
-            let parts = [session.customer_id.as_slice(), try_of.as_bytes()];
-            let until = (window + 1) * TRIES_SECONDS;
-            let (environment, store) = (self.site.environment, &self.site.store);
+            let taken = format!("{window}/{nth}");
+            let parts = [session.customer_id.as_slice(), taken.as_bytes()];
             if store.use_once(environment, Once::DeviceTry, parts, until).await? {
-                break;
+                return Ok(Some(taken));
             }
         }
+        Ok(None)
+    }
+
+    /// The code was right: that try does not count.
+    async fn give_back(&self, session: &Session, taken: &str) -> Result<(), Fault> {
+        let parts = [session.customer_id.as_slice(), taken.as_bytes()];
+        self.site.store.give_back(self.site.environment, Once::DeviceTry, parts).await?;
         Ok(())
     }
 }
@@ -420,9 +430,13 @@ fn shown(device: &WaitingDevice, client: &Client) -> [u8; 32] {
         "{:?}\n{}\n{}\n{}\n{}",
         device.id, client.id, asked.scope, asked.resources, client.optional_scopes
     );
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    bytes
+    sha256(text.as_bytes())
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digested = [0; 32];
+    digested.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    digested
 }
 
 /// As on the consent page: where every scope is optional, none is.

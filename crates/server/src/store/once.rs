@@ -38,22 +38,22 @@ impl Store {
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
-}
 
-impl Store {
-    /// Whether a value was used. It may be by the next moment.
+    /// Gives back a use that turned out not to count. Only who made it may do so.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn was_used(
+    pub async fn give_back(
         &self,
         environment: Environment,
         kind: Once,
         [owner, value]: [&[u8]; 2],
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT id FROM once_values WHERE environment = $1 AND id = $2";
-        let values = vec![environment.as_str().into(), digest(kind, owner, value).into()];
-        Ok(!self.engine.read(sql, values).await?.is_empty())
+    ) -> Result<(), StoreError> {
+        let statement = Statement::any(
+            "DELETE FROM once_values WHERE environment = $1 AND id = $2",
+            vec![environment.as_str().into(), digest(kind, owner, value).into()],
+        );
+        self.engine.write(vec![statement]).await.map(drop)
     }
 }
 

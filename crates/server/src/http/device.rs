@@ -262,6 +262,7 @@ impl<'a> Visit<'a> {
                     required: !optional.contains(scope),
                 })
                 .collect(),
+            apis: site.settings.apis.names(&asked.resources),
             lasts: lasts(site, &client),
             form_action: format!("/device?user_code={code}"),
             csrf_token: self.browser.form_token(site),

@@ -40,6 +40,11 @@ impl Browser {
         Browser { id: site.random.secret(), is_new: true }
     }
 
+    /// Whether the request brought no id.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// What the store knows of it.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut bytes = [0; 32];

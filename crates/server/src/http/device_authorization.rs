@@ -72,7 +72,8 @@ async fn carry_out(
     }
     let scope = Scope::requested(asked.scope.as_deref(), &client.scopes)
         .map_err(TokenError::ClientScope)?;
-    let resources = site.settings.apis.resolve(&asked.resources).map_err(TokenError::Resource)?;
+    let apis = &site.settings.apis;
+    let resources = apis.asked(&asked.resources, &scope).map_err(TokenError::Resource)?;
     // 3. Commit.
     let now = site.clock.now();
     let authorization = DeviceAuthorization {

@@ -5,7 +5,6 @@
 
 use crate::client::Client;
 use crate::jose::Algorithm;
-use crate::openid;
 use crate::resource::{ResourceFault, Resources};
 use crate::scope::Scope;
 

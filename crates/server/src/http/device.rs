@@ -371,6 +371,7 @@ impl<'a> Visit<'a> {
             title,
             what_happened: what_happened.to_owned(),
             what_to_do: "You can close this page, and go on at the device.",
+            link: None,
         };
         answer::page(self.site, StatusCode::OK, &page, None)
     }

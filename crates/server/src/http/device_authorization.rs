@@ -20,6 +20,7 @@ use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
 use super::client_call::{self, authenticated, refuse, unavailable};
+use super::par::at_most_waiting;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -96,6 +97,7 @@ async fn carry_out(
             user_code: &user_code,
             authorization: &authorization,
             epoch: site.sealer.epoch(),
+            at_most: at_most_waiting(client),
         };
         if site.store.add_device(&new).await.map_err(unavailable(request_id))? {
             let verification_uri = format!("{}/device", site.base_url);

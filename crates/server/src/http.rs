@@ -109,7 +109,7 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
             "/oauth/register/{client_id}",
-            get(register::manage).put(register::manage).delete(register::manage),
+            preflighted(get(register::manage).put(register::manage).delete(register::manage)),
         )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))

@@ -153,8 +153,7 @@ fn standard_scopes() -> Scope {
 
 /// What may be asked for at all: what the APIs know, and OpenID Connect. A client may have others.
 fn scopes(site: &Site) -> Vec<String> {
-    let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
-    let all = site.settings.apis.iter().fold(standard, |all, api| all.union(&api.scopes));
+    let all = site.settings.apis.iter().fold(standard_scopes(), |all, api| all.union(&api.scopes));
     all.iter().map(str::to_owned).collect()
 }
 

@@ -344,6 +344,10 @@ pub fn resource_words(fault: &ResourceFault) -> String {
             "{} is no API of this environment, or none that the connection was allowed for.",
             quoted(resource)
         ),
+        ResourceFault::NoScope { resource } => format!(
+            "The token would have no scope that the API {} knows. Ask for one of its scopes too.",
+            quoted(resource)
+        ),
     }
 }
 

@@ -316,6 +316,7 @@ fn scope_name(fault: &ScopeFault) -> &'static str {
 
 fn resource_name(fault: &ResourceFault) -> &'static str {
     match fault {
+        ResourceFault::NoScope { .. } => "resource.no_scope",
         ResourceFault::NotAbsolute => "resource.not_absolute",
         ResourceFault::Fragment => "resource.fragment",
         ResourceFault::TooMany => "resource.too_many",

@@ -66,6 +66,7 @@ every! {
         ResourceFault::Fragment => [ResourceFault::Fragment],
         ResourceFault::TooMany => [ResourceFault::TooMany],
         ResourceFault::Unknown { .. } => [ResourceFault::Unknown { resource: text.into() }],
+        ResourceFault::NoScope { .. } => [ResourceFault::NoScope { resource: text.into() }],
     }
 
     fn pkce_faults(text) -> PkceFault {

@@ -57,12 +57,12 @@ pub fn client_scopes() -> Scope {
     scopes().union(&scope(&openid::SCOPES.join(" ")))
 }
 
-/// The API of dev, which stands beside its issuer.
+/// The API of dev, which stands beside its issuer: a token for the one opens `/oauth/userinfo` too.
 pub fn apis(base_url: &str) -> Apis {
     Apis::new(vec![Api {
         resource: base_url.to_owned(),
         name: "The API of grantor dev".to_owned(),
-        scopes: scopes(),
+        scopes: client_scopes(),
         access_tokens: AccessTokenFormat::Sealed,
         introspection_clients: Vec::new(),
     }])

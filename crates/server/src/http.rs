@@ -135,7 +135,7 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
             "/oauth/register/{client_id}",
-            get(register::manage).put(register::manage).delete(register::manage),
+            preflighted(get(register::manage).put(register::manage).delete(register::manage)),
         )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))

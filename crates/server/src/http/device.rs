@@ -45,8 +45,9 @@ use crate::store::{Business, NewConsent, NewGrant, Session, StoreError, WaitingD
 use crate::throttle::{Caller, Credential, NotTaken, Subject};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// How long the page may be open, in seconds.
-const OPEN_SECONDS: i64 = 600;
+/// How long the page may be open, in seconds: longer than a device waits, so that who comes too late
+/// is told so.
+const OPEN_SECONDS: i64 = 1200;
 const UNKNOWN: &str = "That is not a code that a device shows now. Compare it letter by letter, or \
                        let the device show a new one.";
 
@@ -269,6 +270,7 @@ impl<'a> Visit<'a> {
                     required: !optional.contains(scope),
                 })
                 .collect(),
+            apis: site.settings.apis.names(&asked.resources),
             lasts: lasts(site, &client),
             form_action: format!("/device?user_code={code}"),
             csrf_token: self.browser.form_token(site),
@@ -289,17 +291,19 @@ impl<'a> Visit<'a> {
     ) -> Result<Response<Body>, Fault> {
         let (site, now) = (self.site, self.site.clock.now());
         let (environment, epoch) = (site.environment, site.sealer.epoch());
-        let code = UserCode::parse(&self.user_code).ok_or(Fault::Gone)?;
-        // Who was shown no page about this very code learns here neither whether it is one (S20).
-        let Some((seen, until)) = form.value("seen").and_then(|seen| self.open(seen, &code)) else {
-            return Ok(answer::redirect_within(site, &self.here()));
+        // Allow counts for what this browser saw (S9). Before that is known no code is looked up: the
+        // answer would tell which codes wait, as often as somebody asks (S20).
+        let code = UserCode::parse(&self.user_code);
+        let seen = form.value("seen").unwrap_or_default();
+        let opened = code.and_then(|code| self.open(seen, &code).map(|shown| (code, shown)));
+        let Some((code, was_shown)) = opened else {
+            return Ok(answer::redirect_within(site, "/device"));
         };
         let device = site.store.waiting_device(environment, &code, epoch, now).await?;
         let device = device.ok_or(Fault::Gone)?;
         let client =
             load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?;
-        // Allow counts for what this browser saw (S9).
-        if seen != shown(&device, &client) || until <= now {
+        if was_shown != shown(&device, &client) {
             return Ok(answer::redirect_within(site, &self.here()));
         }
         match form.value("decision") {
@@ -375,28 +379,31 @@ impl<'a> Visit<'a> {
             title,
             what_happened: what_happened.to_owned(),
             what_to_do: "You can close this page, and go on at the device.",
+            link: None,
         };
         answer::page(self.site, StatusCode::OK, &page, None)
     }
 
-    /// What the page shows, bound to this browser and its session.
+    /// What the page shows, bound to this browser, its session and the code of its address.
     fn seal(&self, code: &UserCode, device: &WaitingDevice, client: &Client) -> String {
         let now = self.site.clock.now();
         let mut payload = Vec::with_capacity(104);
         payload.extend_from_slice(&self.browser.digest());
+        payload.extend_from_slice(&sha256(code.canonical().as_bytes()));
         payload.extend_from_slice(&shown(device, client));
-        payload.extend_from_slice(&digest_of(code));
         payload.extend_from_slice(&(now + OPEN_SECONDS).to_be_bytes());
         self.site.sealer.seal(Kind::Device, &payload, now)
     }
 
-    /// What a page about that code showed to this browser, and until when that holds.
-    fn open(&self, seen: &str, code: &UserCode) -> Option<([u8; 32], i64)> {
+    /// What the page of that code showed this browser, while it may be open.
+    fn open(&self, seen: &str, code: &UserCode) -> Option<[u8; 32]> {
         let payload = self.site.sealer.open(Kind::Device, seen).ok()?;
         let mut read = Reader(&payload);
-        let (browser, what, of) = (read.array::<32>()?, read.array()?, read.array::<32>()?);
-        let until = read.integer()?;
-        (browser == self.browser.digest() && of == digest_of(code)).then_some((what, until))
+        let (browser, of_code) = (read.array::<32>()?, read.array::<32>()?);
+        let (shown, until) = (read.array::<32>()?, read.integer()?);
+        let is_its_own =
+            browser == self.browser.digest() && of_code == sha256(code.canonical().as_bytes());
+        (is_its_own && self.site.clock.now() < until).then_some(shown)
     }
 }
 
@@ -413,14 +420,10 @@ fn shown(device: &WaitingDevice, client: &Client) -> [u8; 32] {
     sha256(text.as_bytes())
 }
 
-fn digest_of(code: &UserCode) -> [u8; 32] {
-    sha256(code.canonical().as_bytes())
-}
-
-fn sha256(text: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, text).as_ref());
-    bytes
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digested = [0; 32];
+    digested.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    digested
 }
 
 /// As on the consent page: where every scope is optional, none is.

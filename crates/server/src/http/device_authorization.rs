@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::heard::Heard;
+use super::par::at_most_waiting;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -80,7 +81,8 @@ async fn carry_out(
     }
     let scope = Scope::requested(asked.scope.as_deref(), &client.scopes)
         .map_err(TokenError::ClientScope)?;
-    let resources = site.settings.apis.resolve(&asked.resources).map_err(TokenError::Resource)?;
+    let apis = &site.settings.apis;
+    let resources = apis.asked(&asked.resources, &scope).map_err(TokenError::Resource)?;
     // 3. Commit.
     let now = site.clock.now();
     let authorization = DeviceAuthorization {
@@ -103,6 +105,7 @@ async fn carry_out(
             user_code: &user_code,
             authorization: &authorization,
             epoch: site.sealer.epoch(),
+            at_most: at_most_waiting(client),
         };
         if site.store.add_device(&new).await.map_err(unavailable(request_id))? {
             let verification_uri = format!("{}/device", site.base_url);

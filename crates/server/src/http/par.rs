@@ -35,6 +35,8 @@ use crate::store::NewPushedRequest;
 /// How long the customer's browser may take to come, in seconds.
 pub(super) const TTL_SECONDS: i64 = 90;
 
+const MAX_WAITING_OF_PUBLIC: i64 = 5_000;
+
 /// RFC 9126 2.2.
 #[derive(Serialize)]
 struct Pushed {
@@ -94,18 +96,27 @@ async fn carry_out(
     // 5. Commit.
     let request_uri = RequestUri::new(site.random.bytes());
     let parameters = pushed.written(&client.id, key.as_ref());
+    let now = site.clock.now();
     let new = NewPushedRequest {
         environment: site.environment,
         request_uri: &request_uri,
         client_id: &client.id,
         parameters: &parameters,
         epoch: site.sealer.epoch(),
-        expires_at: site.clock.now() + TTL_SECONDS,
+        expires_at: now + TTL_SECONDS,
+        now,
+        at_most: at_most_waiting(client),
     };
     match site.store.push_request(&new).await.map_err(unavailable(request_id))? {
         true => Ok(Pushed { request_uri: request_uri.to_string(), expires_in: TTL_SECONDS }),
         false => Err(TokenError::Unavailable),
     }
+}
+
+/// How many pushed requests, and how many devices, of one client may wait. Whoever knows the id of a
+/// client without a secret can make them; of others only the client itself.
+pub(super) fn at_most_waiting(client: &Client) -> i64 {
+    if client.is_public() { MAX_WAITING_OF_PUBLIC } else { i64::MAX }
 }
 
 fn check(

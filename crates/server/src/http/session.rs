@@ -57,6 +57,11 @@ impl Browser {
         KnownBrowser::open(&site.sealer, self.shown.as_deref()?, site.clock.now())
     }
 
+    /// Whether the request brought no id.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// What the store knows of it.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut bytes = [0; 32];

@@ -13,6 +13,7 @@ use crate::calls::{
     Call, VERIFIER, assert_opens, assert_unspent, challenge, connect, exchange_form, introspect,
     issue, issue_with, revoke, row, tokens,
 };
+use crate::dpop::{Key, Proof};
 use crate::harness::{DEMO_REDIRECT_URI, Server, encode};
 use crate::store::race;
 
@@ -155,6 +156,34 @@ async fn s16_cve_2026_4634_a_huge_scope_is_refused_unread() {
         ("scope", huge.as_str()),
     ];
     server.token(&client, &form).await.assert_error(400, "invalid_request", "'scope'");
+    // And wherever else a scope is read: its length is looked at, and nothing of it.
+    for (path, own) in [
+        ("/oauth/token", ("grant_type", "client_credentials")),
+        ("/oauth/par", ("response_type", "code")),
+        ("/oauth/device_authorization", ("client_id", client.id.as_str())),
+    ] {
+        for huge in [&huge, &"a ".repeat(12_000)] {
+            let call = Call::at(&server.staging, path).basic(&client);
+            let refused = call.form(&[own, ("scope", huge)]).send().await;
+            refused.assert_error(400, "invalid_request", "'scope'");
+        }
+    }
+    // In the claims of an assertion it makes that too long, before anything is decoded; and with
+    // all that Base64 adds, no such body is read.
+    for (bytes, status, words) in [(30_000, 400, "'client_assertion'"), (50_000, 413, "")] {
+        let key = Key::new();
+        let claims = serde_json::json!({ "iss": client.id, "scope": "x".repeat(bytes) });
+        let header = serde_json::json!({ "alg": "ES256" });
+        let assertion = key.sign(&Proof { header, claims });
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", kind),
+            ("client_assertion", assertion.as_str()),
+        ];
+        let refused = Call::to(&server.staging).form(&form).send().await;
+        refused.assert_error(status, "invalid_request", words);
+    }
     assert_eq!(server.refresh(&client, living.text("refresh_token")).await.status, 200);
 }
 

@@ -39,6 +39,7 @@ macro_rules! installed_on_both_engines {
     };
 }
 
+mod any_algorithm;
 mod at_once;
 mod authorize;
 mod backup;

@@ -24,11 +24,11 @@ pub(super) async fn client_credentials(
         return Err(TokenError::GrantTypeNotAllowed);
     }
     let apis = &site.settings.apis;
-    let resources = narrowed(caller, &Resources::default())?;
     // Nobody stands behind such a token of whom OpenID Connect could tell.
     let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
     let scope = Scope::requested(scope, &client.scopes.without(&standard))
         .map_err(TokenError::ClientScope)?;
+    let resources = narrowed(caller, &Resources::default(), &scope)?;
     let scope = apis.scope_for(&resources, &scope);
     let algorithm = apis.format_for(&resources).algorithm();
     let now = site.clock.now();

@@ -86,7 +86,7 @@ pub(super) async fn exchange(
         let Some(grant) = grant else {
             return Err(TokenError::Unavailable);
         };
-        narrowed(caller, &grant.binding.resources)?;
+        narrowed(caller, &grant.binding.resources, &grant.scope)?;
         let turn = turn(now);
         if site.store.redeem_code(&turn).await.map_err(unavailable(caller.request_id))? {
             let turned = turned(&turn, &grant);

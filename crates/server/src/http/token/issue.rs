@@ -109,13 +109,17 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
     }
 }
 
-/// For which APIs the tokens of a grant are, as this call narrows them.
+/// For which APIs the tokens of a grant are, as this call and its scope narrow them.
 ///
 /// # Errors
 /// [`TokenError::Resource`]
-pub(super) fn narrowed(caller: &Caller<'_>, granted: &Resources) -> Result<Resources, TokenError> {
+pub(super) fn narrowed(
+    caller: &Caller<'_>,
+    granted: &Resources,
+    scope: &Scope,
+) -> Result<Resources, TokenError> {
     let apis = &caller.site.settings.apis;
-    apis.narrowed(caller.resources, granted).map_err(TokenError::Resource)
+    apis.narrowed(caller.resources, granted, scope).map_err(TokenError::Resource)
 }
 
 /// Makes the tokens. The refresh token is the same whenever it is computed for this generation; the
@@ -135,7 +139,7 @@ pub(super) async fn issue(
     let lifetime = now + site.settings.access_token_ttl_seconds;
     let expires_at = turned.ends_at.map_or(lifetime, |end| end.min(lifetime));
     let apis = &site.settings.apis;
-    let resources = narrowed(caller, &turned.binding.resources)?;
+    let resources = narrowed(caller, &turned.binding.resources, scope)?;
     let scope = apis.scope_for(&resources, scope);
     let algorithm = apis.format_for(&resources).algorithm();
     let seal = AccessSeal {

@@ -73,7 +73,7 @@ pub(super) async fn refresh(
         };
         // A scope never grows (RFC 6749 6); what is asked for is checked before anything is spent.
         let scope = granted_scope(scope, &grant.scope)?;
-        narrowed(caller, &grant.binding.resources)?;
+        narrowed(caller, &grant.binding.resources, &scope)?;
         if decision == RefreshDecision::Repeat {
             return repeat(caller, &grant, &scope).await;
         }

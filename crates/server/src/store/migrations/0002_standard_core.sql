@@ -47,6 +47,8 @@ CREATE TABLE pushed_requests (
   PRIMARY KEY (environment, id)
 );
 
+CREATE INDEX pushed_requests_of_client ON pushed_requests (environment, client_key);
+
 CREATE TABLE device_authorizations (
   environment TEXT NOT NULL,
   id {BYTES} NOT NULL,
@@ -67,6 +69,8 @@ CREATE TABLE device_authorizations (
   PRIMARY KEY (environment, id),
   UNIQUE (environment, user_code)
 );
+
+CREATE INDEX devices_of_client ON device_authorizations (environment, client_key);
 
 CREATE TABLE initial_access_tokens (
   environment TEXT NOT NULL,

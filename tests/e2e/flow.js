@@ -103,6 +103,7 @@ export async function* everyPage(page, environment) {
   yield 'consent';
 
   yield* devicePages(page, environment);
+  yield* accountPages(page, environment);
 
   await page.goto(new URL('/oauth/logout', environment.base_url).href);
   await button(page, 'Sign out').waitFor();
@@ -136,17 +137,64 @@ async function* devicePages(page, environment) {
   await button(page, 'Allow').click();
   await page.getByRole('heading', { name: 'Your device is connected' }).waitFor();
   yield 'device connected';
+  await redeemDevice(environment, device);
+}
+
+/** The customer's own pages, for who is signed in and has connected the demo app. */
+async function* accountPages(page, environment) {
+  await page.goto(new URL('/connections', environment.base_url).href);
+  await page.locator('summary').click();
+  yield 'connected apps';
+
+  await page.goto(new URL('/connections/disconnect-all', environment.base_url).href);
+  await button(page, 'Disconnect all').waitFor();
+  yield 'disconnect all';
+
+  await page.getByRole('link', { name: 'Keep them' }).click();
+  await page.locator('summary').click();
+  await page.locator('details button').click();
+  await page.getByRole('status').waitFor();
+  yield 'an app disconnected';
+
+  await page.getByRole('link', { name: 'Password' }).click();
+  await button(page, 'Change the password').waitFor();
+  yield 'password';
+
+  await changePassword(page, [environment.customer.password, 'too short', 'too short']);
+  await page.getByRole('alert').waitFor();
+  yield 'password with an error';
+}
+
+/** Fills the form for a new password, and sends it. */
+export async function changePassword(page, [current, next, again]) {
+  await page.locator('#current_password').fill(current);
+  await page.locator('#new_password').fill(next);
+  await page.locator('#new_password_again').fill(again);
+  await button(page, 'Change the password').click();
 }
 
 /** As a device of the demo client begins. */
 export async function beginDevice(environment) {
-  const pair = `${environment.client_id}:${environment.client_secret}`;
-  const answer = await fetch(new URL('/oauth/device_authorization', environment.base_url), {
-    method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
-  });
+  const answer = await asDemoClient(environment, '/oauth/device_authorization');
   assert.equal(answer.status, 200);
   return answer.json();
 }
 
-export const PAGES_WALKED = 16;
+/** As a device gets its tokens. */
+async function redeemDevice(environment, { device_code }) {
+  const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
+  const body = new URLSearchParams({ grant_type, device_code });
+  const answer = await asDemoClient(environment, '/oauth/token', body);
+  assert.equal(answer.status, 200);
+}
+
+function asDemoClient(environment, path, body) {
+  const pair = `${environment.client_id}:${environment.client_secret}`;
+  return fetch(new URL(path, environment.base_url), {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
+    body,
+  });
+}
+
+export const PAGES_WALKED = 21;

@@ -5,7 +5,6 @@
 
 use crate::client::Client;
 use crate::jose::Algorithm;
-use crate::openid;
 use crate::resource::{ResourceFault, Resources};
 use crate::scope::Scope;
 
@@ -86,6 +85,12 @@ impl Apis {
         self.0.iter().find(|api| bare(&api.resource) == bare(resource))
     }
 
+    /// Their names, for the customer's eyes; none where it is for whichever knows the scopes.
+    pub fn names(&self, resources: &Resources) -> Vec<String> {
+        let named = resources.iter().filter_map(|resource| self.find(resource));
+        named.map(|api| api.name.clone()).collect()
+    }
+
     /// The APIs that a request names, each by the identifier that it has here.
     ///
     /// # Errors
@@ -98,37 +103,65 @@ impl Apis {
         Resources::parse(known.collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// For which APIs a token is: those that its request names, of those that were granted (RFC 8707
-    /// 2.2).
+    /// The APIs that a request names, where each knows a scope that is asked for: for any other the
+    /// token would open nothing, and be taken by whoever looks at its audience alone (RFC 8707 2).
     ///
     /// # Errors
-    /// [`ResourceFault::Unknown`]
+    /// [`ResourceFault::Unknown`], [`ResourceFault::NoScope`]
+    pub fn asked(&self, requested: &Resources, scope: &Scope) -> Result<Resources, ResourceFault> {
+        let requested = self.resolve(requested)?;
+        self.each_with_scope(&requested, scope)?;
+        Ok(requested)
+    }
+
+    /// For which APIs a token of this scope is: those that its request names, of those that were
+    /// granted (RFC 8707 2.2).
+    ///
+    /// # Errors
+    /// [`ResourceFault::Unknown`], [`ResourceFault::NoScope`]
     pub fn narrowed(
         &self,
         requested: &Resources,
         granted: &Resources,
+        scope: &Scope,
     ) -> Result<Resources, ResourceFault> {
         if requested.is_empty() {
-            return Ok(granted.clone());
+            // A customer may have left out what one of them knows; the token is for the others.
+            return match granted.iter().next() {
+                Some(first) if self.scope_for(granted, scope).is_empty() => {
+                    Err(ResourceFault::NoScope { resource: first.to_owned() })
+                }
+                _ => Ok(granted.clone()),
+            };
         }
         let requested = self.resolve(requested)?;
         let beyond = requested.iter().find(|named| !granted.is_empty() && !granted.contains(named));
-        match beyond {
-            None => Ok(requested),
-            Some(resource) => Err(ResourceFault::Unknown { resource: resource.to_owned() }),
+        if let Some(resource) = beyond {
+            return Err(ResourceFault::Unknown { resource: resource.to_owned() });
+        }
+        self.each_with_scope(&requested, scope)?;
+        Ok(requested)
+    }
+
+    fn each_with_scope(&self, named: &Resources, scope: &Scope) -> Result<(), ResourceFault> {
+        let knows_none = |resource: &&str| {
+            self.find(resource).is_none_or(|api| api.scopes.intersection(scope).is_empty())
+        };
+        match named.iter().find(knows_none) {
+            None => Ok(()),
+            Some(resource) => Err(ResourceFault::NoScope { resource: resource.to_owned() }),
         }
     }
 
-    /// Those of the scopes that these APIs know, and those of OpenID Connect; all of them where no
-    /// API is named.
+    /// Those of the scopes that these APIs know; all of them where no API is named. Those of OpenID
+    /// Connect are for `/oauth/userinfo`, and for another API only where it knows them.
     pub fn scope_for(&self, resources: &Resources, scope: &Scope) -> Scope {
         if resources.is_empty() {
             return scope.clone();
         }
         let known = resources.iter().filter_map(|resource| self.find(resource));
         let of_apis = known.fold(Scope::default(), |all, api| all.union(&api.scopes));
-        let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
-        scope.intersection(&of_apis.union(&standard))
+        scope.intersection(&of_apis)
     }
 
     /// What a token for these APIs is. A signed one is for one API alone: a verifier that takes a
@@ -156,6 +189,11 @@ impl Apis {
         let seen = scope.intersection(&of_apis);
         (!seen.is_empty()).then_some(seen)
     }
+}
+
+/// Whether a token for these APIs is for whoever answers at `base_url`, too: it names that, or none.
+pub fn is_for(resources: &Resources, base_url: &str) -> bool {
+    resources.is_empty() || resources.iter().any(|resource| bare(resource) == bare(base_url))
 }
 
 /// Without the slash that stands for no path at all.
@@ -210,11 +248,12 @@ mod tests {
         let (a, b) = (named(&["https://a.example"]), named(&["https://b.example/v1"]));
         let both = named(&["https://a.example", "https://b.example/v1"]);
         let none = Resources::default();
-        assert_eq!(apis.narrowed(&none, &both), Ok(both.clone()));
-        assert_eq!(apis.narrowed(&a, &both), Ok(a.clone()));
-        assert_eq!(apis.narrowed(&a, &none), Ok(a.clone()));
-        assert!(apis.narrowed(&b, &a).is_err());
-        assert!(apis.narrowed(&named(&["https://c.example"]), &none).is_err());
+        let whole = scope("orders finance");
+        assert_eq!(apis.narrowed(&none, &both, &whole), Ok(both.clone()));
+        assert_eq!(apis.narrowed(&a, &both, &whole), Ok(a.clone()));
+        assert_eq!(apis.narrowed(&a, &none, &whole), Ok(a.clone()));
+        assert!(apis.narrowed(&b, &a, &whole).is_err());
+        assert!(apis.narrowed(&named(&["https://c.example"]), &none, &whole).is_err());
         assert_eq!(apis.format_for(&a), AccessTokenFormat::Sealed);
         assert_eq!(apis.format_for(&b), AccessTokenFormat::Es256);
         assert_eq!(apis.format_for(&both), AccessTokenFormat::Sealed);
@@ -222,11 +261,43 @@ mod tests {
     }
 
     #[test]
+    fn an_api_that_knows_none_of_the_scopes_gets_no_token() {
+        let apis = apis();
+        let (a, b) = (named(&["https://a.example"]), named(&["https://b.example/v1"]));
+        let both = named(&["https://a.example", "https://b.example/v1"]);
+        let none = Resources::default();
+        let at_b = Err(ResourceFault::NoScope { resource: "https://b.example/v1".into() });
+        for asked in ["orders", "openid email orders", "finances"] {
+            let asked = scope(asked);
+            assert_eq!(apis.asked(&b, &asked), at_b);
+            for granted in [&none, &b, &both] {
+                assert_eq!(apis.narrowed(&b, granted, &asked), at_b);
+            }
+            assert_eq!(apis.narrowed(&none, &b, &asked), at_b);
+        }
+        assert_eq!(apis.asked(&both, &scope("orders")), at_b);
+        assert_eq!(apis.asked(&both, &scope("items finance")), Ok(both.clone()));
+        assert_eq!(apis.asked(&a, &scope("orders")), Ok(a));
+        // Of what was granted, one may have lost its scopes at the consent page.
+        assert_eq!(apis.narrowed(&none, &both, &scope("orders")), Ok(both));
+        assert_eq!(apis.narrowed(&none, &none, &Scope::default()), Ok(none));
+    }
+
+    #[test]
+    fn a_token_is_for_a_place_that_it_names_or_for_all() {
+        let here = "https://a.example";
+        assert!(is_for(&Resources::default(), here));
+        assert!(is_for(&named(&["https://a.example/", "https://b.example"]), here));
+        assert!(!is_for(&named(&["https://b.example"]), here));
+        assert!(!is_for(&named(&["https://a.example/v1"]), here));
+    }
+
+    #[test]
     fn a_token_for_an_api_carries_the_scopes_that_it_knows() {
         let apis = apis();
-        let asked = scope("openid orders finance");
+        let asked = scope("openid email orders finance");
         let at_a = apis.scope_for(&named(&["https://a.example"]), &asked);
-        assert_eq!(at_a, scope("openid orders"));
+        assert_eq!(at_a, scope("orders"));
         assert_eq!(apis.scope_for(&Resources::default(), &asked), asked);
     }
 

@@ -200,7 +200,7 @@ impl Details {
         }
         let (scope, openid) = scope_and_openid(parameters, client)?;
         let resources = Resources::parse(parameters.values("resource"))
-            .and_then(|requested| apis.resolve(&requested))
+            .and_then(|requested| apis.asked(&requested, &scope))
             .map_err(AuthorizeFault::Resource)?;
         let code_challenge = CodeChallenge::parse(
             parameters.value("code_challenge"),

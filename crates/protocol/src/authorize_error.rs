@@ -14,6 +14,9 @@ use crate::redirect_uri::{Difference, ProvedRedirectUri};
 use crate::resource::{MAX_RESOURCE_BYTES, MAX_RESOURCES, ResourceFault};
 use crate::scope::{MAX_SCOPES, ScopeFault};
 
+/// Where the docs speak of tries that are not taken for a while.
+pub const TOO_MANY_TRIES: &str = "too-many-tries";
+
 /// A refused authorization request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeError {
@@ -62,6 +65,11 @@ pub enum PageFault {
     },
     /// a `request_uri` that this client did not push, or that was used, or whose time is over
     RequestUriUnknown,
+    /// too many passwords or codes were tried in vain
+    TooManyTries {
+        /// until the next one is taken
+        wait_seconds: i64,
+    },
 }
 
 /// A fault that the client reads.
@@ -183,6 +191,7 @@ impl PageFault {
             },
             PageFault::ClientDocument { why } => document_words(why, ask),
             PageFault::RequestUriUnknown => pushed_request_words(),
+            PageFault::TooManyTries { wait_seconds } => too_many_words(*wait_seconds),
             PageFault::Parameter(fault) => PageWords {
                 anchor: "parameter",
                 title: "This link is damaged",
@@ -215,6 +224,31 @@ fn pushed_request_words() -> PageWords {
         what_to_do: "Nothing was shared just now. Go back to the app that sent you here, \
                              and begin again there."
             .into(),
+    }
+}
+
+/// The same whoever is named and whichever limit it was: nobody learns whether an account exists.
+fn too_many_words(wait_seconds: i64) -> PageWords {
+    PageWords {
+        anchor: TOO_MANY_TRIES,
+        title: "Please wait a little",
+        what_happened: "Too much was tried in a short time that was not right, by you or by \
+                        somebody else on your network. So we wait before the next try: that keeps \
+                        others from guessing."
+            .into(),
+        what_to_do: format!(
+            "Nothing was lost, and nothing was shared. Try again in {}.",
+            wait_words(wait_seconds)
+        ),
+    }
+}
+
+/// How long to wait, for a person.
+fn wait_words(seconds: i64) -> String {
+    match seconds {
+        ..=1 => "a second".to_owned(),
+        2..=90 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", (seconds + 59) / 60),
     }
 }
 
@@ -308,6 +342,10 @@ pub fn resource_words(fault: &ResourceFault) -> String {
         ResourceFault::TooMany => format!("There are more than {MAX_RESOURCES} resources."),
         ResourceFault::Unknown { resource } => format!(
             "{} is no API of this environment, or none that the connection was allowed for.",
+            quoted(resource)
+        ),
+        ResourceFault::NoScope { resource } => format!(
+            "The token would have no scope that the API {} knows. Ask for one of its scopes too.",
             quoted(resource)
         ),
     }

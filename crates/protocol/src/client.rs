@@ -108,6 +108,10 @@ pub enum IdTokenAlgorithm {
 pub struct ClientSettings {
     /// How it may send its secret, if it has one.
     pub secret_methods: SecretMethods,
+    /// Whether its assertions may name the address of the token endpoint for their audience, as
+    /// libraries did before current advice (draft-ietf-oauth-rfc7523bis) made the issuer the only
+    /// one: whoever names an endpoint can be led by another server's metadata to name ours.
+    pub assertion_for_token_endpoint: bool,
     /// Whether it may send customers to `/oauth/authorize`.
     pub authorization_code: bool,
     /// Whether it may ask for tokens of its own (RFC 6749 4.4).
@@ -136,6 +140,7 @@ impl Default for ClientSettings {
     fn default() -> ClientSettings {
         ClientSettings {
             secret_methods: SecretMethods::default(),
+            assertion_for_token_endpoint: false,
             authorization_code: true,
             client_credentials: false,
             device_code: false,

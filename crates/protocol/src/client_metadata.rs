@@ -5,6 +5,8 @@
 //! 2. it holds the members against one another: a secret that is not there, keys that are missing;
 //! 3. `fault.rs` names what is wrong, for the developer who sent it;
 //! 4. [`ClientMetadata::document`] is what was registered, as it is answered.
+//!
+//! [`ClientMetadata::parse_published`] reads the same of a client that nobody registered.
 
 mod fault;
 
@@ -91,32 +93,54 @@ impl ClientMetadata {
     /// # Errors
     /// [`MetadataFault`]
     pub fn parse(document: &[u8]) -> Result<ClientMetadata, MetadataFault> {
-        if document.len() > MAX_DOCUMENT_BYTES {
-            return Err(MetadataFault::TooLong);
+        // RFC 7591 2 says Basic. Whoever did not choose may also take what its library prefers:
+        // openid-client sends the secret in the body unless it is told otherwise.
+        let usual = ClientMethod::Secret(SecretMethods::Any);
+        ClientMetadata::of_members(&Members(&members(document)?), usual)
+    }
+
+    /// Reads the document that a client publishes at the address which is its id (OAuth Client ID
+    /// Metadata Document): everybody can read it, so there is no secret.
+    ///
+    /// # Errors
+    /// [`MetadataFault`]
+    pub fn parse_published(
+        client_id: &str,
+        document: &[u8],
+    ) -> Result<ClientMetadata, MetadataFault> {
+        let members = members(document)?;
+        // The draft: compared as text.
+        if members.get("client_id").and_then(Value::as_str) != Some(client_id) {
+            return Err(MetadataFault::ClientIdDiffers);
         }
-        let members = parse_object(document).map_err(|fault| match fault {
-            JsonFault::NotJson => MetadataFault::NotJson,
-            JsonFault::NotObject => MetadataFault::NotAnObject,
-            JsonFault::Repeated => MetadataFault::Repeated,
-        })?;
-        let members = Members(&members);
-        let method = method(&members)?;
-        let grant_types = grant_types(&members)?;
+        let metadata = ClientMetadata::of_members(&Members(&members), ClientMethod::None)?;
+        match metadata.method {
+            ClientMethod::Secret(_) => Err(MetadataFault::SecretInDocument),
+            ClientMethod::PrivateKeyJwt | ClientMethod::None => Ok(metadata),
+        }
+    }
+
+    fn of_members(
+        members: &Members<'_>,
+        usual: ClientMethod,
+    ) -> Result<ClientMetadata, MetadataFault> {
+        let method = method(members)?.unwrap_or(usual);
+        let grant_types = grant_types(members)?;
         let metadata = ClientMetadata {
-            client_name: name(&members)?,
-            redirect_uris: redirect_uris(&members)?,
+            client_name: name(members)?,
+            redirect_uris: redirect_uris(members)?,
             method,
             grant_types,
             scope: members
                 .text("scope")?
                 .map(|text| Scope::parse(text).map_err(MetadataFault::Scope))
                 .transpose()?,
-            keys: keys(&members)?,
-            id_token_algorithm: id_token_algorithm(&members)?,
+            keys: keys(members)?,
+            id_token_algorithm: id_token_algorithm(members)?,
             par_required: members.flag("require_pushed_authorization_requests")?,
             dpop_required: members.flag("dpop_bound_access_tokens")?,
-            post_logout_redirect_uris: post_logout_redirect_uris(&members)?,
-            informational: informational(&members)?,
+            post_logout_redirect_uris: post_logout_redirect_uris(members)?,
+            informational: informational(members)?,
         };
         metadata.check()?;
         Ok(metadata)
@@ -202,6 +226,17 @@ impl GrantTypes {
     }
 }
 
+fn members(document: &[u8]) -> Result<Map<String, Value>, MetadataFault> {
+    if document.len() > MAX_DOCUMENT_BYTES {
+        return Err(MetadataFault::TooLong);
+    }
+    parse_object(document).map_err(|fault| match fault {
+        JsonFault::NotJson => MetadataFault::NotJson,
+        JsonFault::NotObject => MetadataFault::NotAnObject,
+        JsonFault::Repeated => MetadataFault::Repeated,
+    })
+}
+
 struct Members<'a>(&'a Map<String, Value>);
 
 impl<'a> Members<'a> {
@@ -239,15 +274,14 @@ impl<'a> Members<'a> {
     }
 }
 
-fn method(members: &Members<'_>) -> Result<ClientMethod, MetadataFault> {
+/// `None` where it names none.
+fn method(members: &Members<'_>) -> Result<Option<ClientMethod>, MetadataFault> {
     match members.text("token_endpoint_auth_method")? {
-        // RFC 7591 2 says Basic. Whoever did not choose may also take what its library prefers:
-        // openid-client sends the secret in the body unless it is told otherwise.
-        None => Ok(ClientMethod::Secret(SecretMethods::Any)),
-        Some("client_secret_basic") => Ok(ClientMethod::Secret(SecretMethods::Basic)),
-        Some("client_secret_post") => Ok(ClientMethod::Secret(SecretMethods::Post)),
-        Some("private_key_jwt") => Ok(ClientMethod::PrivateKeyJwt),
-        Some("none") => Ok(ClientMethod::None),
+        None => Ok(None),
+        Some("client_secret_basic") => Ok(Some(ClientMethod::Secret(SecretMethods::Basic))),
+        Some("client_secret_post") => Ok(Some(ClientMethod::Secret(SecretMethods::Post))),
+        Some("private_key_jwt") => Ok(Some(ClientMethod::PrivateKeyJwt)),
+        Some("none") => Ok(Some(ClientMethod::None)),
         Some(_) => Err(MetadataFault::MethodUnsupported),
     }
 }
@@ -289,7 +323,8 @@ fn name(members: &Members<'_>) -> Result<Option<String>, MetadataFault> {
     };
     let text = text.trim();
     let count = text.chars().count();
-    let visible = !text.chars().any(|c| c.is_control() || is_directional(c) || is_invisible(c));
+    let is_sign = |c| is_directional(c) || is_invisible(c) || is_pictograph(c);
+    let visible = !text.chars().any(|c: char| c.is_control() || is_sign(c));
     match (1..=MAX_NAME_CHARACTERS).contains(&count) && visible {
         true => Ok(Some(text.to_owned())),
         false => Err(MetadataFault::Name),
@@ -301,9 +336,25 @@ fn is_directional(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Characters that cannot be seen and make two names look alike.
+/// Characters that cannot be seen and make two names look alike: Default_Ignorable_Code_Point
+/// (Unicode 16, DerivedCoreProperties), the ends of a line, and what is blank by its looks alone.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c,
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' | '\u{2800}' | '\u{1d159}')
+}
+
+/// Signs that stand for a thing: beside the company's own words a lock or a tick says what nobody
+/// checked. Private characters look as any font likes.
+fn is_pictograph(c: char) -> bool {
+    matches!(c,
+        '\u{203c}' | '\u{2049}' | '\u{2139}' | '\u{2190}'..='\u{21ff}' | '\u{221a}'
+        | '\u{2300}'..='\u{23ff}' | '\u{2460}'..='\u{27ff}' | '\u{2900}'..='\u{297f}'
+        | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3200}'..='\u{32ff}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1fbff}' | '\u{f0000}'..)
 }
 
 fn redirect_uris(members: &Members<'_>) -> Result<Vec<RedirectUri>, MetadataFault> {

@@ -14,7 +14,24 @@ pub enum Environment {
     Portal,
 }
 
+/// The proof that something is of staging, which no other environment gives: what makes hard cases
+/// happen on purpose takes it, so that it cannot be asked for elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staging(());
+
+impl Staging {
+    /// The environment that it is the proof of.
+    pub fn environment(self) -> Environment {
+        Environment::Staging
+    }
+}
+
 impl Environment {
+    /// The proof that this is staging, where it is.
+    pub fn staging(self) -> Option<Staging> {
+        (self == Environment::Staging).then_some(Staging(()))
+    }
+
     /// Both environments, in the order in which people meet them; not the portal.
     pub const ALL: [Environment; 2] = [Environment::Staging, Environment::Production];
 

@@ -14,13 +14,18 @@
 //! 6. [`jose`] reads and writes signed tokens: [`client_assertion`] is how a client proves itself with
 //!    a key, [`dpop`] how a caller proves the key that its token is bound to;
 //! 7. [`api`] is what tokens are for, [`openid`] what is said of the customer;
-//! 8. [`authorize_error`] and [`token_error`] put each cause into words, once.
+//! 8. [`logged_call`] is what may be kept of a call, [`cause`] why it was refused, in the words that
+//!    its client's owner may read; [`call_done_right`] is the same call as it should have been, and
+//!    [`integration_report`] what many of them show;
+//! 9. [`authorize_error`] and [`token_error`] put each cause into words, once.
 
 pub mod access_token;
 pub mod api;
 pub mod authorization_request;
 pub mod authorization_step;
 pub mod authorize_error;
+pub mod call_done_right;
+pub mod cause;
 pub mod client;
 pub mod client_assertion;
 pub mod client_authentication;
@@ -31,7 +36,9 @@ pub mod device;
 pub mod dpop;
 pub mod environment;
 pub mod grant;
+pub mod integration_report;
 pub mod jose;
+pub mod logged_call;
 pub mod openid;
 pub mod parameters;
 pub mod pkce;
@@ -44,3 +51,4 @@ pub mod token_error;
 pub mod token_introspection;
 pub mod token_request;
 pub mod token_revocation;
+pub mod trial;

@@ -28,6 +28,11 @@ pub enum ResourceFault {
         /// as it was sent
         resource: String,
     },
+    /// an API that knows none of the scopes that the token would have
+    NoScope {
+        /// its identifier
+        resource: String,
+    },
 }
 
 impl Resources {

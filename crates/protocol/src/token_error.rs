@@ -14,8 +14,8 @@ use client::client_wire;
 use grant::{code_wire, device_wire, grant_wire, granted_scope_words, refresh_wire};
 
 use crate::authorize_error::{
-    AuthorizeFault, AuthorizeWire, PageFault, parameter_words, pkce_words, resource_words,
-    scope_words,
+    AuthorizeFault, AuthorizeWire, PageFault, TOO_MANY_TRIES, parameter_words, pkce_words,
+    resource_words, scope_words,
 };
 use crate::client_authentication::ClientFault;
 use crate::device::DeviceFault;
@@ -67,6 +67,11 @@ pub enum TokenError {
     DevicesNotAllowed,
     /// The client may not use this grant type (RFC 6749 5.2).
     GrantTypeNotAllowed,
+    /// Too much was tried in vain from this address. What is right is taken all the same.
+    TooManyTries {
+        /// until the next try is looked at again
+        wait_seconds: i64,
+    },
     /// The server is too busy, or its store cannot be reached or did not say whether it wrote.
     Unavailable,
 }
@@ -185,6 +190,7 @@ impl TokenError {
             ),
             TokenError::Proof(ProofError::Unavailable) => TokenError::Unavailable.wire(),
             TokenError::Proof(error) => bad_request(error.code(), "dpop", error.words()),
+            TokenError::TooManyTries { wait_seconds } => too_many_wire(*wait_seconds),
             TokenError::Unavailable => TokenWire {
                 status: 503,
                 code: "temporarily_unavailable",
@@ -194,6 +200,21 @@ impl TokenError {
                     .into(),
             },
         }
+    }
+}
+
+/// RFC 6585 4. RFC 6749 5.2 has no code for it: `invalid_client` would tell a client for good what
+/// holds for a while, so it is the word that RFC 6749 4.1.2.1 has for "not now".
+fn too_many_wire(wait_seconds: i64) -> TokenWire {
+    TokenWire {
+        status: 429,
+        code: "temporarily_unavailable",
+        anchor: TOO_MANY_TRIES,
+        description: format!(
+            "Too many calls from this address did not prove who they are. Mend the client id or \
+             the secret; what is right is taken at once. Another wrong one is looked at again in \
+             {wait_seconds} seconds."
+        ),
     }
 }
 

@@ -66,6 +66,7 @@ every! {
         ResourceFault::Fragment => [ResourceFault::Fragment],
         ResourceFault::TooMany => [ResourceFault::TooMany],
         ResourceFault::Unknown { .. } => [ResourceFault::Unknown { resource: text.into() }],
+        ResourceFault::NoScope { .. } => [ResourceFault::NoScope { resource: text.into() }],
     }
 
     fn pkce_faults(text) -> PkceFault {
@@ -97,6 +98,7 @@ every! {
             .map(|difference| PageFault::RedirectUriDiffers { sent: text.into(), difference }),
         PageFault::ClientDocument { .. } => [PageFault::ClientDocument { why: "Its host cannot be reached.".into() }],
         PageFault::RequestUriUnknown => [PageFault::RequestUriUnknown],
+        PageFault::TooManyTries { .. } => [1, 90, 91, 900].map(|wait_seconds| PageFault::TooManyTries { wait_seconds }),
         PageFault::Parameter(_) => parameter_faults(text).into_iter().map(PageFault::Parameter),
     }
 
@@ -270,6 +272,7 @@ every! {
         TokenError::Device(_) => device_faults(text).into_iter().map(TokenError::Device),
         TokenError::DevicesNotAllowed => [TokenError::DevicesNotAllowed],
         TokenError::GrantTypeNotAllowed => [TokenError::GrantTypeNotAllowed],
+        TokenError::TooManyTries { .. } => [TokenError::TooManyTries { wait_seconds: 900 }],
         TokenError::Unavailable => [TokenError::Unavailable],
         TokenError::Proof(_) => proof_errors(text).into_iter().map(TokenError::Proof),
     }
@@ -289,6 +292,7 @@ fn is_proved(error: &TokenError) -> bool {
         | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
         | TokenError::Proof(_)
+        | TokenError::TooManyTries { .. }
         | TokenError::Unavailable => true,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! 1. [`keep_clean`] walks the tables of an environment, rests, and walks again;
 //! 2. [`walk`] takes a step, pauses, and takes the next: between two steps everybody else writes;
-//! 3. at the end of a walk the keys go that have nothing left to verify.
+//! 3. at the end of a walk the keys go that have nothing left to verify;
+//! 4. [`trim_request_log`] keeps the log of each client small.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,11 @@ pub struct Walked {
     pub sessions: u64,
     /// access tokens that were revoked alone
     pub revoked_tokens: u64,
-    /// what is remembered for minutes: values used once, pushed requests, waiting devices
+    /// what is remembered for minutes: values used once, pushed requests, waiting devices,
+    /// tallies of tries
     pub short_lived: u64,
+    /// clients that nobody here made and no customer used
+    pub unused_clients: u64,
 }
 
 /// Keeps the tables of an environment clean, until it is dropped.
@@ -58,12 +62,32 @@ pub async fn keep_clean(site: Arc<Site>) {
                 sessions = walked.sessions,
                 revoked_tokens = walked.revoked_tokens,
                 short_lived = walked.short_lived,
+                unused_clients = walked.unused_clients,
                 "cleanup.removed"
             ),
             // It goes on with the next walk; nothing depends on it.
             Err(error) => tracing::warn!(%error, "cleanup.store"),
         }
+        if let Err(error) = trim_request_log(&site, ROWS, PAUSE).await {
+            tracing::warn!(%error, "cleanup.request_log");
+        }
     }
+}
+
+/// Keeps the log of each client small, in steps of so many rows.
+///
+/// # Errors
+/// [`StoreError`]: what was removed until then stays removed.
+pub async fn trim_request_log(site: &Site, rows: i64, pause: Duration) -> Result<(), StoreError> {
+    let (environment, store) = (site.environment, &site.store);
+    let before = (site.clock.now() - site.settings.request_log_ttl_seconds) * 1000;
+    let mut after = i64::MIN;
+    while let Some(step) = store.trim_request_log(environment, after, before, rows).await? {
+        // The key before it, to come to it once more; no key is the least of all.
+        after = if step.again { step.client_key.saturating_sub(1) } else { step.client_key };
+        tokio::time::sleep(pause).await;
+    }
+    store.remove_past_trials(environment, site.clock.now()).await
 }
 
 /// Walks all tables of an environment once, in steps of so many rows.
@@ -77,8 +101,12 @@ pub async fn walk(site: &Site, rows: i64, pause: Duration) -> Result<Walked, Sto
             Expiring::Grants => (GRANT_STAYS_SECONDS, &mut walked.grants),
             Expiring::Sessions => (0, &mut walked.sessions),
             Expiring::RevokedTokens => (REVOKED_TOKEN_STAYS_SECONDS, &mut walked.revoked_tokens),
-            Expiring::OnceValues | Expiring::PushedRequests | Expiring::DeviceAuthorizations => {
-                (0, &mut walked.short_lived)
+            Expiring::OnceValues
+            | Expiring::PushedRequests
+            | Expiring::DeviceAuthorizations
+            | Expiring::Throttles => (0, &mut walked.short_lived),
+            Expiring::UnusedClients => {
+                (site.settings.unused_client_ttl_seconds, &mut walked.unused_clients)
             }
         };
         let mut after = Vec::new();

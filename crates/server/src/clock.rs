@@ -16,6 +16,7 @@ enum Source {
 
 /// Measures how long something took, by a clock that never goes back and that no test moves. For the
 /// log, and for what may be as old as that and is right all the same.
+#[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Clock {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::listener::TlsFiles;
 use crate::log::Format;
+use crate::mail::MailConfig;
 use crate::site::{Settings, SignUp};
 use crate::store::Address;
 
@@ -48,6 +49,8 @@ pub struct PortalConfig {
     pub issuer: EnvironmentConfig,
     /// Who may sign up.
     pub sign_up: SignUp,
+    /// How mail leaves; without it, it waits.
+    pub mail: Option<MailConfig>,
 }
 
 /// One environment of a configuration.

@@ -22,6 +22,11 @@ impl Count {
         self.0.fetch_sub(fewer, Relaxed);
     }
 
+    /// Makes it another one: for what is counted elsewhere.
+    pub fn set(&self, number: u64) {
+        self.0.store(number, Relaxed);
+    }
+
     /// What it is now.
     pub fn read(&self) -> u64 {
         self.0.load(Relaxed)

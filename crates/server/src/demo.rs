@@ -61,12 +61,12 @@ pub fn client_scopes() -> Scope {
     scopes().union(&scope(&openid::SCOPES.join(" ")))
 }
 
-/// The API of dev, which stands beside its issuer.
+/// The API of dev, which stands beside its issuer: a token for the one opens `/oauth/userinfo` too.
 pub fn apis(base_url: &str) -> Apis {
     Apis::new(vec![Api {
         resource: base_url.to_owned(),
         name: "The API of grantor dev".to_owned(),
-        scopes: scopes(),
+        scopes: client_scopes(),
         access_tokens: AccessTokenFormat::Sealed,
         introspection_clients: Vec::new(),
     }])
@@ -134,9 +134,11 @@ pub async fn lay_portal(site: &Site) -> Result<(), DemoError> {
             partner_id: role.partner_id(),
             client_id: None,
             detail: format!("{email} as {}", role.as_str()),
+            mails: Vec::new(),
+            notices: Vec::new(),
         };
         let person = NewPerson { id, email, name, password_hash: &hash, role, demo: true };
-        site.store.add_person(&person, None, &act).await?;
+        site.store.add_person(&person, None, None, &act).await?;
     }
     Ok(())
 }
@@ -185,6 +187,7 @@ fn partner(now: i64) -> Partner {
         contact: Some("partner@demo.example".to_owned()),
         verified: true,
         created_at: now,
+        suspended: false,
     }
 }
 

@@ -22,6 +22,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::count::Count;
+use crate::outbox::LaneMetrics;
 use crate::password::Passwords;
 use crate::site::Site;
 use crate::store::Store;
@@ -79,7 +81,9 @@ impl Collector for Exposition {
         self.requests(&mut encoder)?;
         self.tokens(&mut encoder)?;
         self.store(&mut encoder)?;
+        self.outbox(&mut encoder)?;
         self.passwords(&mut encoder)?;
+        self.throttling(&mut encoder)?;
         self.process(&mut encoder)
     }
 }
@@ -189,6 +193,29 @@ impl Exposition {
         gauge(encoder, "grantor_store_waiting", help, store.waiting.read())
     }
 
+    fn outbox(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let outbox = &self.store.metrics().outbox;
+        let kinds = [("mail", &outbox.mail), ("webhook", &outbox.webhooks)];
+        for (name, help, count) in [
+            (
+                "grantor_outbox_delivered",
+                "Messages that were taken.",
+                (|kind| &kind.delivered) as fn(&LaneMetrics) -> &Count,
+            ),
+            ("grantor_outbox_failed", "Tries to deliver a message that failed.", |kind| {
+                &kind.failed
+            }),
+            ("grantor_outbox_gave_up", "Messages that were given up.", |kind| &kind.gave_up),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (kind, metrics) in kinds {
+                counted(family.encode_family(&[("kind", kind)])?, count(metrics).read())?;
+            }
+        }
+        let help = "Messages that wait to be delivered, as this process counted them last.";
+        gauge(encoder, "grantor_outbox_waiting", help, outbox.waiting.read())
+    }
+
     fn passwords(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let passwords = self.passwords.metrics();
         let help = "Passwords that were hashed, to check or to set them.";
@@ -197,6 +224,23 @@ impl Exposition {
         counter(encoder, "grantor_passwords_busy", help, passwords.busy.read())?;
         let help = "Passwords that wait to be hashed now.";
         gauge(encoder, "grantor_passwords_waiting", help, passwords.waiting.read())
+    }
+
+    fn throttling(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "grantor_throttled",
+            "Tries that were not taken, because too many before them were wrong.",
+            None,
+            MetricType::Counter,
+        )?;
+        for site in &self.sites {
+            for (credential, count) in site.throttle.refused() {
+                let labels =
+                    [("environment", site.environment.as_str()), ("credential", credential)];
+                counted(family.encode_family(&labels)?, count)?;
+            }
+        }
+        Ok(())
     }
 
     fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@
 //! 4. `answer.rs` holds the headers that no answer is without.
 
 mod access_token;
+mod account;
 mod answer;
 mod authorize;
 mod bearer;
@@ -13,11 +14,13 @@ pub mod callback;
 mod client_call;
 mod client_document;
 mod client_keys;
+mod connections;
 mod cors;
 mod demo_api;
 mod device;
 mod device_authorization;
 mod docs;
+mod heard;
 mod home;
 mod introspect;
 mod jwks;
@@ -112,6 +115,9 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
         .route("/oauth/par", any(par::push))
         .route("/oauth/device_authorization", any(device_authorization::begin))
         .route("/device", get(device::get).post(device::post))
+        .route("/connections", get(connections::get).post(connections::post))
+        .route("/connections/disconnect-all", get(connections::ask_for_all))
+        .route("/account/password", get(account::password::get).post(account::password::post))
         .route("/oauth/introspect", any(introspect::introspect))
         .route(
             "/.well-known/oauth-authorization-server",
@@ -131,7 +137,7 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
             "/oauth/register/{client_id}",
-            get(register::manage).put(register::manage).delete(register::manage),
+            preflighted(get(register::manage).put(register::manage).delete(register::manage)),
         )
         .route("/docs", get(docs::to_index))
         .route("/docs/", get(docs::index))

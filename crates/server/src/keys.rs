@@ -14,6 +14,7 @@
 pub mod rekey;
 pub mod rotation;
 pub mod signing;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,8 @@ use crate::random::Random;
 use crate::seal::{Ring, Sealer, SealingKey};
 use crate::signer::{HeldKey, Signer, SigningRing};
 use crate::store::{
-    Installation, KEY_CHECK_CONTEXT, KeyChange, Store, StoreError, StoredSealingKey, StoredSigningKey,
-    sealing_key_context, signing_key_context,
+    Installation, KEY_CHECK_CONTEXT, KeyChange, Store, StoreError, StoredSealingKey,
+    StoredSigningKey, sealing_key_context, signing_key_context,
 };
 
 const CHECK: &[u8] = b"grantor";
@@ -242,7 +243,8 @@ impl Keys {
         if same {
             return Ok(false);
         }
-        let (fresh, [staging, production, portal]) = read(&self.0.store, &loaded.master_key).await?;
+        let (fresh, [staging, production, portal]) =
+            read(&self.0.store, &loaded.master_key).await?;
         tracing::info!(
             master_key.id = fresh.master_key.id(),
             staging.keys = ids(&staging.sealing),

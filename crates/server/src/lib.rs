@@ -4,10 +4,10 @@
 //! `grantor-protocol`. [`listener`] takes connections, and `command` is the `grantor` program. Who
 //! may know whom: `http → store → protocol` and `http → protocol`; nothing below knows `http`.
 
+pub mod catalogue;
 #[cfg(test)]
 #[path = "../tests/crash/chance.rs"]
 mod chance;
-pub mod catalogue;
 pub mod cleanup;
 pub mod clock;
 pub mod command;
@@ -21,17 +21,23 @@ pub mod journal;
 pub mod keys;
 pub mod listener;
 pub mod log;
+pub mod mail;
 pub mod master_key;
 pub mod metrics;
 pub mod outbound;
+pub mod outbox;
 mod pages;
 pub mod password;
 pub mod programme;
 pub mod random;
+pub mod request_log;
 pub mod seal;
 pub mod signer;
 #[cfg(test)]
 mod simulation;
 pub mod site;
 pub mod store;
+pub mod throttle;
+pub mod trials;
 pub mod usage;
+pub mod webhook;

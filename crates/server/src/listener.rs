@@ -4,11 +4,13 @@
 //! 2. `certificate.rs` reads the certificate, and reads it again when its files change;
 //! 3. [`serve`] serves until it is told to stop, follows the keys meanwhile, drains, and writes
 //!    what was counted (D7);
-//! 4. `front.rs` is what each request meets first: whose address it is, whether it may come this
+//! 4. `leaving.rs` lets a balancer see the end before it comes (D6);
+//! 5. `front.rs` is what each request meets first: whose address it is, whether it may come this
 //!    way at all, and which site it is for.
 
 mod certificate;
 mod front;
+mod leaving;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -27,6 +29,7 @@ use crate::cleanup::keep_clean;
 use crate::site::Site;
 use certificate::Certificate;
 use front::Front;
+use leaving::Leaving;
 
 /// How long a caller has for the head of a request, and for the TLS handshake before it. hyper
 /// counts it from the end of the request before, so an idle connection ends then too.
@@ -40,8 +43,8 @@ const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 100;
 /// How often an idle HTTP/2 connection is asked whether somebody is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long requests under way may take after the signal to stop. With [`LAST_FLUSH`] it stays
-/// below the 10 s of D7.
+/// How long leave-taking and the requests under way may take after the signal to stop. With
+/// [`LAST_FLUSH`] it stays below the 10 s of D7.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long the last flush may take.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
@@ -189,8 +192,8 @@ impl Bound {
     }
 }
 
-/// Serves until `shutdown` is done; then takes no more connections, gives the requests under way
-/// 8 s, and writes what was counted.
+/// Serves until `shutdown` is done; then lets whoever asks `/readyz` see it for a moment, takes no
+/// more connections, gives the requests under way the rest of 8 s, and writes what was counted.
 ///
 /// # Errors
 /// [`ListenError::Stopped`] where a listener ended by itself.
@@ -212,17 +215,21 @@ pub async fn serve(
         beside.spawn(async move { certificate.watch().await });
     }
 
-    let handle = Handle::new();
+    let (handle, leaving) = (Handle::new(), Arc::new(Leaving::new()));
     let mut servers = JoinSet::new();
     for bound in listeners {
-        servers.spawn(serve_one(bound, handle.clone()));
+        servers.spawn(serve_one(bound, handle.clone(), Arc::clone(&leaving)));
     }
-    let mut outcome = Ok(());
+    let (mut outcome, mut drain) = (Ok(()), DRAIN);
     tokio::select! {
-        () = shutdown => tracing::info!(drain.seconds = DRAIN.as_secs(), "stopping"),
+        () = shutdown => {
+            tracing::info!(drain.seconds = DRAIN.as_secs(), "stopping");
+            let now = sites.first().map_or(0, |site| site.clock.now());
+            drain -= leaving.announce(now).await;
+        }
         Some(ended) = servers.join_next() => outcome = stopped(ended),
     }
-    handle.graceful_shutdown(Some(DRAIN));
+    handle.graceful_shutdown(Some(drain));
     while let Some(ended) = servers.join_next().await {
         outcome = outcome.and(stopped(ended));
     }
@@ -256,7 +263,11 @@ fn stopped(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result
     ended.map_err(std::io::Error::other).flatten().map_err(ListenError::Stopped)
 }
 
-async fn serve_one(bound: Bound, handle: Handle<SocketAddr>) -> std::io::Result<()> {
+async fn serve_one(
+    bound: Bound,
+    handle: Handle<SocketAddr>,
+    leaving: Arc<Leaving>,
+) -> std::io::Result<()> {
     let header_timeout =
         if bound.trusted_proxies.is_empty() { HEADER_TIMEOUT } else { PROXY_IDLE_TIMEOUT };
     let router = match bound.behind {
@@ -265,6 +276,7 @@ async fn serve_one(bound: Bound, handle: Handle<SocketAddr>) -> std::io::Result<
             loopback: bound.socket.address.ip().is_loopback(),
             trusted_proxies: bound.trusted_proxies,
             sites,
+            leaving,
         }
         .router(),
         Behind::Page(page) => page,
@@ -302,11 +314,15 @@ async fn flush_every_second(sites: Vec<Arc<Site>>) {
     loop {
         tick.tick().await;
         flush(&sites).await;
+        for site in &sites {
+            site.trials.look(&site.store, site.clock.now()).await;
+        }
     }
 }
 
 async fn flush(sites: &[Arc<Site>]) {
     for site in sites {
         site.usage.flush(&site.store).await;
+        site.request_log.flush(site.environment, &site.store).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Documents that clients name by an address: their keys, and their own descriptions (S23).
+//! Documents that clients name by an address: their keys, and their own descriptions; and calls to an
+//! address that a partner named (S23).
 //!
 //! A stranger chooses the address, so fetching it is done with care:
 //!
@@ -9,52 +10,53 @@
 //!    name a second time;
 //! 4. a redirect is no answer, whatever it says; nor is anything but JSON, or more than
 //!    [`MAX_BYTES`], or what takes longer than [`TIME_LIMIT`];
-//! 5. what came is kept for as long as it says, between five minutes and a day, and so is for a
-//!    minute that nothing came: nobody makes this server knock at a door again and again.
+//! 5. what came is kept for as long as it says, between five minutes and a day, and a fault takes
+//!    none of it away (`kept.rs`): nobody makes this server knock at a door again and again;
+//! 6. what the company's own clients name and what strangers name share nothing, neither room nor
+//!    turns ([`ChosenBy`]): no stranger keeps a partner out.
+//!
+//! `post.rs` makes a call with the same care: of its answer the status counts, and nothing is kept.
 
 mod address;
+mod kept;
+mod post;
 
-use std::collections::HashMap;
+pub use post::{POST_TIME_LIMIT, Post};
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, USER_AGENT};
 use axum::http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use self::address::is_public;
+use self::kept::{KEPT_AT_LEAST_SECONDS, KEPT_AT_MOST_SECONDS, KEPT_SECONDS, Kept};
 use crate::clock::Clock;
 
 /// No document is longer, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 /// How long a fetch may take, all of it.
 pub const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// For how long a document is kept, in seconds, where it says nothing; at least; at most.
-const KEPT_SECONDS: i64 = 3600;
-const KEPT_AT_LEAST_SECONDS: i64 = 300;
-const KEPT_AT_MOST_SECONDS: i64 = 24 * 3600;
-/// For how long it is kept that nothing came, in seconds.
-const FAULT_KEPT_SECONDS: i64 = 60;
-/// How old a document may be that has to be new, in seconds.
-const FRESH_SECONDS: i64 = 60;
-/// No more documents are kept.
-const MOST_KEPT: usize = 1000;
-/// No more are fetched at once.
-const MOST_AT_ONCE: usize = 8;
-/// So often in a minute one host is asked at most.
-const MOST_OF_HOST: u32 = 10;
+/// How long somebody waits until fewer are fetched.
+const WAIT: Duration = Duration::from_secs(1);
+/// No more are fetched at once: of what the company's clients name, and of what strangers name.
+const MOST_AT_ONCE: [usize; 2] = [16, 32];
+/// So often in a minute one host is asked at most, in the same order. Partners may share a host.
+const MOST_OF_HOST: [u32; 2] = [60, 10];
 /// No address is longer, in bytes.
 const MAX_URL_BYTES: usize = 2048;
 
@@ -65,6 +67,15 @@ pub enum Reach {
     Public,
     /// This machine too, by http: for `grantor dev`, whose clients are here.
     ThisMachine,
+}
+
+/// Who chose an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// A partner whose client the company made.
+    Company,
+    /// Anybody at all.
+    Stranger,
 }
 
 /// Why there is no document. It compares, and says nothing of what is inside.
@@ -78,6 +89,8 @@ pub enum OutboundFault {
     Unreachable,
     /// it took too long
     TooSlow,
+    /// a status by which its host says that it cannot answer just now
+    Failing,
     /// another status than 200; a redirect too
     Status,
     /// longer than [`MAX_BYTES`]
@@ -88,14 +101,19 @@ pub enum OutboundFault {
     Busy,
 }
 
-/// Who knows the addresses of a host.
-pub trait Names: Send + Sync {
+/// What is out there: the addresses of a host, and what answers at them.
+pub trait Network: Send + Sync {
     /// All addresses of a host. Nothing is connected to that did not come from here.
-    fn addresses<'a>(
-        &'a self,
-        host: &'a str,
-    ) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send + 'a>>;
+    fn addresses<'a>(&'a self, host: &'a str) -> Pending<'a, Vec<IpAddr>>;
+
+    /// A connection to that address, and to no other.
+    fn connect(&self, address: SocketAddr) -> Pending<'_, TcpStream> {
+        Box::pin(TcpStream::connect(address))
+    }
 }
+
+/// What comes of the network.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = std::io::Result<T>> + Send + 'a>>;
 
 /// What fetches. Cloned freely: all clones are one.
 #[derive(Clone)]
@@ -103,36 +121,24 @@ pub struct Outbound(Arc<Inner>);
 
 struct Inner {
     reach: Reach,
-    names: Box<dyn Names>,
+    network: Box<dyn Network>,
     clock: Clock,
     tls: OnceLock<Option<TlsConnector>>,
-    at_once: Semaphore,
+    desks: [Desk; 2],
+}
+
+/// What one side has for itself.
+struct Desk {
     kept: Mutex<Kept>,
+    at_once: Semaphore,
+    most_of_host: u32,
 }
 
-#[derive(Default)]
-struct Kept {
-    documents: HashMap<String, Document>,
-    /// How often a host was asked in which minute.
-    hosts: HashMap<String, (i64, u32)>,
-}
+/// The network of the system.
+struct System;
 
-/// What came of a fetch.
-#[derive(Clone)]
-struct Document {
-    found: Result<Bytes, OutboundFault>,
-    fetched_at: i64,
-    good_until: i64,
-}
-
-/// The names of the system.
-struct SystemNames;
-
-impl Names for SystemNames {
-    fn addresses<'a>(
-        &'a self,
-        host: &'a str,
-    ) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send + 'a>> {
+impl Network for System {
+    fn addresses<'a>(&'a self, host: &'a str) -> Pending<'a, Vec<IpAddr>> {
         Box::pin(async move {
             let found = tokio::net::lookup_host((host, 443)).await?;
             Ok(found.map(|address| address.ip()).collect())
@@ -147,8 +153,11 @@ impl OutboundFault {
             OutboundFault::Address => {
                 "Its address is not https on the usual port, with a host and a path and nothing else."
             }
-            OutboundFault::NotPublic => "Its host is not one of the open internet.",
-            OutboundFault::Unreachable => "Its host cannot be reached.",
+            // One sentence: whoever reads it may be asking which names and addresses are inside.
+            OutboundFault::NotPublic | OutboundFault::Unreachable => {
+                "Its host cannot be reached over the open internet."
+            }
+            OutboundFault::Failing => "Its host cannot answer just now.",
             OutboundFault::TooSlow => "Its host took too long to answer.",
             OutboundFault::Status => "Its host did not answer 200. Redirects are not followed.",
             OutboundFault::TooLong => "It is longer than 64 KiB.",
@@ -156,24 +165,37 @@ impl OutboundFault {
             OutboundFault::Busy => "It was asked for too often just now. Try again in a minute.",
         }
     }
+
+    /// Whether it says nothing of the document: its host is away, and may come back.
+    fn passes(self) -> bool {
+        match self {
+            OutboundFault::Unreachable
+            | OutboundFault::TooSlow
+            | OutboundFault::Failing
+            | OutboundFault::Busy => true,
+            OutboundFault::Address
+            | OutboundFault::NotPublic
+            | OutboundFault::Status
+            | OutboundFault::TooLong
+            | OutboundFault::NotJson => false,
+        }
+    }
 }
 
 impl Outbound {
     /// Reaches as far as that.
     pub fn new(reach: Reach, clock: Clock) -> Outbound {
-        Outbound::with_names(reach, clock, Box::new(SystemNames))
+        Outbound::with_network(reach, clock, Box::new(System))
     }
 
-    /// The same, with names from elsewhere.
-    pub fn with_names(reach: Reach, clock: Clock, names: Box<dyn Names>) -> Outbound {
-        Outbound(Arc::new(Inner {
-            reach,
-            names,
-            clock,
-            tls: OnceLock::new(),
-            at_once: Semaphore::new(MOST_AT_ONCE),
+    /// The same, with another network.
+    pub fn with_network(reach: Reach, clock: Clock, network: Box<dyn Network>) -> Outbound {
+        let desks = [0, 1].map(|side| Desk {
             kept: Mutex::default(),
-        }))
+            at_once: Semaphore::new(MOST_AT_ONCE[side]),
+            most_of_host: MOST_OF_HOST[side],
+        });
+        Outbound(Arc::new(Inner { reach, network, clock, tls: OnceLock::new(), desks }))
     }
 
     /// Whether this server would fetch such an address at all.
@@ -185,75 +207,63 @@ impl Outbound {
     ///
     /// # Errors
     /// [`OutboundFault`]
-    pub async fn document(&self, address: &str) -> Result<Bytes, OutboundFault> {
-        let now = self.0.clock.now();
-        match self.kept(address) {
-            Some(kept) if now < kept.good_until => kept.found,
-            _ => self.fetch_and_keep(address).await,
-        }
+    pub async fn document(
+        &self,
+        chosen_by: ChosenBy,
+        address: &str,
+    ) -> Result<Bytes, OutboundFault> {
+        self.bring(chosen_by, address, Kept::good).await
     }
 
-    /// The same, at most a minute old: for whoever misses in it what must have come lately.
+    /// The same, and tried a minute ago at most: for whoever misses in it what must have come
+    /// lately.
     ///
     /// # Errors
     /// [`OutboundFault`]
-    pub async fn fresh_document(&self, address: &str) -> Result<Bytes, OutboundFault> {
-        let now = self.0.clock.now();
-        match self.kept(address) {
-            Some(kept) if now < kept.fetched_at + FRESH_SECONDS => kept.found,
-            _ => self.fetch_and_keep(address).await,
-        }
+    pub async fn fresh_document(
+        &self,
+        chosen_by: ChosenBy,
+        address: &str,
+    ) -> Result<Bytes, OutboundFault> {
+        self.bring(chosen_by, address, Kept::fresh).await
     }
 
-    fn kept(&self, address: &str) -> Option<Document> {
-        self.lock().documents.get(address).cloned()
-    }
-
-    async fn fetch_and_keep(&self, address: &str) -> Result<Bytes, OutboundFault> {
-        let url = self.parse(address)?;
-        // Whoever is turned away here has cost nobody anything: it is not kept.
-        let _permit = self.0.at_once.try_acquire().map_err(|_| OutboundFault::Busy)?;
-        self.count(&url)?;
-        let fetched = tokio::time::timeout(TIME_LIMIT, self.fetch(&url)).await;
-        let now = self.0.clock.now();
-        let document = match fetched.unwrap_or(Err(OutboundFault::TooSlow)) {
-            Ok((body, seconds)) => {
-                Document { found: Ok(body), fetched_at: now, good_until: now + seconds }
-            }
-            Err(fault) => {
-                tracing::info!(?fault, host = url.host_str().unwrap_or_default(), "outbound.fault");
-                let good_until = now + FAULT_KEPT_SECONDS;
-                Document { found: Err(fault), fetched_at: now, good_until }
-            }
+    async fn bring(
+        &self,
+        chosen_by: ChosenBy,
+        address: &str,
+        kept: impl Fn(&Kept, &str, i64) -> Option<Result<Bytes, OutboundFault>>,
+    ) -> Result<Bytes, OutboundFault> {
+        let desk = match chosen_by {
+            ChosenBy::Company => &self.0.desks[0],
+            ChosenBy::Stranger => &self.0.desks[1],
         };
-        let mut kept = self.lock();
-        if kept.documents.len() >= MOST_KEPT {
-            kept.documents.retain(|_, document| now < document.good_until);
+        let found = || kept(&desk.lock(), address, self.0.clock.now());
+        if let Some(answer) = found() {
+            return answer;
         }
-        if kept.documents.len() >= MOST_KEPT {
-            kept.documents.clear();
+        let url = self.parse(address)?;
+        // Here nobody was asked yet: it takes no room and nobody's turn.
+        self.check_literal(&url).inspect_err(|fault| note(*fault, &url))?;
+        let busy = || desk.lock().without_asking(address, self.0.clock.now());
+        let turn = desk.lock().turn(address);
+        let Ok(_turn) = timeout(TIME_LIMIT, turn.lock()).await else { return busy() };
+        // Somebody may have asked meanwhile.
+        if let Some(answer) = found() {
+            return answer;
         }
-        kept.documents.insert(address.to_owned(), document.clone());
-        document.found
-    }
-
-    /// Nobody uses this server to knock at another's door: so often in a minute, and no more.
-    fn count(&self, url: &Url) -> Result<(), OutboundFault> {
-        let minute = self.0.clock.now() / 60;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let mut kept = self.lock();
-        if kept.hosts.len() >= MOST_KEPT {
-            kept.hosts.retain(|_, (of, _)| *of == minute);
+        let Ok(Ok(_permit)) = timeout(WAIT, desk.at_once.acquire()).await else { return busy() };
+        let host = url.host_str().unwrap_or_default();
+        // Nobody uses this server to knock at another's door.
+        if !desk.lock().count(host, desk.most_of_host, self.0.clock.now()) {
+            return busy();
         }
-        if kept.hosts.len() >= MOST_KEPT && !kept.hosts.contains_key(&host) {
-            return Err(OutboundFault::Busy);
+        let came = timeout(TIME_LIMIT, self.fetch(&url)).await;
+        let came = came.unwrap_or(Err(OutboundFault::TooSlow));
+        if let Err(fault) = &came {
+            note(*fault, &url);
         }
-        let (of, count) = kept.hosts.entry(host).or_insert((minute, 0));
-        if *of != minute {
-            (*of, *count) = (minute, 0);
-        }
-        *count += 1;
-        if *count > MOST_OF_HOST { Err(OutboundFault::Busy) } else { Ok(()) }
+        desk.lock().keep(address, came, self.0.clock.now())
     }
 
     fn parse(&self, address: &str) -> Result<Url, OutboundFault> {
@@ -272,27 +282,41 @@ impl Outbound {
     }
 
     async fn fetch(&self, url: &Url) -> Result<(Bytes, i64), OutboundFault> {
+        let request = Request::get(target(url))
+            .header(HOST, authority(url))
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, "grantor")
+            .body(Full::default())
+            .map_err(|_| OutboundFault::Address)?;
+        read(self.send(url, request).await?).await
+    }
+
+    /// Sends a request to an address that was looked at.
+    async fn send(
+        &self,
+        url: &Url,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, OutboundFault> {
         let addresses = self.checked_addresses(url).await?;
         let port = url.port_or_known_default().ok_or(OutboundFault::Address)?;
         let host = url.host_str().ok_or(OutboundFault::Address)?;
         let mut stream = None;
         for address in addresses {
-            if let Ok(open) = TcpStream::connect(SocketAddr::new(address, port)).await {
+            if let Ok(open) = self.0.network.connect(SocketAddr::new(address, port)).await {
                 stream = Some(open);
                 break;
             }
         }
         let stream = stream.ok_or(OutboundFault::Unreachable)?;
-        let response = if url.scheme() == "https" {
+        if url.scheme() == "https" {
             let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             let name = ServerName::try_from(name).map_err(|_| OutboundFault::Address)?;
             let tls = self.tls().ok_or(OutboundFault::Unreachable)?;
             let stream = tls.connect(name, stream).await;
-            get(stream.map_err(|_| OutboundFault::Unreachable)?, url).await?
+            exchange(stream.map_err(|_| OutboundFault::Unreachable)?, request).await
         } else {
-            get(stream, url).await?
-        };
-        read(response).await
+            exchange(stream, request).await
+        }
     }
 
     /// The addresses of the host, each looked at. One that is inside spoils all: who mixes them
@@ -302,20 +326,31 @@ impl Outbound {
             Some(Host::Ipv4(address)) => vec![IpAddr::from(address)],
             Some(Host::Ipv6(address)) => vec![IpAddr::from(address)],
             Some(Host::Domain(host)) => {
-                let found = self.0.names.addresses(host).await;
+                let found = self.0.network.addresses(host).await;
                 found.map_err(|_| OutboundFault::Unreachable)?
             }
             None => return Err(OutboundFault::Address),
         };
-        let is_local = self.0.reach == Reach::ThisMachine && is_this_machine(url);
-        let may_reach = |address: &IpAddr| {
-            is_public(*address) || is_local && address.to_canonical().is_loopback()
-        };
         match addresses.as_slice() {
             [] => Err(OutboundFault::Unreachable),
-            all if all.iter().all(may_reach) => Ok(addresses),
+            all if all.iter().all(|address| self.may_reach(url, *address)) => Ok(addresses),
             _ => Err(OutboundFault::NotPublic),
         }
+    }
+
+    /// An address that stands in the URL itself is looked at before anything is done.
+    fn check_literal(&self, url: &Url) -> Result<(), OutboundFault> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::from(address),
+            Some(Host::Ipv6(address)) => IpAddr::from(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        self.may_reach(url, address).then_some(()).ok_or(OutboundFault::NotPublic)
+    }
+
+    fn may_reach(&self, url: &Url, address: IpAddr) -> bool {
+        let is_local = self.0.reach == Reach::ThisMachine && is_this_machine(url);
+        is_public(address) || is_local && address.to_canonical().is_loopback()
     }
 
     /// Made when it is needed: reading the system's certificates takes a while.
@@ -333,10 +368,17 @@ impl Outbound {
         };
         self.0.tls.get_or_init(make).as_ref()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The cause is for the operator; what a stranger is told says less ([`OutboundFault::words`]).
+fn note(fault: OutboundFault, url: &Url) {
+    tracing::info!(?fault, host = url.host_str().unwrap_or_default(), "outbound.fault");
 }
 
 /// Whether an address names this machine, by a literal or by the one name that means it.
@@ -349,30 +391,35 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-async fn get(
+/// What a request says of its host.
+fn authority(url: &Url) -> &str {
+    &url[url::Position::BeforeHost..url::Position::AfterPort]
+}
+
+/// What a request asks its host for.
+fn target(url: &Url) -> &str {
+    &url[url::Position::BeforePath..url::Position::AfterQuery]
+}
+
+async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    url: &Url,
+    request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, OutboundFault> {
     let unreachable = |_| OutboundFault::Unreachable;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
     // It ends with the response, or with the time limit, which drops the sender.
     tokio::spawn(connection);
-    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let request = Request::get(target)
-        .header(HOST, authority)
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, "grantor")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| OutboundFault::Address)?;
     sender.send_request(request).await.map_err(unreachable)
 }
 
 /// The body, and for how many seconds it may be kept.
 async fn read(response: Response<Incoming>) -> Result<(Bytes, i64), OutboundFault> {
-    if response.status() != StatusCode::OK {
-        return Err(OutboundFault::Status);
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::TOO_MANY_REQUESTS => return Err(OutboundFault::Failing),
+        status if status.is_server_error() => return Err(OutboundFault::Failing),
+        _ => return Err(OutboundFault::Status),
     }
     let headers = response.headers();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();

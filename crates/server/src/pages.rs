@@ -9,6 +9,7 @@
 //!
 //! The pages use no JavaScript and nothing inline, except the one `<style nonce>` of [`CodePage`].
 
+mod account;
 mod asset;
 mod demo;
 mod docs;
@@ -20,6 +21,9 @@ pub(crate) mod portal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::{
+    ConnectedApp, ConnectionsPage, DisconnectAllPage, PasswordFault, PasswordField, PasswordPage,
+};
 pub(crate) use asset::{asset, favicon_url, stylesheet_url};
 pub(crate) use demo::CodePage;
 pub(crate) use docs::{DocsLink, DocsPage};

@@ -4,13 +4,19 @@
 //! the store and in the audit log. Pages, the JSON API and the command line all call it, so none of
 //! them can allow what another forbids. Nothing here knows of HTTP.
 
+pub mod account;
 pub mod api_client;
 pub mod app;
+pub mod link;
 pub mod listing;
+pub mod partner;
+pub mod request;
 pub mod scope;
+pub mod team;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};
+use crate::throttle::NotTaken;
 
 /// Who does something.
 #[derive(Clone, Debug)]
@@ -54,6 +60,17 @@ impl From<StoreError> for Refused {
         match error {
             StoreError::Busy => Refused::Busy,
             error => Refused::Store(error),
+        }
+    }
+}
+
+impl From<NotTaken> for Refused {
+    fn from(not_taken: NotTaken) -> Refused {
+        match not_taken {
+            NotTaken::TooMany { wait_seconds } => Refused::Conflict(format!(
+                "Too much was tried in vain. Try again in {wait_seconds} seconds."
+            )),
+            NotTaken::Store(error) => error.into(),
         }
     }
 }
@@ -106,6 +123,8 @@ impl Actor {
             partner_id: self.role.partner_id(),
             client_id: None,
             detail: detail.into(),
+            mails: Vec::new(),
+            notices: Vec::new(),
         }
     }
 }

@@ -6,13 +6,15 @@
 //!
 //! 1. [`Sealer::code`], [`Sealer::refresh`] and [`Sealer::access`] write one;
 //! 2. [`Sealer::open_code`] and its sisters check the MAC, then read the payload;
-//! 3. [`Sealer::replace`] hands it other keys while it works: `ring.rs` is what it holds of them.
+//! 3. [`Sealer::replace`] hands it other keys while it works: `ring.rs` is what it holds of them;
+//! 4. what is no token and travels all the same is sealed too: `progress.rs`.
 //!
 //! The MAC's key derives from the environment's sealing key, the environment and the kind, so that
 //! nothing of one environment or kind is valid in another, and whoever reads the whole database can
 //! forge nothing. The prefix is there for secret scanners. Because a seal is computed, the same
 //! successor of a refresh token can be computed again.
 
+mod progress;
 mod ring;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,6 +27,7 @@ use grantor_protocol::grant::Binding;
 use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 
+pub use progress::ProgressSeal;
 pub use ring::{Ring, SealingKey};
 
 const VERSION: u8 = 1;
@@ -54,6 +57,14 @@ pub enum Kind {
     Device,
     /// where the next part of a list begins
     Cursor,
+    /// What a link in a mail carries.
+    Link,
+    /// what was done right before, for the page that says so
+    Notice,
+    /// in whose account a browser has signed in
+    KnownBrowser,
+    /// the name of a tally of tries; it leaves the server nowhere
+    Tally,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -145,6 +156,10 @@ impl Kind {
         Kind::DpopNonce,
         Kind::Device,
         Kind::Cursor,
+        Kind::Link,
+        Kind::Notice,
+        Kind::KnownBrowser,
+        Kind::Tally,
         Kind::Csrf,
     ];
 
@@ -159,6 +174,10 @@ impl Kind {
             Kind::DpopNonce => "gr_nonce_",
             Kind::Device => "gr_approval_",
             Kind::Cursor => "gr_cursor_",
+            Kind::Link => "gr_link_",
+            Kind::Notice => "gr_notice_",
+            Kind::KnownBrowser => "gr_browser_",
+            Kind::Tally => "gr_tally_",
             Kind::Csrf => "gr_form_",
         }
     }

@@ -31,8 +31,11 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Settings, Site};
 use crate::store::{NewClient, NewCustomer, Partner as PartnerRow, Simulated, Store, Weather};
+use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use ledger::{Ledger, Violation};
 use partner::{CLIENT_ID, CUSTOMER_ID, Partner, REDIRECT_URI, SECRET};
@@ -113,6 +116,13 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             environment: Environment::Staging,
             base_url: "https://auth.example.com".to_owned(),
             settings: Settings { code_ttl_seconds: 3600, ..Settings::default() },
+            throttle: Throttle::new(
+                store.clone(),
+                Environment::Staging,
+                keys.sealer(Environment::Staging),
+                clock.clone(),
+                Limits::default(),
+            ),
             store,
             sealer: keys.sealer(Environment::Staging),
             other_sealer: keys.sealer(Environment::Production),
@@ -120,6 +130,8 @@ async fn processes(database: &Simulated, clocks: &[Clock; 2], seed: u64) -> [Arc
             keys,
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(Environment::Staging),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),
@@ -138,6 +150,7 @@ async fn furnish(site: &Site) {
         name: "My Company".to_owned(),
         contact: None,
         verified: true,
+        suspended: false,
         created_at: START,
     };
     assert!(site.store.add_partner(&row).await.unwrap());

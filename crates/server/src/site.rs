@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use grantor_protocol::api::Apis;
-use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
@@ -13,10 +12,14 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::seal::{NotThisSeal, Sealer};
 use crate::signer::{Signer, SigningRing};
-use crate::store::Store;
+use crate::store::{ClientRecord, RegisteredBy, Store};
+use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
+use crate::webhook::{Event, Notice};
 
 /// One environment as it is served. Time and randomness come from here and from nowhere else.
 pub struct Site {
@@ -36,10 +39,16 @@ pub struct Site {
     pub signer: Arc<Signer>,
     /// The keys of both, which may change while it is served.
     pub keys: Keys,
+    /// How often something may be tried.
+    pub throttle: Throttle,
     /// Where passwords are checked.
     pub passwords: Passwords,
     /// What is counted of clients, outside the hot path.
     pub usage: Usage,
+    /// The calls of each client, on their way into its log.
+    pub request_log: RequestLog,
+    /// What partners make happen on purpose, on staging.
+    pub trials: Trials,
     /// What is counted of its requests, for whoever watches over it.
     pub metrics: SiteMetrics,
     /// What fetches documents that clients name by an address.
@@ -83,6 +92,12 @@ pub struct Settings {
     pub apis: Apis,
     /// Whether a client may be known by the address of its own description.
     pub client_id_metadata_documents: bool,
+    /// How long a client that registered itself, or describes itself, is kept with no customer.
+    pub unused_client_ttl_seconds: i64,
+    /// How often something may be tried.
+    pub throttling: Limits,
+    /// How long a call stays in the log of its client.
+    pub request_log_ttl_seconds: i64,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -138,6 +153,9 @@ impl Default for Settings {
             registration_scopes: Scope::default(),
             apis: Apis::default(),
             client_id_metadata_documents: false,
+            unused_client_ttl_seconds: 30 * 24 * 3600,
+            throttling: Limits::default(),
+            request_log_ttl_seconds: 30 * 24 * 3600,
         }
     }
 }
@@ -150,10 +168,13 @@ impl Portal {
 }
 
 impl Site {
-    /// Whether a client that the store knows is one here: the demo's secrets are known to
-    /// everybody, so outside dev its clients are strangers, however they came into the store (S26).
-    pub fn admits(&self, client: &Client) -> bool {
-        self.dev.is_some() || !client.demo
+    /// Whether a client that the store knows is one here. The demo's secrets are known to everybody,
+    /// so outside dev its clients are strangers, however they came into the store (S26); and where
+    /// clients are not known by their own descriptions, those that were are strangers again.
+    pub fn admits(&self, record: &ClientRecord) -> bool {
+        let is_of_document = record.registration.by == RegisteredBy::Document;
+        (self.dev.is_some() || !record.client.demo)
+            && (self.settings.client_id_metadata_documents || !is_of_document)
     }
 
     /// Opens a code or a token as `open` says. Where it names a key that is not here, the keys are
@@ -188,6 +209,11 @@ impl Site {
         }
         self.keys.make_signing_keys(self.environment).await?;
         Ok(self.signer.ring())
+    }
+
+    /// What the partner of a client is told, now.
+    pub fn notice(&self, client_id: &str, event: Event) -> Notice {
+        Notice::new((&self.clock, &self.random), self.environment, client_id, event)
     }
 
     /// Whether browsers reach it over TLS: then cookies are `Secure` and carry `__Host-`.

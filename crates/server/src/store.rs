@@ -15,8 +15,10 @@ mod app;
 mod audit;
 pub mod backup;
 mod client;
+mod client_fact;
 mod client_key;
 mod client_token;
+mod connected;
 mod connection;
 mod consent;
 mod customer;
@@ -29,18 +31,25 @@ mod expired;
 mod floor;
 mod grant;
 mod installation;
+mod invitation;
 mod journal;
 mod known_clients;
 mod metrics;
 mod migration;
 mod once;
+mod outbox;
 mod partner;
 mod person;
 mod pushed_request;
 mod registration;
+mod request;
+mod request_log;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod throttling;
+mod trial;
+mod webhook_endpoint;
 
 pub use api_client::COMPANY_ID;
 pub use app::{AppChange, ChangedApp};
@@ -51,13 +60,14 @@ pub use client::{
 };
 pub use client_key::client_key;
 pub use client_token::client_token_owner;
+pub use connected::{LivingGrants, StandingConsent};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
-pub use customer::{Business, Credentials, Customer, Location, NewCustomer};
+pub use customer::{Business, Credentials, Customer, Location, NewCustomer, NewPassword};
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
-    signing_key_context,
+    signing_key_context, webhook_secret_context,
 };
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
@@ -67,16 +77,27 @@ pub use expired::{Expiring, Removed, Step};
 pub use floor::Floor;
 pub use grant::{NewGrant, Presented, Turn, Turned};
 pub use installation::Installation;
+pub use invitation::Invitation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use once::Once;
+pub use outbox::{Attempt, AttemptOutcome, Content, Delivery, Lane, Lease, MAIL_LANE, Waiting};
 pub use partner::Partner;
 pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
 pub use registration::{InitialAccessToken, MOST_SELF_REGISTERED};
+pub use request::{Approval, Asked, ProgrammeRequest, RequestKind, RequestState, RequestsOf};
+pub use request_log::{
+    CallCursor, LoggedCall, LoggedCause, LoggedToken, NewLoggedCall, Trimmed, WhichClients,
+};
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use throttling::{Narrowed, Settled, Tallied, Tally};
+pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
+pub use webhook_endpoint::{
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -44,10 +44,9 @@ const { server, origin } = await serveApp();
 const browser = await openBrowser();
 const own = newClient('--public', '--redirect-uri', 'http://127.0.0.1/callback');
 
-/** What the app configures: without OpenID Connect it has to name the metadata. */
+/** What the app configures: the base URL, and what it is itself. */
 const settings = {
   authority: issuer,
-  metadataUrl: `${issuer}/.well-known/oauth-authorization-server`,
   client_id: own.client_id,
   redirect_uri: `${origin}/callback`,
   post_logout_redirect_uri: `${origin}/signed-out`,
@@ -99,7 +98,7 @@ async function callApi({ access_token, proof }, expected = 200) {
   assert.equal((await fetch(api, { headers })).status, expected);
 }
 
-/** The operator's command has no option for where a sign-out ends. */
+/** An app that registers itself, as nobody at the company approved it, comes back too. */
 async function registerForLogout() {
   const response = await fetch(`${issuer}/oauth/register`, {
     method: 'POST',
@@ -172,7 +171,7 @@ try {
     await callApi({ ...next, proof: await proof() });
   });
 
-  const openid = { metadataUrl: undefined, scope: `openid profile email ${scope}` };
+  const openid = { scope: `openid profile email ${scope}` };
 
   await stepIf('openid', 'OpenID Connect: discovery, id_token, userinfo', async () => {
     const signedIn = await signIn(await visit(), { ...openid, loadUserInfo: true });

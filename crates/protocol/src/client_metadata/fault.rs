@@ -63,6 +63,13 @@ pub enum MetadataFault {
     ClientIdDiffers,
     /// an update that changes how the client proves itself
     MethodChanged,
+    /// an update with another secret than the client has (RFC 7592 2.2)
+    SecretDiffers,
+    /// an update with a member that only the server sends (RFC 7592 2.2)
+    ServersOwn {
+        /// its name
+        name: &'static str,
+    },
 }
 
 impl MetadataFault {
@@ -92,7 +99,9 @@ impl MetadataFault {
             | MetadataFault::AlgorithmUnsupported
             | MetadataFault::Scope(_)
             | MetadataFault::ClientIdDiffers
-            | MetadataFault::MethodChanged => "invalid_client_metadata",
+            | MetadataFault::MethodChanged
+            | MetadataFault::SecretDiffers
+            | MetadataFault::ServersOwn { .. } => "invalid_client_metadata",
         }
     }
 
@@ -100,22 +109,12 @@ impl MetadataFault {
     pub fn words(&self) -> String {
         let fixed = match self {
             MetadataFault::TooLong => return too_long(),
-            MetadataFault::WrongType { name: "contacts" } => {
-                return format!("contacts takes up to {MAX_CONTACTS} e-mail addresses.");
+            MetadataFault::WrongType { name } => return wrong_type(name),
+            MetadataFault::ServersOwn { name } => {
+                return format!("Leave {name} out of an update: it is for the server to say.");
             }
-            MetadataFault::WrongType { name } => {
-                return format!("The member {name} is of another type, or holds what it must not.");
-            }
-            MetadataFault::Link { name } => {
-                return format!(
-                    "{name} takes an address that begins with https://, as a browser writes it."
-                );
-            }
-            MetadataFault::Name => {
-                return format!(
-                    "client_name takes 1 to {MAX_NAME_CHARACTERS} visible characters, in one line."
-                );
-            }
+            MetadataFault::Link { name } => return no_link(name),
+            MetadataFault::Name => return no_name(),
             MetadataFault::RedirectUri(fault) => {
                 let (words, hint) = fault.words();
                 return format!("A redirect URI cannot be registered: {words}; {hint}.");
@@ -166,6 +165,10 @@ impl MetadataFault {
             MetadataFault::MethodChanged => {
                 "token_endpoint_auth_method cannot change: register another client."
             }
+            MetadataFault::SecretDiffers => {
+                "client_secret is not the one of this client. An update cannot change it: leave it \
+                 out."
+            }
         };
         fixed.to_owned()
     }
@@ -173,4 +176,22 @@ impl MetadataFault {
 
 fn too_long() -> String {
     format!("The metadata is longer than {MAX_DOCUMENT_BYTES} bytes.")
+}
+
+fn wrong_type(name: &str) -> String {
+    match name {
+        "contacts" => format!("contacts takes up to {MAX_CONTACTS} e-mail addresses."),
+        _ => format!("The member {name} is of another type, or holds what it must not."),
+    }
+}
+
+fn no_link(name: &str) -> String {
+    format!("{name} takes an address that begins with https://, as a browser writes it.")
+}
+
+fn no_name() -> String {
+    format!(
+        "client_name takes 1 to {MAX_NAME_CHARACTERS} visible characters, in one line, without \
+         pictures."
+    )
 }

@@ -43,6 +43,8 @@ pub enum KeyFault {
     RsaGuessable,
     /// a point that is not on its curve, or a coordinate of another length
     NotOnCurve,
+    /// a point of Ed25519 of small order: anybody can sign for it
+    SmallOrder,
     /// a set with more keys than are taken
     TooManyKeys {
         /// how many are
@@ -91,6 +93,10 @@ impl KeyFault {
                     .into()
             }
             KeyFault::NotOnCurve => "Its x and y are no point of its curve.".into(),
+            KeyFault::SmallOrder => {
+                "Its x is a point of small order, for which anybody can sign. Make a new key."
+                    .into()
+            }
             KeyFault::TooManyKeys { limit } => {
                 format!("The set has more than {limit} keys.").into()
             }

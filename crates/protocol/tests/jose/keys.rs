@@ -1,5 +1,6 @@
 //! Which keys are taken, and what they say of themselves.
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use grantor_protocol::jose::jwk::{MAX_KEY_BYTES, MAX_KEYS};
 use grantor_protocol::jose::{
     Algorithm, Jwk, JwkSet, KeyFault, SigningFault, SigningKey, Thumbprint, generate,
@@ -119,6 +120,51 @@ fn s27_members_missing_twice_or_of_another_kind_are_refused() {
     assert_eq!(Jwk::parse(b"[]").unwrap_err(), KeyFault::NotAnObject);
     let limit = MAX_KEY_BYTES;
     assert_eq!(Jwk::parse(&vec![b' '; limit + 1]).unwrap_err(), KeyFault::TooLong { limit });
+}
+
+/// The eight points of small order of Ed25519, in each spelling that 32 bytes have for them.
+const SMALL_ORDER: [&str; 14] = [
+    // order 1, then 2
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    // order 4
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    // order 8
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    // the same once more: x = 0 with a sign, or y with p added
+    "0100000000000000000000000000000000000000000000000000000000000080",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+];
+
+#[test]
+fn s27_an_ed25519_key_that_anybody_can_sign_for_is_refused() {
+    // A signature that nobody made: R is the neutral point, S is 0.
+    let forged = [&[1][..], &[0; 63]].concat();
+    for (at, point) in SMALL_ORDER.iter().enumerate() {
+        let point: Vec<u8> = (0..64)
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&point[at..at + 2], 16).unwrap())
+            .collect();
+        // That it holds for one message in eight at least shows that the point is what it is said to
+        // be. The library may refuse the second spellings by itself.
+        let key = UnparsedPublicKey::new(&ED25519, &point);
+        let holds = (0..255_u8).any(|message| key.verify(&[message], &forged).is_ok());
+        assert!(holds || at >= 8, "{at}");
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&point)});
+        let fault = fault(&key);
+        assert!(fault == KeyFault::SmallOrder, "{at}: {fault:?}");
+        let published = json!({"keys": [key, ED.bare()]}).to_string();
+        let published = JwkSet::parse_published(published.as_bytes()).unwrap();
+        assert_eq!(published.keys(), [jwk(&ED.bare())], "{at}");
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn s27_each_cause_has_words_of_its_own() {
         JwsFault::EmbeddedKeyMissing,
         JwsFault::EmbeddedKey(KeyFault::Private),
         JwsFault::EmbeddedKey(KeyFault::NotOnCurve),
+        JwsFault::EmbeddedKey(KeyFault::SmallOrder),
         JwsFault::SignatureWrong,
     ];
     let assertion = [

@@ -154,6 +154,16 @@ fn member_cases() -> Vec<(Value, MetadataFault)> {
         (with("client_name", json!("a\nb")), MetadataFault::Name),
         (with("client_name", json!("Bank \u{202e}elpmaxe")), MetadataFault::Name),
         (with("client_name", json!("Ba\u{200b}nk")), MetadataFault::Name),
+        (with("client_name", json!("Bank\u{3164}")), MetadataFault::Name),
+        (with("client_name", json!("Ba\u{2800}nk")), MetadataFault::Name),
+        (with("client_name", json!("Ba\u{034f}nk")), MetadataFault::Name),
+        (with("client_name", json!("Ba\u{ffa0}nk")), MetadataFault::Name),
+        (with("client_name", json!("Ba\u{fe0f}nk")), MetadataFault::Name),
+        (with("client_name", json!("Ba\u{e0100}nk")), MetadataFault::Name),
+        (with("client_name", json!("\u{1f512} Verified by the Bank")), MetadataFault::Name),
+        (with("client_name", json!("Bank \u{2713}")), MetadataFault::Name),
+        (with("client_name", json!("Bank \u{2705}")), MetadataFault::Name),
+        (with("client_name", json!("Bank \u{f8ff}")), MetadataFault::Name),
         (with("client_name", json!("x".repeat(81))), MetadataFault::Name),
         (with("client_name", json!(7)), wrong("client_name")),
         (with("redirect_uris", json!("https://app.example/cb")), wrong("redirect_uris")),
@@ -234,6 +244,38 @@ fn u8_every_refusal_says_what_to_do_in_characters_that_rfc_6749_allows() {
         );
         assert!(words.ends_with('.') && words.len() < 300, "{words}");
         assert!(["invalid_redirect_uri", "invalid_client_metadata"].contains(&fault.code()));
+    }
+}
+
+#[test]
+fn s22_a_published_document_names_its_own_address_once_and_holds_no_secret() {
+    const ID: &str = "https://app.example/client.json";
+    let read = |members: &str| {
+        let text = format!("{{\"redirect_uris\":[\"https://app.example/cb\"]{members}}}");
+        ClientMetadata::parse_published(ID, text.as_bytes())
+    };
+    let named = format!(",\"client_id\":\"{ID}\"");
+    let taken = read(&named).unwrap();
+    assert_eq!(taken.method, ClientMethod::None);
+    let null = format!("{named},\"token_endpoint_auth_method\":null");
+    assert_eq!(read(&null).unwrap().method, ClientMethod::None);
+    for (members, expected) in [
+        ("", MetadataFault::ClientIdDiffers),
+        (r#","client_id":"https://app.example/Client.json""#, MetadataFault::ClientIdDiffers),
+        (r#","client_id":["https://app.example/client.json"]"#, MetadataFault::ClientIdDiffers),
+        // What one reader takes for the last, another takes for the first.
+        (&format!(r#","client_id":"https://b.example/"{named}"#), MetadataFault::Repeated),
+        (&format!(r#"{named},"redirect_uris":[]"#), MetadataFault::Repeated),
+        (
+            &format!(r#"{named},"token_endpoint_auth_method":"client_secret_post""#),
+            MetadataFault::SecretInDocument,
+        ),
+        (
+            &format!(r#"{named},"token_endpoint_auth_method":"private_key_jwt""#),
+            MetadataFault::KeysMissing,
+        ),
+    ] {
+        assert_eq!(read(members), Err(expected), "{members}");
     }
 }
 

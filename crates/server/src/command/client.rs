@@ -17,6 +17,7 @@ use super::Failure;
 use super::output::{Output, table, time_or_never};
 use super::place::{Opened, Place, environment_parser};
 use crate::store::ClientRecord;
+use crate::webhook::{Ended, EndedBy, Event};
 use data::ClientData;
 
 /// The arguments of `grantor client`.
@@ -36,7 +37,7 @@ enum Action {
     List(List),
     /// Show one client
     #[command(
-        after_help = "With --json: {\"environment\",\"client_id\",\"name\",\"partner\":{\"id\",\"name\",\"verified\"},\"website\",\"redirect_uris\",\"scopes\",\"optional_scopes\",\"public\",\"authentication\",\"grant_types\",\"dpop_required\",\"approved\",\"disabled\",\"demo\",\"secrets\":[{\"slot\",\"hint\",\"created_at\",\"used_at\"}],\"refresh_tokens\",\"parameters_in_query\",\"pkce_required\",\"refresh_window_seconds\",\"query_calls\",\"query_called_at\",\"created_at\"}, with times in Unix seconds"
+        after_help = "With --json: {\"environment\",\"client_id\",\"name\",\"partner\":{\"id\",\"name\",\"verified\"},\"website\",\"redirect_uris\",\"scopes\",\"optional_scopes\",\"public\",\"authentication\",\"assertion_audience_token_endpoint\",\"grant_types\",\"dpop_required\",\"approved\",\"disabled\",\"demo\",\"secrets\":[{\"slot\",\"hint\",\"created_at\",\"used_at\"}],\"refresh_tokens\",\"parameters_in_query\",\"pkce_required\",\"refresh_window_seconds\",\"query_calls\",\"query_called_at\",\"created_at\"}, with times in Unix seconds"
     )]
     Show(One),
     /// Switch a client off: all its connections end at once
@@ -97,7 +98,7 @@ struct Switched {
 
 /// Whose connections ended.
 #[derive(Serialize)]
-struct Ended {
+struct EndedConnections {
     environment: &'static str,
     client_id: String,
 }
@@ -157,8 +158,12 @@ async fn show(one: One) -> Result<(), Failure> {
 async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     let opened = one.place.open().await?;
     let client = find(&opened, &one.client_id).await?.client;
-    let changed =
-        opened.store.set_client_disabled(client.environment, &client.id, disabled).await?;
+    let event = if disabled { Event::ClientSuspended } else { Event::ClientResumed };
+    let notice = opened.notice(client.environment, &client.id, event);
+    let changed = opened
+        .store
+        .set_client_disabled_telling(client.environment, &client.id, disabled, &[notice])
+        .await?;
     let switched = Switched {
         environment: client.environment.as_str(),
         client_id: client.id,
@@ -179,8 +184,11 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
 async fn end_connections(one: One) -> Result<(), Failure> {
     let opened = one.place.open().await?;
     let client = find(&opened, &one.client_id).await?.client;
-    opened.store.end_grants_of_client(client.environment, &client.id).await?;
-    let ended = Ended { environment: client.environment.as_str(), client_id: client.id };
+    let event = Event::GrantRevoked { ended: Ended::All, by: EndedBy::Company };
+    let notice = opened.notice(client.environment, &client.id, event);
+    let store = &opened.store;
+    store.end_grants_of_client_telling(client.environment, &client.id, &[notice]).await?;
+    let ended = EndedConnections { environment: client.environment.as_str(), client_id: client.id };
     one.output.data(&ended, |ended| format!("all connections of {} ended", ended.client_id))?;
     one.output.say("Consents stay, and its customers can connect again at once.");
     Ok(())

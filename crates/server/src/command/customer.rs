@@ -267,9 +267,15 @@ async fn show(one: One) -> Result<(), Failure> {
 
 async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     let environment = one.environment.environment;
-    let store = one.place.open().await?.store;
-    let email = find(&store, environment, &one.email, "--email").await?.email;
-    let changed = store.set_customer_disabled(environment, &email, disabled).await?;
+    let opened = one.place.open().await?;
+    let store = &opened.store;
+    let Customer { id, email, .. } = find(store, environment, &one.email, "--email").await?;
+    let notices = match disabled {
+        true => connections::notices(&opened, environment, id).await?,
+        false => Vec::new(),
+    };
+    let changed =
+        store.set_customer_disabled_telling(environment, &email, disabled, &notices).await?;
     let switched = Switched { environment: environment.as_str(), email, disabled, changed };
     one.output.data(&switched, |switched| {
         let state = if switched.disabled { "disabled" } else { "enabled" };

@@ -24,19 +24,32 @@ use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
+use crate::mail::Mailer;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
+use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::programme::scope;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
+use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 use crate::{demo, log};
 
 /// What a data folder holds, and all that `--reset` removes.
 const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "master.key"];
+
+/// Everybody is on this machine, so an address says nothing: what belongs to one has a hundred times
+/// the usual room.
+const LIMITS: Limits = Limits {
+    failures_per_address: 100 * Limits::USUAL.failures_per_address,
+    registrations_per_address: 100 * Limits::USUAL.registrations_per_address,
+    ..Limits::USUAL
+};
 
 /// What marks a folder as dev's own.
 const MARK: &str = "grantor-dev.txt";
@@ -107,9 +120,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     demo::lay_portal(&portal_site).await?;
     demo::lay_api_clients(&portal_site).await?;
     listeners.push(plain(&portal_site).on(portal)?);
+    let outbox = store.outbox();
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
     announce(&sites, &portal_url, &arguments)?;
+    let (stop, _delivering) = outbox.beside(stop);
     tokio::select! {
         served = serve(listeners, stop) => Ok(served?),
         ended = pages.into_future() => Ok(ended?),
@@ -176,6 +191,18 @@ impl Opened {
         Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
     }
 
+    /// Mail stays where it is, to be read on a page; webhooks reach this machine.
+    fn outbox(&self) -> Outbox {
+        Outbox::new(Delivering {
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
+            mailer: Some(Mailer::Mailbox),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        })
+    }
+
     fn site(
         &self,
         (environment, address): (Environment, SocketAddr),
@@ -192,10 +219,12 @@ impl Opened {
                     registration_scopes: demo::client_scopes(),
                     apis: demo::apis(&base_url),
                     client_id_metadata_documents: true,
+                    throttling: LIMITS,
                     ..Settings::default()
                 },
                 Environment::Portal => Settings {
                     parameters_in_query: false,
+                    throttling: LIMITS,
                     apis: scope::apis(&base_url),
                     ..Settings::default()
                 },
@@ -206,8 +235,17 @@ impl Opened {
             other_sealer: self.keys.sealer(environment.other()),
             signer: self.keys.signer(environment),
             keys: self.keys.clone(),
+            throttle: Throttle::new(
+                self.store.clone(),
+                environment,
+                self.keys.sealer(environment),
+                self.clock.clone(),
+                LIMITS,
+            ),
             passwords: self.passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
             clock: self.clock.clone(),

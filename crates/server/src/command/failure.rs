@@ -10,6 +10,7 @@ use crate::journal::JournalError;
 use crate::keys::KeysError;
 use crate::listener::ListenError;
 use crate::log::LogError;
+use crate::mail::MailerError;
 use crate::master_key::MasterKeyError;
 use crate::password::PasswordError;
 use crate::store::StoreError;
@@ -304,6 +305,12 @@ impl From<DemoError> for Failure {
             DemoError::Store(error) => error.into(),
             DemoError::Password(error) => error.into(),
         }
+    }
+}
+
+impl From<MailerError> for Failure {
+    fn from(error: MailerError) -> Failure {
+        Failure::mendable("mail cannot leave as [portal.mail] says").because(&error)
     }
 }
 

@@ -10,6 +10,7 @@ use super::output::{Output, table, time};
 use super::place::{In, Opened, Place};
 use super::{Failure, client, customer};
 use crate::store::{Connection, WhichConnections};
+use crate::webhook::{Ended, EndedBy, Event};
 
 /// No list is longer.
 const MAX_LIST: i64 = 10_000;
@@ -150,16 +151,19 @@ impl List {
 impl Revoke {
     async fn run(self) -> Result<(), Failure> {
         let environment = self.environment.environment;
-        let Opened { store, clock, .. } = self.place.open().await?;
-        let id = self.id.into_bytes();
-        if store.grant(environment, id).await?.is_none() {
+        let opened = self.place.open().await?;
+        let (store, id) = (&opened.store, self.id.into_bytes());
+        let Some(grant) = store.grant(environment, id).await? else {
             return Err(Failure::mendable(format!(
                 "there is no connection {} in {environment}",
                 self.id
             ))
             .hint(format!("`grantor grant list --environment {environment}` shows them")));
-        }
-        let changed = store.revoke_grant(environment, id, clock.now()).await?;
+        };
+        let ended = Ended::One { grant_id: id, customer_id: Some(grant.customer_id) };
+        let event = Event::GrantRevoked { ended, by: EndedBy::Company };
+        let notice = opened.notice(environment, &grant.client_id, event);
+        let changed = store.revoke_grant_telling(id, &notice).await?;
         let revoked =
             Revoked { environment: environment.as_str(), id: self.id.to_string(), changed };
         self.output.data(&revoked, |revoked| {

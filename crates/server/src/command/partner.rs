@@ -9,6 +9,7 @@ use super::Failure;
 use super::output::{Output, aligned, table, time};
 use super::place::{Opened, Place};
 use crate::store::Partner;
+use crate::webhook::Event;
 
 /// No name is longer, in characters.
 const MAX_NAME_CHARACTERS: usize = 100;
@@ -128,6 +129,7 @@ impl Create {
             name,
             contact,
             verified: self.verified,
+            suspended: false,
             created_at: clock.now(),
         };
         if !store.add_partner(&partner).await? {
@@ -167,7 +169,16 @@ async fn show(one: One, disable: bool) -> Result<(), Failure> {
     let opened = one.place.open().await?;
     let partner = find(&opened, &one.partner).await?;
     if disable {
-        opened.store.disable_clients_of(partner.id).await?;
+        let mut notices = Vec::new();
+        for environment in Environment::ALL {
+            let clients = opened.store.clients(environment).await?.into_iter();
+            let of_partner =
+                clients.filter(|record| record.partner_id == partner.id && !record.client.disabled);
+            notices.extend(of_partner.map(|record| {
+                opened.notice(environment, &record.client.id, Event::ClientSuspended)
+            }));
+        }
+        opened.store.disable_clients_of_telling(partner.id, &notices).await?;
     }
     let mut clients = Vec::new();
     for environment in Environment::ALL {

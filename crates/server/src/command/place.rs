@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::random::Random;
 use crate::store::{Address, Store};
+use crate::webhook::{Event, Notice};
 
 /// The database of a folder of `grantor dev`.
 const DEV_DATABASE: &str = "grantor.db";
@@ -54,6 +55,13 @@ pub(super) struct In {
     /// staging or production
     #[arg(long, value_parser = environment_parser())]
     pub(super) environment: Environment,
+}
+
+impl Opened {
+    /// What the partner of a client is told, now.
+    pub(super) fn notice(&self, environment: Environment, client_id: &str, event: Event) -> Notice {
+        Notice::new((&self.clock, &self.random), environment, client_id, event)
+    }
 }
 
 impl Place {

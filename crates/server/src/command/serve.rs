@@ -23,13 +23,18 @@ use crate::journal::{self, Mark};
 use crate::keys::Keys;
 use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
+use crate::mail::{Mailer, Smtp};
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
+use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Portal, Site};
 use crate::store::{Address, Store};
+use crate::throttle::Throttle;
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
@@ -71,6 +76,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
 
+    let mail = config.portal.as_ref().and_then(|portal| portal.mail.as_ref());
+    let mailer = mail.map(Smtp::new).transpose()?.map(Mailer::Smtp);
+    if config.portal.is_some() && mailer.is_none() {
+        tracing::warn!("portal.mail: mail waits until [portal.mail] names who carries it");
+    }
+    let outbox = Outbox::new(Delivering {
+        store: store.clone(),
+        keys: keys.clone(),
+        outbound: Outbound::new(Reach::Public, clock.clone()),
+        mailer,
+        clock: clock.clone(),
+        random: random.clone(),
+    });
     let passwords = Passwords::start(password_threads(), random.clone())?;
     let portal_url = config.portal.as_ref().map(|portal| portal.issuer.base_url.clone());
     let make_site = |environment: &EnvironmentConfig, portal: Option<Portal>| {
@@ -83,8 +101,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             other_sealer: keys.sealer(environment.environment.other()),
             signer: keys.signer(environment.environment),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                store.clone(),
+                environment.environment,
+                keys.sealer(environment.environment),
+                clock.clone(),
+                environment.settings.throttling,
+            ),
             passwords: passwords.clone(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment.environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             clock: clock.clone(),
@@ -96,7 +123,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let mut sites: Vec<_> =
         config.environments.iter().map(|environment| make_site(environment, None)).collect();
-    if let Some(PortalConfig { issuer, sign_up }) = &config.portal {
+    if let Some(PortalConfig { issuer, sign_up, .. }) = &config.portal {
         let portal = Portal { environments: sites.clone(), sign_up: *sign_up };
         sites.push(make_site(issuer, Some(portal)));
     }
@@ -107,10 +134,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         bound.push(Bound::page(Socket::bind(address)?, exposition.router()));
     }
     mark(&store, Mark::Opened).await;
+    let (asked_to_stop, delivering) = outbox.beside(asked_to_stop);
     announce(&config, arguments.output)?;
     let alive = tokio::spawn(say_alive(store.clone()));
     let served = listener::serve(bound, asked_to_stop).await;
     alive.abort();
+    // What was under way had the same time as the requests.
+    let _ = delivering.await;
     mark(&store, Mark::Closed).await;
     Ok(served?)
 }

@@ -2,6 +2,7 @@
 //! operator chose for an environment, `api.rs` its APIs, `portal.rs` the portal.
 
 mod api;
+mod mail;
 mod portal;
 mod settings;
 
@@ -88,7 +89,7 @@ impl<'a> Check<'a> {
             }
         }
         let portal = file.portal.and_then(|section| self.portal(section));
-        let (portal, sign_up) = portal.unzip();
+        let (portal, rest) = portal.unzip();
         placed.extend(portal);
         for (at, one) in placed.iter().enumerate() {
             for other in placed.get(at + 1..).unwrap_or_default() {
@@ -103,8 +104,8 @@ impl<'a> Check<'a> {
                 if self.faults.is_empty() =>
             {
                 let mut issuers: Vec<_> = placed.into_iter().map(|placed| placed.config).collect();
-                let portal = sign_up.and_then(|sign_up| {
-                    issuers.pop().map(|issuer| PortalConfig { issuer, sign_up })
+                let portal = rest.and_then(|(sign_up, mail)| {
+                    issuers.pop().map(|issuer| PortalConfig { issuer, sign_up, mail })
                 });
                 let beside = store.file().unwrap_or(&master_key_file).with_file_name(JOURNAL);
                 Ok(Config {

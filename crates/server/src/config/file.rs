@@ -62,6 +62,10 @@ pub(super) struct Section {
     pub(super) registration: Option<Spanned<String>>,
     pub(super) registration_scopes: Option<Spanned<String>>,
     pub(super) client_id_metadata_documents: Option<bool>,
+    pub(super) request_log_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) unused_client_ttl_seconds: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) throttling: Throttling,
     #[serde(default)]
     pub(super) api: Vec<ApiSection>,
 }
@@ -77,6 +81,20 @@ pub(super) struct PortalSection {
     pub(super) trusted_proxies: Vec<Spanned<String>>,
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) sign_up: Option<Spanned<String>>,
+    pub(super) mail: Option<MailSection>,
+    #[serde(default)]
+    pub(super) throttling: Throttling,
+}
+
+/// How often something may be tried, named as in `throttle::Limits`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Throttling {
+    pub(super) window_seconds: Option<Spanned<i64>>,
+    pub(super) failures_per_name_and_address: Option<Spanned<i64>>,
+    pub(super) failures_per_address: Option<Spanned<i64>>,
+    pub(super) failures_per_name: Option<Spanned<i64>>,
+    pub(super) registrations_per_address: Option<Spanned<i64>>,
 }
 
 /// An API that tokens may be for.
@@ -96,4 +114,17 @@ pub(super) struct ApiSection {
 pub(super) struct Tls {
     pub(super) certificate: Spanned<String>,
     pub(super) key: Spanned<String>,
+}
+
+/// How mail leaves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailSection {
+    pub(super) host: Spanned<String>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) tls: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) from: Spanned<String>,
 }

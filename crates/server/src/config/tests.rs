@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::site::Registration;
+use crate::throttle::Limits;
 use grantor_protocol::api::{AccessTokenFormat, Api, Apis};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
@@ -97,6 +98,10 @@ fn everything_that_can_be_said_is_understood() {
         registration = "token"
         registration_scopes = "financial-api"
         client_id_metadata_documents = true
+        unused_client_ttl_seconds = 86400
+        throttling.window_seconds = 600
+        throttling.failures_per_name = 30
+        request_log_ttl_seconds = 604800
         [[environment.production.api]]
         resource = "https://orders.example.com/v2"
         name = "Orders"
@@ -135,6 +140,9 @@ fn everything_that_can_be_said_is_understood() {
             registration_scopes: Scope::parse("financial-api").unwrap(),
             apis: orders_and_staff(),
             client_id_metadata_documents: true,
+            unused_client_ttl_seconds: 86400,
+            throttling: Limits { window_seconds: 600, failures_per_name: 30, ..Limits::USUAL },
+            request_log_ttl_seconds: 604_800,
         }
     );
 }
@@ -158,6 +166,8 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
                 if setting.contains("_seconds = ")
                     || setting.contains("parameters_in_query = ")
                     || setting.contains("registration")
+                    || setting.contains("throttling]")
+                    || setting.starts_with("failures_per_")
                     || setting.contains("dpop_nonce_required = ") =>
             {
                 setting
@@ -243,6 +253,11 @@ const WRONG: &[(usize, &str, &str)] = &[
         8,
         "listen = \"127.0.0.1:8301\"\naccess_token_ttl_seconds = 0",
         "9: 0 seconds is out of range",
+    ),
+    (
+        8,
+        "listen = \"127.0.0.1:8301\"\nthrottling.failures_per_address = 1",
+        "9: 1 tries is out of range",
     ),
     (8, "listen = \"127.0.0.1:8301\"\nsession_ttl_seconds = -1", "9: -1 seconds is out of range"),
     (

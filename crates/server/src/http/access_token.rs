@@ -38,7 +38,7 @@ pub(super) struct Opened {
 /// [`TokenError::Unavailable`] where its key is not known here and the keys could not be read.
 pub(super) async fn open(site: &Site, text: &str) -> Result<Option<Genuine>, TokenError> {
     if signed_token::looks_signed(text) {
-        return Ok(match signed_token::open(site, text).await {
+        return Ok(match signed_token::open(site, text).await? {
             Some(SignedToken::OfGrant(seal)) => Some(Genuine::OfGrant(of_access(&seal))),
             Some(SignedToken::OfClient(seal)) => Some(Genuine::OfClient(seal)),
             None => None,

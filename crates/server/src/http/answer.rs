@@ -4,11 +4,12 @@ use askama::Template;
 use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
-    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{Response, StatusCode};
 use grantor_protocol::authorization_request::ResponseMode;
-use grantor_protocol::authorize_error::PageWords;
+use grantor_protocol::authorize_error::{PageFault, PageWords};
 use grantor_protocol::redirect_uri::ProvedRedirectUri;
 use serde::Serialize;
 
@@ -82,6 +83,36 @@ pub(super) fn fault_page(
         retry_url: None,
     };
     page(site, status, &message, None)
+}
+
+/// A page that asks for patience: the same for an account that there is and for one that there is
+/// not (S19).
+pub(super) fn too_many_tries(
+    site: &Site,
+    request_id: &RequestId,
+    wait_seconds: i64,
+    retry: String,
+) -> Response<Body> {
+    let words = PageFault::TooManyTries { wait_seconds }.words();
+    let message = MessagePage {
+        frame: frame(site, request_id),
+        title: words.title.to_owned(),
+        what_happened: words.what_happened,
+        what_to_do: words.what_to_do,
+        facts: Vec::new(),
+        registered: Vec::new(),
+        docs_url: Some(format!("{ERRORS_PATH}#{}", words.anchor)),
+        portal_url: None,
+        retry_url: Some(retry),
+    };
+    let mut response = page(site, StatusCode::TOO_MANY_REQUESTS, &message, None);
+    retry_after(wait_seconds, response.headers_mut());
+    response
+}
+
+/// When to come again (RFC 9110 10.2.3).
+pub(super) fn retry_after(seconds: i64, headers: &mut HeaderMap) {
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
 }
 
 /// A redirect to an address that a client registered for after signing out, compared byte for byte.

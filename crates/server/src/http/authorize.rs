@@ -20,6 +20,7 @@ mod issue;
 mod progress;
 mod sign_in;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -29,11 +30,14 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Response, StatusCode, Uri};
 use grantor_protocol::authorization_step::{Step, next};
+use grantor_protocol::authorize_error::AuthorizeFault;
 use grantor_protocol::parameters::Parameters;
+use grantor_protocol::trial::Trial;
 
 use self::flow::Flow;
 use super::answer;
 use super::request::RequestId;
+use crate::http::ClientAddress;
 use crate::site::Site;
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
@@ -63,13 +67,13 @@ pub(super) async fn get(
         Ok(flow) => show_next(&flow, &method).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+    answered.unwrap_or_else(|fault| fault.answer_and_note(&site, &request_id, query))
 }
 
 /// Carries out one step of a page.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
+    (Extension(request_id), Extension(caller)): (Extension<RequestId>, Extension<ClientAddress>),
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -82,10 +86,10 @@ pub(super) async fn post(
     };
     let query = uri.query().unwrap_or_default();
     let answered = match Flow::load(&site, &request_id, query, &headers).await {
-        Ok(flow) => carry_out(&flow, &headers, &body).await,
+        Ok(flow) => carry_out(&flow, caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
+    answered.unwrap_or_else(|fault| fault.answer_and_note(&site, &request_id, query))
 }
 
 /// Any other method.
@@ -102,18 +106,38 @@ async fn show_next(flow: &Flow<'_>, method: &Method) -> Result<Response<Body>, f
     if method == Method::HEAD && matches!(step, Step::Issue { .. }) {
         return Ok(answer::plain(flow.site, StatusCode::OK, ""));
     }
+    if is_denied_on_purpose(flow, &step).await {
+        let denied = Step::Refuse(AuthorizeFault::AccessDenied);
+        return issue::finish(flow, denied, Some(Trial::DenyConsent)).await;
+    }
     let mut response = match step {
         Step::SignIn => sign_in::page(flow, StatusCode::OK, "", None),
         Step::ChooseBusinesses { ticked } => businesses::page(flow, StatusCode::OK, &ticked, None),
         Step::AskConsent { businesses } => consent::page(flow, &businesses),
-        Step::Issue { .. } | Step::Refuse(_) => return issue::finish(flow, step).await,
+        Step::Issue { .. } | Step::Refuse(_) => return issue::finish(flow, step, None).await,
     };
     flow.browser.remember(flow.site, response.headers_mut());
     Ok(response)
 }
 
+/// Whether this request is denied because its client's owner wanted to see that, once somebody is
+/// signed in (`trials.rs`).
+async fn is_denied_on_purpose(flow: &Flow<'_>, step: &Step) -> bool {
+    let signed_in = match step {
+        Step::ChooseBusinesses { .. } | Step::AskConsent { .. } | Step::Issue { .. } => true,
+        Step::SignIn | Step::Refuse(_) => false,
+    };
+    let site = flow.site;
+    signed_in
+        && site
+            .trials
+            .take(&site.store, &flow.client.id, Trial::DenyConsent, site.clock.now())
+            .await
+}
+
 async fn carry_out(
     flow: &Flow<'_>,
+    address: IpAddr,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Response<Body>, fault::Fault> {
@@ -131,7 +155,7 @@ async fn carry_out(
         return Err(fault::Fault::FormExpired { retry: flow.here() });
     }
     match form.value("step") {
-        Some("sign_in") => sign_in::carry_out(flow, &form).await,
+        Some("sign_in") => sign_in::carry_out(flow, address, &form).await,
         Some("businesses") => businesses::carry_out(flow, body),
         Some("consent") => consent::carry_out(flow, &form).await,
         _ => Err(fault::Fault::FormExpired { retry: flow.here() }),

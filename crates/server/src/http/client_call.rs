@@ -3,13 +3,12 @@
 //! `/oauth/token`, `/oauth/revoke` and `/oauth/introspect` answer the same faults in the same words
 //! (RFC 6749 5.2, RFC 7009 2.2.1, RFC 7662 2.3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{ALLOW, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Method, Response, StatusCode};
 use grantor_protocol::client::{ClientAuthentication, SecretDigest};
 use grantor_protocol::client_assertion::{self, ClientAssertion, ClientAssertionFault, Expected};
@@ -23,30 +22,38 @@ use serde_json::json;
 use super::MAX_BODY_BYTES;
 use super::answer::{self, ERRORS_PATH};
 use super::client_keys;
+use super::heard::Heard;
 use super::request::RequestId;
 use crate::site::Site;
 use crate::store::{ClientRecord, KnownClient, Once, StoreError};
+use crate::throttle::{Credential, NotTaken, Subject};
 
-/// Reads the whole call, and makes of it what `read` makes.
+/// Who calls, and from where.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) site: &'a Site,
+    pub(super) request_id: &'a RequestId,
+    pub(super) address: IpAddr,
+}
+
+/// Reads the whole call, and makes of it what `read` makes. What came is kept in `heard`, which lives
+/// until the call is answered.
 pub(super) async fn parse<T>(
     request: Request,
+    heard: &mut Heard,
     read: impl FnOnce(&ClientCall<'_>) -> Result<T, TokenError>,
 ) -> Result<T, TokenError> {
-    if request.method() != Method::POST {
+    let is_post = request.method() == Method::POST;
+    let (head, body) = request.into_parts();
+    heard.target = head.uri;
+    heard.headers = head.headers;
+    if !is_post {
         return Err(TokenError::Request(RequestFault::Method));
     }
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, MAX_BODY_BYTES)
+    heard.body = axum::body::to_bytes(body, MAX_BODY_BYTES)
         .await
         .map_err(|error| TokenError::Request(body_fault(error)))?;
-    let authorization: Vec<&[u8]> =
-        head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    read(&ClientCall {
-        query: head.uri.query().unwrap_or_default().as_bytes(),
-        content_type: head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
-        authorization: &authorization,
-        body: &body,
-    })
+    heard.with_call(read)
 }
 
 fn body_fault(error: axum::Error) -> RequestFault {
@@ -59,10 +66,78 @@ fn body_fault(error: axum::Error) -> RequestFault {
 
 /// The client that calls, once it proved that it is the one: as it was known a moment ago, or, where
 /// it cannot prove it so, as it is now.
+///
+/// What is right costs nothing here, and is never refused for what was wrong before: the secret of a
+/// client is not found by trying. What is wrong is counted, and answered with less work when it is
+/// too much (S20).
 pub(super) async fn authenticated(
+    call: &Call<'_>,
+    presented: &PresentedClient,
+    heard: &mut Heard,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    authenticated_at(call, presented, heard, None).await
+}
+
+/// The same at an endpoint whose own address an assertion may name for its audience.
+pub(super) async fn authenticated_at(
+    call: &Call<'_>,
+    presented: &PresentedClient,
+    heard: &mut Heard,
+    path: Option<&str>,
+) -> Result<Arc<ClientRecord>, TokenError> {
+    let proved = prove(call.site, call.request_id, presented, path).await;
+    heard.client = proved.as_ref().ok().map(Arc::clone);
+    match &proved {
+        Err(TokenError::Client(fault)) if is_guess(*fault) => {
+            count_wrong(call, presented.client_id()).await?;
+            proved
+        }
+        _ => proved,
+    }
+}
+
+/// Whether a fault may be that of somebody who tries ids or secrets, and not only of one who sends
+/// them the wrong way.
+fn is_guess(fault: ClientFault) -> bool {
+    match fault {
+        ClientFault::Unknown { .. }
+        | ClientFault::WrongSecret
+        | ClientFault::Assertion(_)
+        | ClientFault::AssertionReplayed => true,
+        ClientFault::Basic(_)
+        | ClientFault::Missing
+        | ClientFault::OtherEnvironment { .. }
+        | ClientFault::StrayAroundSecret
+        | ClientFault::SecretMissing
+        | ClientFault::SecretUnexpected
+        | ClientFault::SecretInBody
+        | ClientFault::SecretInHeader
+        | ClientFault::AssertionMissing
+        | ClientFault::AssertionUnexpected
+        | ClientFault::KeysUnavailable
+        | ClientFault::SecretNeededHere
+        | ClientFault::Disabled => false,
+    }
+}
+
+async fn count_wrong(call: &Call<'_>, client_id: &str) -> Result<(), TokenError> {
+    let subject = Subject::new(Credential::Client, client_id.as_bytes());
+    match call.site.throttle.count(&subject, call.address).await {
+        Ok(()) => Ok(()),
+        Err(NotTaken::TooMany { wait_seconds }) => Err(TokenError::TooManyTries { wait_seconds }),
+        // It is refused in any case.
+        Err(NotTaken::Store(error)) => {
+            tracing::warn!(request.id = call.request_id.0, %error, "throttle.store");
+            Ok(())
+        }
+    }
+}
+
+async fn prove(
     site: &Site,
     request_id: &RequestId,
     presented: &PresentedClient,
+    path: Option<&str>,
 ) -> Result<Arc<ClientRecord>, TokenError> {
     let (id, clock) = (presented.client_id(), &site.clock);
     let known = site
@@ -72,12 +147,12 @@ pub(super) async fn authenticated(
         .map_err(unavailable(request_id))?;
     let is_new = known.as_ref().is_none_or(|known| known.is_new);
     let keys = client_keys::of(site, known.as_ref(), presented).await;
-    let (record, assertion) = match proved(site, known, (presented, keys.as_deref())) {
+    let (record, assertion) = match proved(site, known, (presented, keys.as_deref()), path) {
         Err(_) if !is_new => {
             let now = site.store.newly_known_client(site.environment, id, clock).await;
             let now = now.map_err(unavailable(request_id))?;
             let keys = client_keys::of(site, now.as_ref(), presented).await;
-            proved(site, now, (presented, keys.as_deref()))?
+            proved(site, now, (presented, keys.as_deref()), path)?
         }
         outcome => outcome?,
     };
@@ -114,17 +189,24 @@ fn verify(
     site: &Site,
     record: &ClientRecord,
     (assertion, keys): (&str, Option<&JwkSet>),
+    path: Option<&str>,
 ) -> Result<ClientAssertion, ClientFault> {
     let unverified = client_assertion::parse(assertion)
         .map_err(|fault| ClientFault::Assertion(ClientAssertionFault::Jws(fault)))?;
     let keys = keys.ok_or(ClientFault::KeysUnavailable)?;
-    // The issuer, as current advice has it; the token endpoint, as libraries have had it; and the
-    // one for pushed requests, as RFC 9126 2 demands.
-    let token_endpoint = format!("{}/oauth/token", site.base_url);
-    let par_endpoint = format!("{}/oauth/par", site.base_url);
+    // The issuer, as current advice has it (draft-ietf-oauth-rfc7523bis); the token endpoint for a
+    // client whose library is older; and the endpoint for pushed requests there (RFC 9126 2).
+    let at = |path: &str| format!("{}{path}", site.base_url);
+    let for_token = record.client.settings.assertion_for_token_endpoint;
+    let audiences: Vec<String> = [Some(""), for_token.then_some("/oauth/token"), path]
+        .into_iter()
+        .flatten()
+        .map(at)
+        .collect();
+    let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();
     let expected = Expected {
         client_id: &record.client.id,
-        audiences: &[&site.base_url, &token_endpoint, &par_endpoint],
+        audiences: &audiences,
         now: site.clock.now(),
         max_ahead_seconds: client_assertion::MAX_AHEAD_SECONDS,
     };
@@ -135,12 +217,13 @@ fn proved(
     site: &Site,
     known: Option<KnownClient>,
     (presented, keys): (&PresentedClient, Option<&JwkSet>),
+    path: Option<&str>,
 ) -> Result<(Arc<ClientRecord>, Option<ClientAssertion>), TokenError> {
-    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let record = known.map(|known| known.record).filter(|record| site.admits(record));
     let client = record.as_ref().map(|record| &record.client);
     let assertion = match (presented, &record) {
         (PresentedClient::Assertion { assertion, .. }, Some(record)) => {
-            verify(site, record, (assertion, keys)).map(Some)
+            verify(site, record, (assertion, keys), path).map(Some)
         }
         _ => Ok(None),
     };
@@ -201,6 +284,11 @@ pub(super) fn refuse(site: &Site, request_id: &RequestId, error: &TokenError) ->
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
+        StatusCode::TOO_MANY_REQUESTS => {
+            if let TokenError::TooManyTries { wait_seconds } = error {
+                answer::retry_after(*wait_seconds, headers);
+            }
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
@@ -224,6 +312,7 @@ fn loggable(error: &TokenError) -> String {
         | TokenError::Device(_)
         | TokenError::DevicesNotAllowed
         | TokenError::GrantTypeNotAllowed
+        | TokenError::TooManyTries { .. }
         | TokenError::Unavailable => format!("{error:?}"),
     }
 }

@@ -11,15 +11,14 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use grantor_protocol::authorize_error::PageFault;
-use grantor_protocol::client_metadata::{ClientMetadata, ClientMethod, MetadataFault};
+use grantor_protocol::client_metadata::{ClientMetadata, MetadataFault};
 use grantor_protocol::token_error::TokenError;
-use serde_json::Value;
 use url::Url;
 
 use super::client_call::unavailable;
 use super::register::{NoClient, add_nobody, new_client, within};
 use super::request::RequestId;
-use crate::outbound::OutboundFault;
+use crate::outbound::{ChosenBy, OutboundFault};
 use crate::site::Site;
 use crate::store::{MOST_SELF_REGISTERED, RegisteredBy, StoreError};
 
@@ -71,7 +70,8 @@ pub(super) fn names_document(site: &Site, client_id: &str) -> bool {
 /// [`DocumentFault`]
 pub(super) async fn bring(site: &Site, client_id: &str) -> Result<(), DocumentFault> {
     // 1. Fetch.
-    let document = site.outbound.document(client_id).await.map_err(DocumentFault::Fetch)?;
+    let document = site.outbound.document(ChosenBy::Stranger, client_id).await;
+    let document = document.map_err(DocumentFault::Fetch)?;
     let found = site.store.client_seen_from(site.environment, client_id).await?;
     let found = found.filter(|record| record.client.environment == site.environment);
     let former = match &found {
@@ -131,32 +131,10 @@ pub(super) async fn bring_for_call(
 
 fn parse(site: &Site, client_id: &str, document: &[u8]) -> Result<ClientMetadata, DocumentFault> {
     let metadata = |fault| DocumentFault::Metadata(fault);
-    let mut named: Value =
-        serde_json::from_slice(document).map_err(|_| metadata(MetadataFault::NotJson))?;
-    // The draft: compared as text.
-    if named.get("client_id").and_then(Value::as_str) != Some(client_id) {
-        return Err(metadata(MetadataFault::ClientIdDiffers));
-    }
-    // Without a secret there is one usual method, and it is not the one of RFC 7591.
-    let bytes = match (named.as_object_mut(), named_method(document)) {
-        (Some(members), false) => {
-            members.insert("token_endpoint_auth_method".into(), "none".into());
-            serde_json::to_vec(&named).map_err(|_| metadata(MetadataFault::NotJson))?
-        }
-        _ => document.to_vec(),
-    };
-    let parsed = ClientMetadata::parse(&bytes).map_err(metadata)?;
-    if matches!(parsed.method, ClientMethod::Secret(_)) {
-        return Err(metadata(MetadataFault::SecretInDocument));
-    }
+    let parsed = ClientMetadata::parse_published(client_id, document).map_err(metadata)?;
     match within(site, parsed) {
         Ok(parsed) => Ok(parsed),
         Err(NoClient::Metadata(fault)) => Err(metadata(fault)),
         Err(_) => Err(metadata(MetadataFault::NotAnObject)),
     }
-}
-
-fn named_method(document: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(document)
-        .is_ok_and(|document| document.get("token_endpoint_auth_method").is_some())
 }

@@ -8,8 +8,9 @@ use grantor_protocol::client_assertion;
 use grantor_protocol::client_authentication::PresentedClient;
 use grantor_protocol::jose::JwkSet;
 
+use crate::outbound::ChosenBy;
 use crate::site::Site;
-use crate::store::KnownClient;
+use crate::store::{KnownClient, RegisteredBy};
 
 /// The keys that the assertion of a call is to be verified by; `None` where there is none, or they
 /// cannot be had just now.
@@ -33,14 +34,18 @@ pub(super) async fn of(
     // What is no assertion makes nobody fetch anything.
     let unverified = client_assertion::parse(assertion).ok()?;
     let wanted = unverified.header().key_id.as_deref();
-    let kept = site.outbound.document(uri).await.ok().and_then(|text| read(&text));
+    let chosen_by = match record.registration.by {
+        RegisteredBy::Company => ChosenBy::Company,
+        RegisteredBy::Itself | RegisteredBy::Document => ChosenBy::Stranger,
+    };
+    let kept = site.outbound.document(chosen_by, uri).await.ok().and_then(|text| read(&text));
     let is_there = |set: &JwkSet| {
         wanted.is_none_or(|wanted| set.keys().iter().any(|key| key.key_id() == Some(wanted)))
     };
     let set = match kept {
         Some(set) if is_there(&set) => set,
-        kept => match site.outbound.fresh_document(uri).await {
-            Ok(text) => read(&text)?,
+        kept => match site.outbound.fresh_document(chosen_by, uri).await {
+            Ok(text) => read(&text).or(kept)?,
             Err(_) => kept?,
         },
     };

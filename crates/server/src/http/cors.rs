@@ -13,10 +13,11 @@ use axum::http::{Response, StatusCode};
 use axum::routing::MethodRouter;
 
 /// The open routes, as they stand in the table.
-const OPEN: [&str; 9] = [
+const OPEN: [&str; 10] = [
     "/oauth/token",
     "/oauth/revoke",
     "/oauth/register",
+    "/oauth/register/{client_id}",
     "/oauth/jwks",
     "/oauth/userinfo",
     "/.well-known/openid-configuration",
@@ -30,7 +31,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, co
 /// What a script may read, beyond what it always may.
 const RESPONSE_HEADERS: HeaderValue =
     HeaderValue::from_static("dpop-nonce, retry-after, www-authenticate, x-request-id");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 /// For how long a browser need not ask again, in seconds.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 

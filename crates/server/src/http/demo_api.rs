@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode, Uri};
+use grantor_protocol::api::is_for;
 use grantor_protocol::dpop;
 use grantor_protocol::jose::Algorithm;
 use grantor_protocol::parameters::Parameters;
@@ -129,8 +130,7 @@ async fn allowed(
     let bearer = Bearer::of(site, request_id, call.headers, ["GET", call.path]).await;
     let Bearer { live, grant } = bearer.map_err(Refusal::Bearer)?;
     // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
-    let resources = &live.binding.resources;
-    if !resources.is_empty() && !resources.contains(&site.base_url) {
+    if !is_for(&live.binding.resources, &site.base_url) {
         return Err(Refusal::Bearer(BearerFault::Invalid));
     }
     if !live.scope.contains(call.scope) {

@@ -10,6 +10,9 @@
 //! What the page showed travels in its form, sealed, and bound to this browser's session: a page
 //! that is opened in another browser decides nothing there.
 
+mod fault;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,7 +21,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderName};
 use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::client::Client;
 use grantor_protocol::device::{GRANT_TYPE, UserCode, openid_request};
 use grantor_protocol::grant::Binding;
@@ -26,29 +28,28 @@ use grantor_protocol::parameters::Parameters;
 use grantor_protocol::scope::Scope;
 use url::form_urlencoded;
 
-use super::answer::{self, fault_page, frame};
+use self::fault::Fault;
+use super::answer::{self, frame};
 use super::authorize::consent_words::{lasts, sentence};
 use super::request::RequestId;
 use super::session::Browser;
 use super::sign_in::{SignInFault, WRONG, sign_in};
 use crate::demo;
-use crate::keys::KeysError;
+use crate::http::ClientAddress;
 use crate::pages::{
     App, BusinessChoice, DemoLogin, DeviceCodePage, DevicePage, NoticePage, ScopeLine, SignInPage,
 };
 use crate::seal::{Kind, Reader};
 use crate::site::Site;
-use crate::store::{Business, NewConsent, NewGrant, Once, Session, StoreError, WaitingDevice};
+use crate::store::{Business, NewConsent, NewGrant, Session, StoreError, WaitingDevice};
+use crate::throttle::{Caller, Credential, NotTaken, Subject};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// How long the page may be open, in seconds.
-const OPEN_SECONDS: i64 = 600;
-/// How many codes one customer may try in vain in [`TRIES_SECONDS`].
-const TRIES: u8 = 10;
-const TRIES_SECONDS: i64 = 600;
+/// How long the page may be open, in seconds: longer than a device waits, so that who comes too late
+/// is told so.
+const OPEN_SECONDS: i64 = 1200;
 const UNKNOWN: &str = "That is not a code that a device shows now. Compare it letter by letter, or \
                        let the device show a new one.";
-const TOO_MANY: &str = "Too many codes that were not right. Please wait ten minutes, and let the device show a new one.";
 
 /// A request with all that is known about it.
 struct Visit<'a> {
@@ -58,21 +59,6 @@ struct Visit<'a> {
     session: Option<Session>,
     /// As it stands in the address; it may be any text.
     user_code: String,
-}
-
-enum Fault {
-    FormExpired,
-    Busy,
-    /// it was decided, or its time is over
-    Gone,
-    Keys(KeysError),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Fault {
-        Fault::Store(error)
-    }
 }
 
 /// Shows the form for the code, or for signing in.
@@ -86,22 +72,22 @@ pub(super) async fn get(
         Ok(visit) => Ok(visit.show(StatusCode::OK, None)),
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| refuse(&site, &request_id, fault))
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
 }
 
 /// Carries out one step of a page.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
+    (Extension(request_id), Extension(caller)): (Extension<RequestId>, Extension<ClientAddress>),
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let answered = match Visit::load(&site, &request_id, &uri, &headers).await {
-        Ok(visit) => visit.carry_out(&headers, &body).await,
+        Ok(visit) => visit.carry_out(caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };
-    answered.unwrap_or_else(|fault| refuse(&site, &request_id, fault))
+    answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
 }
 
 impl<'a> Visit<'a> {
@@ -160,7 +146,12 @@ impl<'a> Visit<'a> {
         response
     }
 
-    async fn carry_out(self, headers: &HeaderMap, body: &[u8]) -> Result<Response<Body>, Fault> {
+    async fn carry_out(
+        self,
+        address: IpAddr,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Body>, Fault> {
         let form = Parameters::parse(body);
         let same_origin =
             headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");
@@ -168,19 +159,23 @@ impl<'a> Visit<'a> {
             return Err(Fault::FormExpired);
         }
         match (form.value("step"), &self.session) {
-            (Some("sign_in"), _) => self.sign_in(&form).await,
-            (Some("code"), Some(session)) => self.typed(session, &form).await,
+            (Some("sign_in"), _) => self.sign_in(address, &form).await,
+            (Some("code"), Some(session)) => self.typed(session, address, &form).await,
             (Some("decide"), Some(session)) => self.decided(session, &form, body).await,
             _ => Ok(answer::redirect_within(self.site, &self.here())),
         }
     }
 
-    async fn sign_in(&self, form: &Parameters) -> Result<Response<Body>, Fault> {
-        let browser = match sign_in(self.site, self.request_id, &self.browser, form).await {
+    async fn sign_in(&self, address: IpAddr, form: &Parameters) -> Result<Response<Body>, Fault> {
+        let from = (&self.browser, address);
+        let browser = match sign_in(self.site, self.request_id, from, form).await {
             Ok(browser) => browser,
             Err(SignInFault::Wrong) => {
                 let typed = form.value("email").unwrap_or_default();
                 return Ok(self.sign_in_page(StatusCode::UNAUTHORIZED, typed, Some(WRONG)));
+            }
+            Err(SignInFault::TooMany { wait_seconds }) => {
+                return Err(Fault::TooManyTries { wait_seconds, retry: self.here() });
             }
             Err(SignInFault::Busy) => return Err(Fault::Busy),
             Err(SignInFault::Changed) => return Err(Fault::FormExpired),
@@ -192,7 +187,12 @@ impl<'a> Visit<'a> {
     }
 
     /// The customer typed a code, or confirmed the one of the address.
-    async fn typed(&self, session: &Session, form: &Parameters) -> Result<Response<Body>, Fault> {
+    async fn typed(
+        &self,
+        session: &Session,
+        address: IpAddr,
+        form: &Parameters,
+    ) -> Result<Response<Body>, Fault> {
         let (site, now) = (self.site, self.site.clock.now());
         let text = form.value("user_code").unwrap_or_default();
         let typed = Visit {
@@ -202,20 +202,30 @@ impl<'a> Visit<'a> {
             session: Some(session.clone()),
             user_code: text.to_owned(),
         };
-        if !self.may_try(session, now).await? {
-            return Ok(typed.show(StatusCode::TOO_MANY_REQUESTS, Some(TOO_MANY)));
-        }
+        let subject = Subject::new(Credential::UserCode, &session.customer_id);
+        let caller = Caller { address, browser: None };
+        let taken = site.throttle.take(&subject, caller).await.map_err(|not| self.too_many(not))?;
         let (environment, epoch) = (site.environment, site.sealer.epoch());
         let found = match UserCode::parse(text) {
             Some(code) => site.store.waiting_device(environment, &code, epoch, now).await?,
             None => None,
         };
         let (Some(device), Some(code)) = (found, UserCode::parse(text)) else {
-            self.tried_in_vain(session, now).await?;
             tracing::info!(request.id = self.request_id.0, "device.code_unknown");
             return Ok(typed.show(StatusCode::UNPROCESSABLE_ENTITY, Some(UNKNOWN)));
         };
+        site.throttle.right(taken).await;
         self.device_page(session, &device, (&code, None)).await
+    }
+
+    fn too_many(&self, not_taken: NotTaken) -> Fault {
+        match not_taken {
+            NotTaken::TooMany { wait_seconds } => {
+                tracing::info!(request.id = self.request_id.0, wait_seconds, "device.throttled");
+                Fault::TooManyTries { wait_seconds, retry: self.here() }
+            }
+            NotTaken::Store(error) => Fault::Store(error),
+        }
     }
 
     /// Which app asks, and for what.
@@ -260,10 +270,11 @@ impl<'a> Visit<'a> {
                     required: !optional.contains(scope),
                 })
                 .collect(),
+            apis: site.settings.apis.names(&asked.resources),
             lasts: lasts(site, &client),
             form_action: format!("/device?user_code={code}"),
             csrf_token: self.browser.form_token(site),
-            seen: self.seal(device, &client),
+            seen: self.seal(code, device, &client),
             fault: fault.map(str::to_owned),
         };
         let status =
@@ -280,13 +291,19 @@ impl<'a> Visit<'a> {
     ) -> Result<Response<Body>, Fault> {
         let (site, now) = (self.site, self.site.clock.now());
         let (environment, epoch) = (site.environment, site.sealer.epoch());
-        let code = UserCode::parse(&self.user_code).ok_or(Fault::Gone)?;
+        // Allow counts for what this browser saw (S9). Before that is known no code is looked up: the
+        // answer would tell which codes wait, as often as somebody asks (S20).
+        let code = UserCode::parse(&self.user_code);
+        let seen = form.value("seen").unwrap_or_default();
+        let opened = code.and_then(|code| self.open(seen, &code).map(|shown| (code, shown)));
+        let Some((code, was_shown)) = opened else {
+            return Ok(answer::redirect_within(site, "/device"));
+        };
         let device = site.store.waiting_device(environment, &code, epoch, now).await?;
         let device = device.ok_or(Fault::Gone)?;
         let client =
             load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?;
-        // Allow counts for what this browser saw (S9).
-        if form.value("seen").is_none_or(|seen| !self.opens(seen, &device, &client)) {
+        if was_shown != shown(&device, &client) {
             return Ok(answer::redirect_within(site, &self.here()));
         }
         match form.value("decision") {
@@ -362,51 +379,31 @@ impl<'a> Visit<'a> {
             title,
             what_happened: what_happened.to_owned(),
             what_to_do: "You can close this page, and go on at the device.",
+            link: None,
         };
         answer::page(self.site, StatusCode::OK, &page, None)
     }
 
-    /// What the page shows, bound to this browser and its session.
-    fn seal(&self, device: &WaitingDevice, client: &Client) -> String {
+    /// What the page shows, bound to this browser, its session and the code of its address.
+    fn seal(&self, code: &UserCode, device: &WaitingDevice, client: &Client) -> String {
         let now = self.site.clock.now();
-        let mut payload = Vec::with_capacity(72);
+        let mut payload = Vec::with_capacity(104);
         payload.extend_from_slice(&self.browser.digest());
+        payload.extend_from_slice(&sha256(code.canonical().as_bytes()));
         payload.extend_from_slice(&shown(device, client));
         payload.extend_from_slice(&(now + OPEN_SECONDS).to_be_bytes());
         self.site.sealer.seal(Kind::Device, &payload, now)
     }
 
-    fn opens(&self, seen: &str, device: &WaitingDevice, client: &Client) -> bool {
-        let Ok(payload) = self.site.sealer.open(Kind::Device, seen) else {
-            return false;
-        };
+    /// What the page of that code showed this browser, while it may be open.
+    fn open(&self, seen: &str, code: &UserCode) -> Option<[u8; 32]> {
+        let payload = self.site.sealer.open(Kind::Device, seen).ok()?;
         let mut read = Reader(&payload);
-        let (browser, what) = (read.array::<32>(), read.array::<32>());
-        let is_open = read.integer().is_some_and(|until| self.site.clock.now() < until);
-        browser == Some(self.browser.digest()) && what == Some(shown(device, client)) && is_open
-    }
-
-    /// Whether the customer has tries left. A try is a value that can be used once, so all processes
-    /// count together.
-    async fn may_try(&self, session: &Session, now: i64) -> Result<bool, Fault> {
-        let window = now / TRIES_SECONDS;
-        let last = format!("{window}/{}", TRIES - 1);
-        let parts = [session.customer_id.as_slice(), last.as_bytes()];
-        Ok(!self.site.store.was_used(self.site.environment, Once::DeviceTry, parts).await?)
-    }
-
-    async fn tried_in_vain(&self, session: &Session, now: i64) -> Result<(), Fault> {
-        let window = now / TRIES_SECONDS;
-        for nth in 0..TRIES {
-            let try_of = format!("{window}/{nth}");
-            let parts = [session.customer_id.as_slice(), try_of.as_bytes()];
-            let until = (window + 1) * TRIES_SECONDS;
-            let (environment, store) = (self.site.environment, &self.site.store);
-            if store.use_once(environment, Once::DeviceTry, parts, until).await? {
-                break;
-            }
-        }
-        Ok(())
+        let (browser, of_code) = (read.array::<32>()?, read.array::<32>()?);
+        let (shown, until) = (read.array::<32>()?, read.integer()?);
+        let is_its_own =
+            browser == self.browser.digest() && of_code == sha256(code.canonical().as_bytes());
+        (is_its_own && self.site.clock.now() < until).then_some(shown)
     }
 }
 
@@ -420,9 +417,13 @@ fn shown(device: &WaitingDevice, client: &Client) -> [u8; 32] {
         "{:?}\n{}\n{}\n{}\n{}",
         device.id, client.id, asked.scope, asked.resources, client.optional_scopes
     );
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    bytes
+    sha256(text.as_bytes())
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digested = [0; 32];
+    digested.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    digested
 }
 
 /// As on the consent page: where every scope is optional, none is.
@@ -441,56 +442,9 @@ fn choice(business: &Business) -> BusinessChoice {
 }
 
 async fn load_client(site: &Site, id: &str) -> Result<Option<Client>, StoreError> {
-    let found =
-        site.store.client_seen_from(site.environment, id).await?.map(|record| record.client);
-    Ok(found.filter(|client| {
-        client.environment == site.environment && !client.disabled && site.admits(client)
-    }))
-}
-
-fn refuse(site: &Site, request_id: &RequestId, fault: Fault) -> Response<Body> {
-    let (status, anchor, title, what_happened, what_to_do) = match fault {
-        Fault::FormExpired => (
-            StatusCode::BAD_REQUEST,
-            "form-expired",
-            "This page was open for too long",
-            "We could not take what you entered: the page was open for too long, or your browser \
-             keeps no cookies.",
-            "Nothing was connected. Open this address again and enter the code.",
-        ),
-        Fault::Gone => (
-            StatusCode::BAD_REQUEST,
-            "device",
-            "This code is not waiting any more",
-            "The device was allowed or refused already, or took its code back, or too much time \
-             has passed.",
-            "Nothing was connected just now. Let the device show a new code.",
-        ),
-        Fault::Busy => busy(),
-        Fault::Keys(error) => {
-            tracing::error!(request.id = request_id.0, %error, "device.keys");
-            busy()
-        }
-        Fault::Store(error) => {
-            tracing::error!(request.id = request_id.0, %error, "device.store");
-            busy()
-        }
-    };
-    let words = PageWords {
-        anchor,
-        title,
-        what_happened: what_happened.to_owned(),
-        what_to_do: what_to_do.to_owned(),
-    };
-    fault_page(site, request_id, status, words, vec![])
-}
-
-fn busy() -> (StatusCode, &'static str, &'static str, &'static str, &'static str) {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "Very busy just now",
-        "We could not answer in time. Nothing was connected.",
-        "Please try again in a few seconds.",
-    )
+    let found = site.store.client_seen_from(site.environment, id).await?.filter(|record| {
+        let client = &record.client;
+        client.environment == site.environment && !client.disabled && site.admits(record)
+    });
+    Ok(found.map(|record| record.client))
 }

@@ -15,11 +15,14 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::device::{
     CODE_PREFIX, DeviceAuthorization, DeviceRequest, INTERVAL_SECONDS, UserCode,
 };
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
+use super::par::at_most_waiting;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::site::Site;
@@ -50,29 +53,36 @@ pub(super) async fn begin(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match carry_out(&site, &request_id, address, request).await {
-        Ok(begun) => client_call::answer(&site, StatusCode::OK, &begun),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let call = Call { site: &site, request_id: &request_id, address };
+    let mut heard = Heard::default();
+    let answered = carry_out(&call, request, &mut heard).await;
+    let mut response = match &answered {
+        Ok(begun) => client_call::answer(&site, StatusCode::OK, begun),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    let refused = answered.as_ref().err();
+    heard.note_answer(&site, Endpoint::DeviceAuthorization, refused, &mut response);
+    response
 }
 
 async fn carry_out(
-    site: &Site,
-    request_id: &RequestId,
-    address: IpAddr,
+    call: &Call<'_>,
     request: Request,
+    heard: &mut Heard,
 ) -> Result<Begun, TokenError> {
+    let Call { site, request_id, address } = *call;
     // 1. Parse.
-    let asked = client_call::parse(request, DeviceRequest::parse).await?;
+    let asked = client_call::parse(request, heard, DeviceRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &asked.client).await?;
+    let record = authenticated(call, &asked.client, heard).await?;
     let client = &record.client;
     if !client.settings.device_code {
         return Err(TokenError::DevicesNotAllowed);
     }
     let scope = Scope::requested(asked.scope.as_deref(), &client.scopes)
         .map_err(TokenError::ClientScope)?;
-    let resources = site.settings.apis.resolve(&asked.resources).map_err(TokenError::Resource)?;
+    let apis = &site.settings.apis;
+    let resources = apis.asked(&asked.resources, &scope).map_err(TokenError::Resource)?;
     // 3. Commit.
     let now = site.clock.now();
     let authorization = DeviceAuthorization {
@@ -95,6 +105,7 @@ async fn carry_out(
             user_code: &user_code,
             authorization: &authorization,
             epoch: site.sealer.epoch(),
+            at_most: at_most_waiting(client),
         };
         if site.store.add_device(&new).await.map_err(unavailable(request_id))? {
             let verification_uri = format!("{}/device", site.base_url);

@@ -18,6 +18,7 @@ use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::grant::Binding;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::{
@@ -28,10 +29,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::access_token::{self, Genuine, OpenedClient};
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
 use super::signed_token::Confirmation;
 use crate::hex::hex;
+use crate::http::ClientAddress;
 use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 
@@ -69,24 +72,31 @@ struct Living {
 pub(super) async fn introspect(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match answer(&site, &request_id, request).await {
-        Ok(body) => client_call::answer(&site, StatusCode::OK, &body),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+    let call = Call { site: &site, request_id: &request_id, address };
+    let mut heard = Heard::default();
+    let answered = answer(&call, request, &mut heard).await;
+    let mut response = match &answered {
+        Ok(body) => client_call::answer(&site, StatusCode::OK, body),
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Introspect, answered.as_ref().err(), &mut response);
+    response
 }
 
 async fn answer(
-    site: &Site,
-    request_id: &RequestId,
+    call: &Call<'_>,
     request: Request,
+    heard: &mut Heard,
 ) -> Result<Answer, TokenError> {
+    let Call { site, request_id, .. } = *call;
     // 1. Parse.
     let IntrospectionRequest(form) =
-        client_call::parse(request, IntrospectionRequest::parse).await?;
+        client_call::parse(request, heard, IntrospectionRequest::parse).await?;
     // 2. Authenticate. RFC 7662 2.1: without a proof whoever found a token could try it here.
-    let record = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(call, &form.client, heard).await?;
     let client = &record.client;
     if client.is_public() {
         return Err(TokenError::Client(ClientFault::SecretNeededHere));

@@ -6,7 +6,13 @@
 //!    it registered the one to go to;
 //! 3. decide: with an ID token of the customer who is signed in the session ends at once; otherwise
 //!    any site could sign people out, and the customer is asked;
-//! 4. commit: the browser's session is deleted. Connections stay: signing out takes nothing back.
+//! 4. commit: the browser's session is deleted. Connections stay: signing out takes nothing back;
+//! 5. answer: to that address. A client that nobody approved could make of this an open redirector,
+//!    so without a sign-out just now the customer goes there by a link that names the host (S3).
+//!
+//! A form that another site posts brings no cookie (`SameSite=Lax`), so it cannot be told from one
+//! of a browser where nobody is signed in. It is sent to the same request by GET, where the cookie
+//! comes; and only where a session ended the browser gets a new one.
 
 use std::sync::Arc;
 
@@ -19,7 +25,9 @@ use grantor_protocol::authorize_error::PageWords;
 use grantor_protocol::client::Client;
 use grantor_protocol::openid::{Hint, read_hint};
 use grantor_protocol::parameters::Parameters;
+use grantor_protocol::redirect_uri::{ProvedRedirectUri, RedirectUri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::answer::{self, fault_page, frame};
@@ -38,10 +46,17 @@ struct SigningOut<'a> {
     session: Option<Session>,
     hint: Option<Hint>,
     client: Option<Client>,
-    /// Where the customer goes then: one of the client's own, with `state`.
-    target: Option<String>,
+    /// Where the customer goes then.
+    target: Option<Target>,
     /// The query that leads here again.
     query: String,
+}
+
+/// An address that the client registered.
+struct Target {
+    registered: ProvedRedirectUri,
+    /// The same, with `state`.
+    uri: String,
 }
 
 enum Fault {
@@ -77,6 +92,9 @@ pub(super) async fn logout(
     };
     let answered = match SigningOut::load(&site, &request_id, request, &headers).await {
         Ok(signing_out) if is_ours => signing_out.pressed(&form).await,
+        Ok(signing_out) if method == Method::POST && signing_out.browser.is_new() => {
+            Ok(answer::redirect_within(&site, &signing_out.here()))
+        }
         Ok(signing_out) => signing_out.asked().await,
         Err(fault) => Err(fault),
     };
@@ -112,12 +130,12 @@ impl<'a> SigningOut<'a> {
                 .store
                 .client_seen_from(site.environment, &id)
                 .await?
-                .map(|record| record.client)
-                .filter(|client| {
-                    client.environment == site.environment
-                        && !client.disabled
-                        && site.admits(client)
-                }),
+                .filter(|record| {
+                    record.client.environment == site.environment
+                        && !record.client.disabled
+                        && site.admits(record)
+                })
+                .map(|record| record.client),
         };
         let target = match parameters.value("post_logout_redirect_uri") {
             None => None,
@@ -126,10 +144,17 @@ impl<'a> SigningOut<'a> {
         Ok(SigningOut { site, request_id, browser, session, hint, client, target, query })
     }
 
+    /// The same request by GET, written anew: a form may hold what no address does.
+    fn here(&self) -> String {
+        let pairs = form_urlencoded::parse(self.query.as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("/oauth/logout?{query}")
+    }
+
     /// A client asks.
     async fn asked(self) -> Result<Response<Body>, Fault> {
         let Some(session) = &self.session else {
-            return Ok(self.gone());
+            return Ok(self.nobody_is_signed_in());
         };
         let subject = Uuid::from_bytes(session.customer_id).to_string();
         if self.hint.as_ref().is_some_and(|hint| hint.subject == subject) {
@@ -139,12 +164,11 @@ impl<'a> SigningOut<'a> {
             frame: frame(self.site, self.request_id),
             app_name: self.client.as_ref().map(|client| client.name.clone()),
             account_email: session.email.clone(),
-            form_action: format!("/oauth/logout?{}", self.query),
+            form_action: self.here(),
             csrf_token: self.browser.form_token(self.site),
         };
-        let mut response = answer::page(self.site, StatusCode::OK, &page, None);
-        self.browser.remember(self.site, response.headers_mut());
-        Ok(response)
+        let leads_to = self.target.as_ref().map(|target| &target.registered);
+        Ok(answer::page(self.site, StatusCode::OK, &page, leads_to))
     }
 
     /// The customer pressed the button.
@@ -155,44 +179,61 @@ impl<'a> SigningOut<'a> {
         self.sign_out().await
     }
 
+    /// The browser gets a new id, so that nothing that was kept of the old one is worth anything.
     async fn sign_out(self) -> Result<Response<Body>, Fault> {
         self.site.store.end_session(self.site.environment, self.browser.digest()).await?;
-        Ok(self.gone())
-    }
-
-    /// Nobody is signed in in this browser any more. The browser gets a new id, so that nothing that
-    /// was kept of the old one is worth anything.
-    fn gone(self) -> Response<Body> {
         let mut response = match &self.target {
-            Some(target) => answer::redirect_to_registered(self.site, target),
-            None => {
-                let page = NoticePage {
-                    frame: frame(self.site, self.request_id),
-                    title: "You are signed out",
-                    what_happened: "Nobody is signed in in this browser.".to_owned(),
-                    what_to_do: "You can close this page. Apps that you connected stay connected.",
-                };
-                answer::page(self.site, StatusCode::OK, &page, None)
-            }
+            Some(target) => answer::redirect_to_registered(self.site, &target.uri),
+            None => self.signed_out_page(None),
         };
         Browser::new(self.site).remember(self.site, response.headers_mut());
-        response
+        Ok(response)
+    }
+
+    /// Nothing ends here, and nothing is taken from the browser. Whoever registers a client could
+    /// send people anywhere by our name: not even an ID token helps, it may be of his own account.
+    fn nobody_is_signed_in(self) -> Response<Body> {
+        let approved = self.client.as_ref().is_some_and(|client| client.approved);
+        match &self.target {
+            Some(target) if approved => answer::redirect_to_registered(self.site, &target.uri),
+            target => self.signed_out_page(target.as_ref()),
+        }
+    }
+
+    fn signed_out_page(&self, on: Option<&Target>) -> Response<Body> {
+        let page = NoticePage {
+            frame: frame(self.site, self.request_id),
+            title: "You are signed out",
+            what_happened: "Nobody is signed in in this browser.".to_owned(),
+            what_to_do: match on {
+                None => "You can close this page. Apps that you connected stay connected.",
+                Some(_) => {
+                    "You can close this page, or go on. Nobody has reviewed the app that asks for \
+                     it: go on only if you know where that leads."
+                }
+            },
+            link: on.map(|target| (target.registered.destination(), target.uri.clone())),
+        };
+        answer::page(self.site, StatusCode::OK, &page, None)
     }
 }
 
-/// 3: only an address that the client registered, byte for byte.
-fn target(client: Option<&Client>, uri: &str, state: Option<&str>) -> Result<String, Fault> {
+/// 2: only an address that the client registered, byte for byte.
+fn target(client: Option<&Client>, uri: &str, state: Option<&str>) -> Result<Target, Fault> {
     let registered = client.map(|client| client.post_logout_redirect_uris.as_slice());
-    if !registered.unwrap_or_default().iter().any(|known| known == uri) {
-        return Err(Fault::TargetUnknown);
-    }
-    Ok(match state {
+    let registered = registered.unwrap_or_default().iter().find(|known| *known == uri);
+    let registered = registered
+        .and_then(|known| RedirectUri::register(known).ok())
+        .and_then(|known| RedirectUri::prove(&[known], uri))
+        .ok_or(Fault::TargetUnknown)?;
+    let uri = match state {
         None => uri.to_owned(),
         Some(state) => {
             let joint = if uri.contains('?') { '&' } else { '?' };
             format!("{uri}{joint}state={}", utf8_percent_encode(state, NON_ALPHANUMERIC))
         }
-    })
+    };
+    Ok(Target { registered, uri })
 }
 
 fn refuse(site: &Site, request_id: &RequestId, fault: Fault) -> Response<Body> {

@@ -3,7 +3,8 @@
 //!
 //! One document stands at both addresses: a library that knows one of the two specifications finds
 //! what it knows. It is made from the settings of the environment, and names nothing that the server
-//! does not do: `tests/server/metadata.rs` asks every endpoint and every method that it names.
+//! does not do: `tests/server/metadata.rs` asks every endpoint, and uses every grant type,
+//! way of authentication, algorithm, response mode and prompt that it names.
 
 use std::sync::Arc;
 
@@ -173,11 +174,13 @@ fn metadata_path(api: &Api) -> &str {
 }
 
 fn resource_metadata(site: &Site, api: &Api) -> Response<Body> {
+    // Those that an app asks for to use it. Who the customer is, is another question.
+    let scopes = api.scopes.without(&standard_scopes());
     let metadata = ResourceMetadata {
         resource: &api.resource,
         resource_name: &api.name,
         authorization_servers: [&site.base_url],
-        scopes_supported: api.scopes.iter().collect(),
+        scopes_supported: scopes.iter().collect(),
         bearer_methods_supported: ["header"],
         dpop_signing_alg_values_supported: dpop::ALGORITHMS.map(Algorithm::as_str),
         resource_documentation: site.dev.as_ref().map(|_| format!("{}/docs/", site.base_url)),
@@ -187,10 +190,13 @@ fn resource_metadata(site: &Site, api: &Api) -> Response<Body> {
     response
 }
 
+fn standard_scopes() -> Scope {
+    Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default()
+}
+
 /// What may be asked for at all: what the APIs know, and OpenID Connect. A client may have others.
 fn scopes(site: &Site) -> Vec<String> {
-    let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
-    let all = site.settings.apis.iter().fold(standard, |all, api| all.union(&api.scopes));
+    let all = site.settings.apis.iter().fold(standard_scopes(), |all, api| all.union(&api.scopes));
     all.iter().map(str::to_owned).collect()
 }
 

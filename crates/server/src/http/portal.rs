@@ -6,13 +6,19 @@
 //! 3. each page is one file: load, decide (in `programme`), show;
 //! 4. `fault.rs` makes a page, or JSON below `/api/`, of what went wrong.
 
+mod account;
+mod activity;
 mod api;
 mod api_clients;
 mod apps;
 mod fault;
 mod home;
+mod mailbox;
+mod partners;
+mod requests;
 mod sign_in;
 mod table;
+mod team;
 mod visit;
 
 use std::sync::Arc;
@@ -47,6 +53,33 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/account/api-clients/{id}/secrets", post(api_clients::add_secret))
         .route("/account/api-clients/{id}/secrets/{slot}/remove", post(api_clients::remove_secret))
         .route("/account/api-clients/{id}/remove", post(api_clients::remove))
+        .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
+        .route("/sign-up/{link}", get(account::join).post(account::make))
+        .route("/invitation/{link}", get(account::invited).post(account::take))
+        .route("/forgotten", get(account::forgotten).post(account::send_forgotten))
+        .route("/reset/{link}", get(account::reset).post(account::set))
+        .route("/account", get(account::account))
+        .route("/account/password", post(account::password))
+        .route("/team", get(team::list))
+        .route("/team/invitations", post(team::invite))
+        .route("/team/invitations/{id}/withdraw", post(team::withdraw))
+        .route("/team/{id}/role", post(team::role))
+        .route("/team/{id}/remove", post(team::remove))
+        .route("/activity", get(activity::list))
+        .route("/activity.jsonl", get(activity::export))
+        .route("/mailbox", get(mailbox::show))
+        .route("/partners", get(partners::list))
+        .route("/partners/{id}", get(partners::show))
+        .route("/partners/{id}/verify", post(partners::verify))
+        .route("/partners/{id}/unverify", post(partners::unverify))
+        .route("/partners/{id}/suspend", post(partners::suspend))
+        .route("/partners/{id}/resume", post(partners::resume))
+        .route("/requests", get(requests::list))
+        .route("/requests/{id}", get(requests::show))
+        .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))
+        .route("/requests/{id}/withdraw", post(requests::withdraw))
+        .route("/requests/{id}/decision", post(requests::decide))
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/introspect", any(introspect::introspect))

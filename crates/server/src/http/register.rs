@@ -9,15 +9,15 @@
 //! Nobody has looked at such a client: it is not approved, so customers are asked each time and
 //! errors redirect only after sign-in (RFC 9700 4.11.2).
 
+mod refusal;
+
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, Response, StatusCode};
 use grantor_protocol::client::{
     ClientAuthentication, ClientKeys, ClientSecret, ClientSettings, SecretMethods,
@@ -28,57 +28,40 @@ use grantor_protocol::client_metadata::{
 use grantor_protocol::scope::{Scope, ScopeFault};
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, ERRORS_PATH};
+pub(super) use self::refusal::NoClient;
+use super::answer;
+use super::client_call::Call;
 use super::request::RequestId;
 use crate::demo;
+use crate::http::ClientAddress;
 use crate::site::{Registration as Policy, Site};
 use crate::store::{
     ClientRecord, MOST_SELF_REGISTERED, NewClient, Partner, RegisteredBy, Registration, StoreError,
 };
+use crate::throttle::{Credential, Subject};
 
 /// The partner of all clients that registered themselves: nobody knows who is behind them.
 const PARTNER_ID: [u8; 16] = *b"self-registered.";
 const PARTNER_NAME: &str = "Self-registered, and known to nobody here";
+/// What only the server says of a registration (RFC 7592 2.2).
+const SERVERS_OWN: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
 /// What a client is called that gave no name.
 const NAMELESS: &str = "An app without a name";
-
-/// Why a call is refused.
-pub(super) enum NoClient {
-    /// nobody registers here, or there is no such registration
-    Closed,
-    /// the token is missing or wrong (RFC 6750 3.1)
-    Token,
-    /// another media type than JSON
-    ContentType,
-    /// the body did not come
-    Body,
-    /// the metadata cannot be taken
-    Metadata(MetadataFault),
-    /// as many have registered as may
-    Full,
-    /// the store failed
-    Store(StoreError),
-}
-
-impl From<MetadataFault> for NoClient {
-    fn from(fault: MetadataFault) -> NoClient {
-        NoClient::Metadata(fault)
-    }
-}
-
-impl From<StoreError> for NoClient {
-    fn from(error: StoreError) -> NoClient {
-        NoClient::Store(error)
-    }
-}
 
 /// `POST /oauth/register`
 pub(super) async fn register(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    let answered = create(&site, request).await;
+    let call = Call { site: &site, request_id: &request_id, address };
+    let answered = create(&call, request).await;
     answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
 }
 
@@ -86,42 +69,58 @@ pub(super) async fn register(
 pub(super) async fn manage(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     Path(client_id): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    let call = Call { site: &site, request_id: &request_id, address };
     let answered = match *request.method() {
-        Method::GET => read(&site, &client_id, request.headers()).await,
-        Method::PUT => update(&site, &client_id, request).await,
-        _ => delete(&site, &client_id, request.headers()).await,
+        Method::GET => read(&call, &client_id, request.headers()).await,
+        Method::PUT => update(&call, &client_id, request).await,
+        _ => delete(&call, &client_id, request.headers()).await,
     };
     answered.unwrap_or_else(|refusal| refusal.answer(&site, &request_id))
 }
 
-async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClient> {
-    // 1. Admit.
+async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoClient> {
+    let site = call.site;
+    // 1. Admit. Whoever has no token is told nothing of the document, and makes nobody read it.
+    let now = site.clock.now();
     let admission = match site.settings.registration {
         Policy::Closed => return Err(NoClient::Closed),
         Policy::Token => Some(digest_of(bearer(request.headers()).ok_or(NoClient::Token)?)),
         Policy::Open => None,
     };
+    if let Some(digest) = admission
+        && !site.store.initial_access_token_admits(site.environment, digest, now).await?
+    {
+        let token = Subject::nameless(Credential::InitialAccessToken);
+        site.throttle.count(&token, call.address).await?;
+        return Err(NoClient::Token);
+    }
     // 2. Parse.
     let metadata = within(site, ClientMetadata::parse(&body(request).await?)?)?;
     if site.store.self_registered(site.environment).await? >= MOST_SELF_REGISTERED {
         return Err(NoClient::Full);
     }
+    if admission.is_none() {
+        let registration = Subject::nameless(Credential::Registration);
+        site.throttle.count(&registration, call.address).await?;
+    }
     // 3. Commit.
-    let now = site.clock.now();
     let secret = matches!(metadata.method, ClientMethod::Secret(_))
         .then(|| ClientSecret::new(site.random.secret()));
     let token = site.random.secret();
     let mut client = new_client(site, &metadata, digest_of(&token));
     client.secret = secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose())));
-    add_nobody(site).await?;
     if let Some(digest) = admission
         && !site.store.use_initial_access_token(site.environment, digest, now).await?
     {
+        let token = Subject::nameless(Credential::InitialAccessToken);
+        site.throttle.count(&token, call.address).await?;
         return Err(NoClient::Token);
     }
+    add_nobody(site).await?;
     if !site.store.add_client(&client, now).await? {
         return Err(NoClient::Full);
     }
@@ -139,26 +138,35 @@ async fn create(site: &Site, request: Request) -> Result<Response<Body>, NoClien
 }
 
 async fn read(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, headers).await?;
+    let site = call.site;
+    let record = owned(call, client_id, headers).await?;
     Ok(answer::json(site, StatusCode::OK, &registered(site, &record)))
 }
 
 /// RFC 7592 2.2: the document takes the place of the one before.
 async fn update(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     request: Request,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, request.headers()).await?;
+    let site = call.site;
+    let record = owned(call, client_id, request.headers()).await?;
     let bytes = body(request).await?;
     let metadata = within(site, ClientMetadata::parse(&bytes)?)?;
     let named: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if named["client_id"] != client_id {
         return Err(MetadataFault::ClientIdDiffers.into());
+    }
+    if let Some(name) = SERVERS_OWN.into_iter().find(|name| !named[*name].is_null()) {
+        return Err(MetadataFault::ServersOwn { name }.into());
+    }
+    // RFC 7592 2.2: nobody overwrites a secret, nor proves one by the token of the registration.
+    if !named["client_secret"].is_null() && !holds_secret(&record, &named["client_secret"]) {
+        return Err(MetadataFault::SecretDiffers.into());
     }
     if metadata.method.as_str() != method_of(&record) {
         return Err(MetadataFault::MethodChanged.into());
@@ -174,13 +182,22 @@ async fn update(
     Ok(answer::json(site, StatusCode::OK, &document))
 }
 
+fn holds_secret(record: &ClientRecord, named: &Value) -> bool {
+    let ClientAuthentication::Secret { secrets } = &record.client.authentication else {
+        return false;
+    };
+    let named = named.as_str().map(|text| ClientSecret::new(text.to_owned()).digest());
+    named.is_some_and(|named| secrets.iter().any(|held| held.matches(&named)))
+}
+
 /// RFC 7592 2.3: all that it holds ends. Its row stays, so that its id is never used again (S24).
 async fn delete(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, NoClient> {
-    let record = owned(site, client_id, headers).await?;
+    let site = call.site;
+    let record = owned(call, client_id, headers).await?;
     site.store.set_client_disabled(site.environment, &record.client.id, true).await?;
     tracing::info!(client.id = record.client.id, "register.deleted");
     Ok(answer::respond(site, StatusCode::NO_CONTENT, "application/json", Body::empty()))
@@ -188,22 +205,26 @@ async fn delete(
 
 /// The registration that the token is for (RFC 7592 2): who has no such token learns nothing.
 async fn owned(
-    site: &Site,
+    call: &Call<'_>,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<ClientRecord, NoClient> {
+    let site = call.site;
     let token = digest_of(bearer(headers).ok_or(NoClient::Token)?);
     let record = site.store.client(client_id).await?;
-    record
-        .filter(|record| {
-            let client = &record.client;
-            client.environment == site.environment
-                && !client.disabled
-                && record.registration.by == RegisteredBy::Itself
-                // Digests of what is drawn at random: comparing them tells nothing.
-                && record.registration.token_digest == Some(token)
-        })
-        .ok_or(NoClient::Token)
+    let owned = record.filter(|record| {
+        let client = &record.client;
+        client.environment == site.environment
+            && !client.disabled
+            && record.registration.by == RegisteredBy::Itself
+            // Digests of what is drawn at random: comparing them tells nothing.
+            && record.registration.token_digest == Some(token)
+    });
+    if owned.is_none() {
+        let wrong = Subject::new(Credential::RegistrationToken, client_id.as_bytes());
+        site.throttle.count(&wrong, call.address).await?;
+    }
+    owned.ok_or(NoClient::Token)
 }
 
 /// Adds the partner of all clients that nobody here knows, where it is missing.
@@ -213,6 +234,7 @@ pub(super) async fn add_nobody(site: &Site) -> Result<(), StoreError> {
         name: PARTNER_NAME.to_owned(),
         contact: None,
         verified: false,
+        suspended: false,
         created_at: site.clock.now(),
     };
     site.store.add_partner(&nobody).await.map(drop)
@@ -234,15 +256,19 @@ pub(super) fn within(
         return Err(MetadataFault::KeysNotFetched.into());
     }
     let offered = &site.settings.registration_scopes;
-    if let Some(scope) = &metadata.scope {
-        let foreign = scope.without(offered);
-        if let Some(scope) = foreign.to_string().split(' ').find(|scope| !scope.is_empty()) {
-            let fault = ScopeFault::NotAllowed { scope: scope.to_owned(), meant: None };
-            return Err(MetadataFault::Scope(fault).into());
+    metadata.scope = match metadata.scope {
+        None => Some(offered.clone()),
+        // RFC 7591 2, 3.2.1: a client asks for what discovery names, and reads in the answer what of
+        // that it has. Nothing at all would be a client that can do nothing.
+        Some(asked) => {
+            let granted = asked.intersection(offered);
+            if let (true, Some(scope)) = (granted.is_empty(), asked.iter().next()) {
+                let fault = ScopeFault::NotAllowed { scope: scope.to_owned(), meant: None };
+                return Err(MetadataFault::Scope(fault).into());
+            }
+            Some(granted)
         }
-    } else {
-        metadata.scope = Some(offered.clone());
-    }
+    };
     Ok(metadata)
 }
 
@@ -370,62 +396,4 @@ fn digest_of(token: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     bytes
-}
-
-impl NoClient {
-    fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
-        let invalid = "invalid_client_metadata";
-        let (status, code, words) = match &self {
-            NoClient::Closed => (
-                StatusCode::FORBIDDEN,
-                "access_denied",
-                "Clients do not register themselves here. Ask your partner manager for one.".into(),
-            ),
-            NoClient::Token => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_token",
-                "Send the token for this registration as Authorization: Bearer.".to_owned(),
-            ),
-            NoClient::ContentType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                invalid,
-                "Send the metadata with Content-Type: application/json.".into(),
-            ),
-            NoClient::Body => (
-                StatusCode::BAD_REQUEST,
-                invalid,
-                format!(
-                    "The body did not arrive whole, or is larger than {MAX_DOCUMENT_BYTES} bytes."
-                ),
-            ),
-            NoClient::Metadata(fault) => (StatusCode::BAD_REQUEST, fault.code(), fault.words()),
-            NoClient::Full | NoClient::Store(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                "The server cannot answer just now. Send the same request again later.".into(),
-            ),
-        };
-        if let NoClient::Store(error) = &self {
-            tracing::error!(request.id = request_id.0, %error, "register.store");
-        }
-        let body = json!({
-            "error": code,
-            "error_description": words,
-            "error_uri": format!("{}{ERRORS_PATH}#registration", site.base_url),
-            "request_id": request_id.0,
-        });
-        let mut response = answer::json(site, status, &body);
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                headers.insert(WWW_AUTHENTICATE, challenge);
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
-            }
-            _ => {}
-        }
-        response
-    }
 }

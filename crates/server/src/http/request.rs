@@ -4,7 +4,6 @@
 //! ours, because people paste secrets into all of them. A target is logged as its route and the
 //! names of its parameters, and of the names only those that are known.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -15,6 +14,7 @@ use axum::response::Response;
 use grantor_protocol::parameters::Parameters;
 
 use super::cors;
+use super::heard::Admitted;
 use crate::http::ClientAddress;
 use crate::site::Site;
 
@@ -68,7 +68,6 @@ const KNOWN: [&str; 31] = [
 struct Line {
     method: Method,
     parameters: String,
-    client: Option<IpAddr>,
 }
 
 /// Gives the request its id, and counts and logs it when it is answered.
@@ -86,8 +85,8 @@ pub(super) async fn log(
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line {
         method: request.method().clone(),
         parameters: request.uri().query().map(names).unwrap_or_default(),
-        client: request.extensions().get::<ClientAddress>().map(|address| address.0),
     });
+    let address = request.extensions().get::<ClientAddress>().map(|address| address.0);
     request.extensions_mut().insert(id.clone());
 
     let mut response = next.run(request).await;
@@ -103,6 +102,9 @@ pub(super) async fn log(
     }
     let (status, took) = (response.status().as_u16(), stopwatch.elapsed());
     site.metrics.requests.count(route, status, took);
+    if let Some(admitted) = response.extensions_mut().remove::<Admitted>() {
+        site.request_log.push(admitted.answered(&id, address, (status, took), &site.clock));
+    }
     if let Some(line) = line {
         tracing::info!(
             environment = site.environment.as_str(),
@@ -110,7 +112,7 @@ pub(super) async fn log(
             request.method = loggable_method(&line.method),
             request.route = route,
             request.parameters = line.parameters,
-            client.address = line.client.map(tracing::field::display),
+            client.address = address.map(tracing::field::display),
             response.status = status,
             response.microseconds = took.as_micros(),
             "request"

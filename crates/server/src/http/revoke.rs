@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::client::Client;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::token_error::TokenError;
 use grantor_protocol::token_introspection::SealedToken;
 use grantor_protocol::token_revocation::{
@@ -23,8 +24,10 @@ use grantor_protocol::token_revocation::{
 use serde_json::json;
 
 use super::access_token::{self, Genuine, Opened, OpenedClient};
-use super::client_call::{self, authenticated, refuse, unavailable};
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::Heard;
 use super::request::RequestId;
+use crate::http::ClientAddress;
 use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 use crate::store::client_token_owner;
@@ -33,24 +36,28 @@ use crate::store::client_token_owner;
 pub(super) async fn revoke(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     request: Request,
 ) -> Response<Body> {
-    match carry_out(&site, &request_id, request).await {
+    let call = Call { site: &site, request_id: &request_id, address };
+    let mut heard = Heard::default();
+    let answered = carry_out(&call, request, &mut heard).await;
+    let mut response = match &answered {
         // RFC 7009 2.2: the same for a token that was never one.
         Ok(()) => client_call::answer(&site, StatusCode::OK, &json!({})),
-        Err(error) => refuse(&site, &request_id, &error),
-    }
+        Err(error) => refuse(&site, &request_id, error),
+    };
+    heard.note_answer(&site, Endpoint::Revoke, answered.as_ref().err(), &mut response);
+    response
 }
 
-async fn carry_out(
-    site: &Site,
-    request_id: &RequestId,
-    request: Request,
-) -> Result<(), TokenError> {
+async fn carry_out(call: &Call<'_>, request: Request, heard: &mut Heard) -> Result<(), TokenError> {
+    let Call { site, request_id, .. } = *call;
     // 1. Parse.
-    let RevocationRequest(form) = client_call::parse(request, RevocationRequest::parse).await?;
+    let RevocationRequest(form) =
+        client_call::parse(request, heard, RevocationRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &form.client).await?;
+    let record = authenticated(call, &form.client, heard).await?;
     let client = &record.client;
     // 3. Load.
     let opened = match access_token::open(site, &form.token).await? {

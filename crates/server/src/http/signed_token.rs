@@ -10,6 +10,7 @@ use grantor_protocol::grant::Binding;
 use grantor_protocol::jose::{Algorithm, Claims, Demand, SigningFault, TypeDemand, UnverifiedJws};
 use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
+use grantor_protocol::token_error::TokenError;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -160,23 +161,30 @@ pub(super) fn looks_signed(text: &str) -> bool {
 
 /// Reads a signed token of this environment; `None` for what is none, or was signed by a key that is
 /// gone.
-pub(super) async fn open(site: &Site, text: &str) -> Option<SignedToken> {
+///
+/// # Errors
+/// [`TokenError::Unavailable`] where its key is not known here and the keys could not be read: then
+/// nobody knows whether it lives.
+pub(super) async fn open(site: &Site, text: &str) -> Result<Option<SignedToken>, TokenError> {
     let demand = Demand {
         algorithms: &[Algorithm::Es256, Algorithm::EdDsa],
         typ: TypeDemand::OneOf(&[TYPE]),
         max_bytes: MAX_BYTES,
     };
-    let parsed = || UnverifiedJws::parse(text, &demand).ok();
-    let kid = parsed()?.header().key_id.clone()?;
+    let Ok(unverified) = UnverifiedJws::parse(text, &demand) else { return Ok(None) };
+    let Some(kid) = unverified.header().key_id.clone() else { return Ok(None) };
     let mut ring = site.signer.ring();
     let is_known =
         |ring: &SigningRing| ring.public().iter().any(|key| key.key_id() == Some(kid.as_str()));
     // Another process may have made it a moment ago.
-    if !is_known(&ring) && site.keys.reload_for_unknown().await {
+    if !is_known(&ring) {
+        if !site.keys.reload_for_unknown().await {
+            return Err(TokenError::Unavailable);
+        }
         ring = site.signer.ring();
     }
-    let verified = parsed()?.verify(ring.public()).ok()?;
-    read(site, &verified.claims().ok()?)
+    let claims = unverified.verify(ring.public()).ok().and_then(|verified| verified.claims().ok());
+    Ok(claims.and_then(|claims| read(site, &claims)))
 }
 
 fn read(site: &Site, claims: &Claims) -> Option<SignedToken> {

@@ -26,27 +26,22 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::api::Api;
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::openid::OPENID;
 use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::resource::Resources;
 use grantor_protocol::token_error::{RequestFault, TokenError};
 use grantor_protocol::token_request::{TokenGrant, TokenRequest};
 
-use super::client_call::{self, authenticated, refuse, unavailable};
+use self::issue::Issued;
+use super::client_call::{self, Call, authenticated, refuse, unavailable};
+use super::heard::{self, Heard};
 use super::proof;
 use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::metrics::GrantType;
 use crate::signer::SigningRing;
 use crate::site::Site;
-
-/// A call as it came.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    site: &'a Site,
-    request_id: &'a RequestId,
-    address: IpAddr,
-}
 
 /// A call whose client is proved, and what belongs to it.
 struct Caller<'a> {
@@ -87,20 +82,24 @@ pub(super) async fn token(
     let proof = proof::Presented::read(request.headers()).map_err(TokenError::Proof);
     let with_proof = proof.as_ref().map_or(true, proof::Presented::is_there);
     let call = Call { site: &site, request_id: &request_id, address };
+    let mut heard = Heard::default();
     let answered = match proof {
-        Ok(proof) => answer(&call, request, &proof, &mut grant_type).await,
+        Ok(proof) => answer(&call, request, (&proof, &mut heard), &mut grant_type).await,
         Err(error) => Err(error),
     };
-    let mut response = match answered {
-        Ok(response) => {
+    let mut response = match &answered {
+        Ok(issued) => {
             site.metrics.tokens.issued(grant_type);
-            response
+            let response = client_call::answer(&site, StatusCode::OK, issued);
+            heard::unless_lost(&site, &mut heard, response).await
         }
         Err(error) => {
             site.metrics.tokens.refused(grant_type, error.wire().code);
-            refuse(&site, &request_id, &error)
+            refuse(&site, &request_id, error)
         }
     };
+    let ended = answered.as_ref().map(|issued| issued.mark());
+    heard.note(&site, Endpoint::Token, ended, &mut response);
     if with_proof {
         proof::offer_nonce(&site, response.headers_mut());
     }
@@ -110,14 +109,14 @@ pub(super) async fn token(
 async fn answer(
     call: &Call<'_>,
     request: Request,
-    proof: &proof::Presented,
+    (proof, heard): (&proof::Presented, &mut Heard),
     grant_type: &mut GrantType,
-) -> Result<Response<Body>, TokenError> {
+) -> Result<Issued, TokenError> {
     let Call { site, request_id, address } = *call;
     // 1. Parse.
-    let request = client_call::parse(request, TokenRequest::parse).await?;
+    let request = client_call::parse(request, heard, TokenRequest::parse).await?;
     // 2. Authenticate.
-    let record = authenticated(site, request_id, &request.client).await?;
+    let record = authenticated(call, &request.client, heard).await?;
     let client = &record.client;
     if request.from_query {
         // Both the environment and the client may forbid what the guide does.
@@ -148,18 +147,16 @@ async fn answer(
     if caller.may_be_signed() {
         caller.signing_keys().await?;
     }
-    let issued = match &request.grant {
+    match &request.grant {
         TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
-            exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await?
+            exchange::exchange(&caller, code, redirect_uri, code_verifier.as_ref()).await
         }
         TokenGrant::RefreshToken { refresh_token, scope } => {
-            refresh::refresh(&caller, refresh_token, scope.as_deref()).await?
+            refresh::refresh(&caller, refresh_token, scope.as_deref()).await
         }
-        TokenGrant::DeviceCode { device_code } => device::device(&caller, device_code).await?,
+        TokenGrant::DeviceCode { device_code } => device::device(&caller, device_code).await,
         TokenGrant::ClientCredentials { scope } => {
-            client_credentials::client_credentials(&caller, scope.as_deref()).await?
+            client_credentials::client_credentials(&caller, scope.as_deref()).await
         }
-    };
-    // 5. Answer.
-    Ok(client_call::answer(site, StatusCode::OK, &issued))
+    }
 }

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Method, Response, StatusCode};
+use grantor_protocol::api::is_for;
 use grantor_protocol::openid::{CustomerClaims, OPENID};
 use grantor_protocol::proof_error::ProofError;
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub(super) async fn userinfo(
 
 enum Refusal {
     Bearer(BearerFault),
+    /// a token for other APIs
+    Audience,
     /// a token without the scope `openid`
     Scope,
 }
@@ -58,6 +61,10 @@ async fn read(
 ) -> Result<UserInfo, Refusal> {
     let bearer = Bearer::of(site, request_id, headers, [method, PATH]).await;
     let Bearer { live, grant } = bearer.map_err(Refusal::Bearer)?;
+    // RFC 8707 2: who takes tokens for another API must not learn here who its customers are.
+    if !is_for(&live.binding.resources, &site.base_url) {
+        return Err(Refusal::Audience);
+    }
     if !live.scope.contains(OPENID) {
         return Err(Refusal::Scope);
     }
@@ -102,6 +109,13 @@ fn refuse(site: &Site, request_id: &RequestId, refusal: &Refusal) -> Response<Bo
             "Bearer",
             "insufficient_scope",
             "The access token is a client's own: no customer stands behind it".to_owned(),
+        ),
+        Refusal::Audience => (
+            StatusCode::UNAUTHORIZED,
+            "Bearer",
+            "invalid_token",
+            "The access token is for another API: name none to get one that opens this too"
+                .to_owned(),
         ),
         Refusal::Scope => (
             StatusCode::FORBIDDEN,

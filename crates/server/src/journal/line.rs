@@ -80,6 +80,15 @@ pub enum Ending {
         #[serde(with = "id")]
         id: [u8; 16],
     },
+    /// A customer changed the password, which ended the other sessions and no connection.
+    OwnPasswordChanged {
+        /// the customer's environment
+        #[serde(with = "environment")]
+        environment: Environment,
+        /// the customer
+        #[serde(with = "id")]
+        id: [u8; 16],
+    },
     /// A sealing key was removed, and with it everything that it sealed.
     SealingKey {
         /// its environment

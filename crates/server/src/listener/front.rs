@@ -1,7 +1,7 @@
 //! What each request meets first.
 //!
 //! 1. `/healthz` and `/readyz` answer for the whole process, to anybody and under any name; ready
-//!    means that the stores answer and take writes;
+//!    means that the stores answer and take writes, and that the process is not about to end;
 //! 2. [`admit`] says whose address it is, and turns away what came around the proxy;
 //! 3. [`dispatch`] gives the rest to the site that `Host` names.
 
@@ -22,6 +22,7 @@ use axum::routing::get;
 use tokio::sync::Mutex;
 use tower::ServiceExt as _;
 
+use super::leaving::Leaving;
 use crate::http::ClientAddress;
 use crate::site::Site;
 use crate::store::StoreError;
@@ -41,6 +42,7 @@ pub(super) struct Front {
     pub(super) loopback: bool,
     pub(super) trusted_proxies: Vec<IpAddr>,
     pub(super) sites: Vec<Arc<Site>>,
+    pub(super) leaving: Arc<Leaving>,
 }
 
 struct Doors {
@@ -212,8 +214,12 @@ async fn healthy() -> Response {
     sentence(StatusCode::OK, "ok\n")
 }
 
-/// Ready means that every store answers, and took a write a moment ago.
+/// Ready means that every store answers and took a write a moment ago, and that this process stays.
 async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+    let now = doors.front.sites.first().map_or(0, |site| site.clock.now());
+    if doors.front.leaving.ask(now) {
+        return sentence(StatusCode::SERVICE_UNAVAILABLE, "this server is about to end\n");
+    }
     let mut ready = true;
     for site in &doors.front.sites {
         ready = ready && answers(site, site.store.ping()).await;

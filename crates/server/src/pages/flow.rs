@@ -165,6 +165,8 @@ pub(crate) struct DevicePage {
     pub(crate) asked_when: String,
     pub(crate) businesses: Vec<BusinessChoice>,
     pub(crate) scopes: Vec<ScopeLine>,
+    /// The APIs that it is for, where the app names some.
+    pub(crate) apis: Vec<String>,
     /// How long the connection lasts, as a plain sentence.
     pub(crate) lasts: String,
     pub(crate) form_action: String,

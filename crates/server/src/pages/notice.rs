@@ -38,6 +38,8 @@ pub(crate) struct NoticePage {
     pub(crate) what_happened: String,
     /// What the reader can do now, in plain sentences.
     pub(crate) what_to_do: &'static str,
+    /// The host to go on to, and the address there.
+    pub(crate) link: Option<(String, String)>,
 }
 
 impl MessagePage {

@@ -1,7 +1,10 @@
 //! The pages of the portal. Each begins with the [`Shell`] that stands around all of them.
 
+mod account;
 mod api_client;
 mod app;
+mod partner;
+mod request;
 
 use askama::Template;
 
@@ -10,9 +13,18 @@ use grantor_protocol::parameters::Parameters;
 use super::{DemoLogin, Frame, filters};
 use crate::programme::FieldFault;
 
+pub(crate) use account::{
+    AccountPage, ActivityLine, ActivityPage, AddressPage, InvitationLine, JoinPage, MailLine,
+    MailboxPage, PersonLine, Piece, ResetPage, TeamPage, ToldPage,
+};
 pub(crate) use api_client::{ApiClientLine, ApiClientsPage, ApiScopeChoice, NewApiSecret};
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
+};
+pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
+pub(crate) use request::{
+    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
+    View,
 };
 
 /// What stands around every page of the portal.

@@ -116,6 +116,42 @@ fn home() -> HomePage {
     HomePage { frame: frame(), issuer: text(), authorize_url: Some(text()), docs_url: text() }
 }
 
+fn connections() -> ConnectionsPage {
+    ConnectionsPage {
+        frame: frame(),
+        account_email: text(),
+        csrf_token: text(),
+        done: Some(text()),
+        apps: [true, false]
+            .map(|connected| ConnectedApp {
+                client_id: text(),
+                app: app(),
+                approved: connected,
+                facts: vec![("Last used", text())],
+                sentences: vec![text()],
+                businesses: vec![text(), text()],
+                connected,
+            })
+            .into(),
+        what_ends: text(),
+        renewed_every: text(),
+    }
+}
+
+fn disconnect_all() -> DisconnectAllPage {
+    DisconnectAllPage {
+        frame: frame(),
+        csrf_token: text(),
+        names: vec![text(), text()],
+        what_ends: text(),
+    }
+}
+
+fn password(field: PasswordField) -> PasswordPage {
+    let fault = Some(PasswordFault { field, words: HOSTILE });
+    PasswordPage { frame: frame(), account_email: text(), csrf_token: text(), done: None, fault }
+}
+
 fn docs() -> DocsPage {
     DocsPage {
         frame: frame(),
@@ -137,6 +173,9 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("expired code", expired.render()),
         ("denied", denied.render()),
         ("home", home().render()),
+        ("connections", connections().render()),
+        ("disconnect all", disconnect_all().render()),
+        ("password", password(PasswordField::New).render()),
         ("docs", docs().render()),
     ]
     .map(|(name, html)| (name, html.expect("the page renders")))
@@ -211,6 +250,33 @@ fn a_fault_is_announced_tied_to_its_fields_and_named_in_the_title() {
     let html = calm.render().expect("the page renders");
     assert!(html.contains("<title>Sign in"));
     assert!(!html.contains("role=\"alert\"") && !html.contains("aria-invalid"));
+}
+
+#[test]
+fn a_fault_of_the_new_password_is_tied_to_the_one_field_that_it_is_about() {
+    use PasswordField::{Again, Current, New};
+    for (field, id) in
+        [(Current, "current_password"), (New, "new_password"), (Again, "new_password_again")]
+    {
+        let html = password(field).render().expect("the page renders");
+        assert!(html.contains("<title>Error: Change your password"));
+        assert_eq!(html.matches("aria-invalid=\"true\"").count(), 1, "{id}");
+        let input = html.split("<input ").find(|tag| tag.starts_with(&format!("id=\"{id}\"")));
+        let input = input.and_then(|tag| tag.split('>').next()).expect("the field");
+        assert!(input.contains("aria-invalid=\"true\"") && input.contains("fault\""), "{input}");
+    }
+    let calm = PasswordPage { fault: None, ..password(New) };
+    let html = calm.render().expect("the page renders");
+    assert!(html.contains("aria-describedby=\"rule\"") && !html.contains("aria-invalid"));
+    assert_eq!(html.matches("autocomplete=\"new-password\"").count(), 2);
+    assert_eq!(html.matches("autocomplete=\"current-password\"").count(), 1);
+}
+
+#[test]
+fn an_app_that_nobody_reviewed_is_marked_among_the_connected_ones_as_on_consent() {
+    let html = connections().render().expect("the page renders");
+    assert_eq!(html.matches("Nobody has reviewed this app.").count(), 1);
+    assert_eq!(html.matches("Verified organisation").count(), 2);
 }
 
 #[test]

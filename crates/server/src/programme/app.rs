@@ -16,6 +16,7 @@ use crate::demo::hint;
 use crate::random::Random;
 use crate::site::Site;
 use crate::store::{AppChange, ChangedApp, ClientRecord, NewClient, Registration};
+use crate::webhook::{Event, Notice};
 
 /// No partner has more clients in one environment.
 pub const MOST_APPS: i64 = 100;
@@ -122,9 +123,8 @@ pub async fn change(
     actor.of_partner(record.partner_id)?;
     let mut new = check(environment, form)?;
     let seen = ChangedApp::of(record);
-    new.optional_scopes = record.client.optional_scopes.without(
-        &record.client.optional_scopes.without(&new.scopes),
-    );
+    new.optional_scopes =
+        record.client.optional_scopes.without(&record.client.optional_scopes.without(&new.scopes));
     if environment.environment == Environment::Production {
         decided_before(&seen, &new)?;
     }
@@ -156,7 +156,7 @@ pub async fn add_secret(
     actor: &Actor,
     record: &ClientRecord,
 ) -> Result<ClientSecret, Refused> {
-    actor.of_partner(record.partner_id)?;
+    own(actor, record)?;
     if record.client.is_public() {
         return Err(Refused::Conflict("A public app has no secret: it uses PKCE.".to_owned()));
     }
@@ -183,7 +183,7 @@ pub async fn remove_secret(
     record: &ClientRecord,
     slot: i64,
 ) -> Result<(), Refused> {
-    actor.of_partner(record.partner_id)?;
+    own(actor, record)?;
     let found = record.secrets.iter().find(|secret| secret.slot == slot);
     let ends = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
     let act = about(portal, actor, record, "secret.removed", ends);
@@ -195,6 +195,12 @@ pub async fn remove_secret(
                 .to_owned(),
         )),
     }
+}
+
+/// A secret is its partner's alone: this company makes none, sees none, and takes none away.
+fn own(actor: &Actor, record: &ClientRecord) -> Result<(), Refused> {
+    actor.of_partner(record.partner_id)?;
+    if actor.role.is_staff() { Err(Refused::NotAllowed) } else { Ok(()) }
 }
 
 /// Switches a client off, which ends its connections, or on again. What a manager switched off, a
@@ -211,7 +217,9 @@ pub async fn switch(
     actor.of_partner(record.partner_id)?;
     actor.staff()?;
     let name = if off { "client.suspended" } else { "client.resumed" };
-    let act = about(portal, actor, record, name, String::new());
+    let mut act = about(portal, actor, record, name, String::new());
+    let event = if off { Event::ClientSuspended } else { Event::ClientResumed };
+    act.notices.push(notice(portal, record, event));
     match portal.store.switch_app(record, off, &act).await? {
         true => Ok(()),
         false => Err(Refused::Conflict("It is in that state already.".to_owned())),
@@ -351,9 +359,9 @@ pub fn name_fault(name: &str, what: &str) -> Option<String> {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
-    name.chars().any(hidden).then(|| {
-        format!("{what} stands on one line, without control or direction characters.")
-    })
+    name.chars()
+        .any(hidden)
+        .then(|| format!("{what} stands on one line, without control or direction characters."))
 }
 
 fn optional(text: &str) -> Option<&str> {
@@ -376,9 +384,18 @@ fn is_email(text: &str) -> bool {
 
 fn capital(words: &str) -> String {
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What the programs of a client's partner are told of it.
+pub(super) fn notice(portal: &Site, record: &ClientRecord, event: Event) -> Notice {
+    Notice {
+        id: portal.random.id(&portal.clock),
+        at: portal.clock.now(),
+        environment: record.client.environment,
+        client_id: record.client.id.clone(),
+        event,
+    }
 }
 
 fn about(

@@ -228,12 +228,8 @@ impl Store {
             "SELECT {COLUMNS} WHERE c.partner_id = $1 AND c.environment = $2 AND c.id > $3 \
              ORDER BY c.id LIMIT $4"
         );
-        let values = vec![
-            partner_id.into(),
-            environment.as_str().into(),
-            after.into(),
-            limit.into(),
-        ];
+        let values =
+            vec![partner_id.into(), environment.as_str().into(), after.into(), limit.into()];
         self.read_apps(&sql, values).await
     }
 

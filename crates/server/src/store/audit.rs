@@ -11,7 +11,9 @@
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::engine::{Columns, Row, Statement, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, outbox};
+use crate::mail::Mail;
+use crate::webhook::Notice;
 
 /// How often an act is tried that others are faster than.
 const TRIES: usize = 50;
@@ -21,7 +23,7 @@ const CHECKED_AT_ONCE: i64 = 1000;
 const NOTHING: [u8; 32] = [0; 32];
 
 /// What somebody did.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Act {
     /// When, in Unix seconds.
     pub at: i64,
@@ -37,6 +39,10 @@ pub struct Act {
     pub client_id: Option<String>,
     /// More about it, in words or as JSON; no secret.
     pub detail: String,
+    /// What goes to people with it.
+    pub mails: Vec<Mail>,
+    /// What goes to the partner's own programs with it.
+    pub notices: Vec<Notice>,
 }
 
 /// An act as it stands in the log.
@@ -106,6 +112,8 @@ impl Store {
             entry.hash = entry.digest();
             let mut whole = transaction.clone();
             whole.push(insert(&entry));
+            whole.extend(act.mails.iter().map(outbox::post));
+            whole.extend(act.notices.iter().map(outbox::tell));
             if self.write_clients(whole).await?.is_done() {
                 return Ok(true);
             }

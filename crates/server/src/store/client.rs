@@ -15,10 +15,11 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
 use super::client_key::client_key;
-use super::consent;
 use super::engine::{Columns, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
+use super::{consent, outbox};
 use crate::journal::Ending;
+use crate::webhook::Notice;
 
 /// A client to be.
 pub struct NewClient {
@@ -214,6 +215,20 @@ impl Store {
         id: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        self.set_client_disabled_telling(environment, id, disabled, &[]).await
+    }
+
+    /// The same, and tells the partner in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_client_disabled_telling(
+        &self,
+        environment: Environment,
+        id: &str,
+        disabled: bool,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
         if disabled {
             self.note(Ending::ClientDisabled { environment, id: id.to_owned() }).await?;
         }
@@ -222,7 +237,9 @@ impl Store {
              WHERE environment = $1 AND id = $2 AND disabled <> $3",
             vec![environment.as_str().into(), id.into(), disabled.into()],
         );
-        Ok(self.write_clients(vec![statement]).await?.is_done())
+        let mut transaction = vec![statement];
+        transaction.extend(notices.iter().map(outbox::tell));
+        Ok(self.write_clients(transaction).await?.is_done())
     }
 
     /// Switches off every client of a partner, in both environments and in one write, which ends all
@@ -231,13 +248,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn disable_clients_of(&self, partner_id: [u8; 16]) -> Result<(), StoreError> {
+        self.disable_clients_of_telling(partner_id, &[]).await
+    }
+
+    /// The same, and tells the partner in the same transaction: one notice for each client.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn disable_clients_of_telling(
+        &self,
+        partner_id: [u8; 16],
+        notices: &[Notice],
+    ) -> Result<(), StoreError> {
         self.note(Ending::PartnerDisabled { id: partner_id }).await?;
         let statement = Statement::any(
             "UPDATE clients SET disabled = $2, counter = counter + 1 \
              WHERE partner_id = $1 AND NOT disabled",
             vec![partner_id.into(), true.into()],
         );
-        self.write_clients(vec![statement]).await.map(|_| ())
+        let mut transaction = vec![statement];
+        transaction.extend(notices.iter().map(outbox::tell));
+        self.write_clients(transaction).await.map(|_| ())
     }
 
     /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
@@ -431,7 +462,7 @@ pub(super) fn insert_client(client: &NewClient, now: i64) -> Statement {
          registration_token_digest, metadata) \
          SELECT $1, $2, $22, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, \
          $18, $19, 0, $20, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34 \
-         FROM partners WHERE id = $3 \
+         FROM partners WHERE id = $3 AND NOT COALESCE(suspended, FALSE) \
          AND ($32 = 'document' \
            OR NOT EXISTS (SELECT 1 FROM clients WHERE environment = $21 AND id = $2)) \
          ON CONFLICT DO NOTHING",

@@ -4,8 +4,9 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::openid::CustomerClaims;
 
 use super::engine::{Row, Statement};
-use super::{Store, StoreError};
+use super::{NewSession, Store, StoreError, outbox};
 use crate::journal::Ending;
+use crate::webhook::Notice;
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ pub struct NewCustomer<'a> {
     pub password_hash: &'a str,
     /// Whether it is the one of dev.
     pub demo: bool,
+}
+
+/// A password that a customer sets in the place of the former one, and the session that goes on.
+pub struct NewPassword<'a> {
+    /// In PHC form.
+    pub password_hash: &'a str,
+    /// The session that goes on, under a new id. It says of which customer, and what the former
+    /// password was checked against: it must still stand.
+    pub session: &'a NewSession,
 }
 
 /// What a sign-in is checked against.
@@ -122,6 +132,37 @@ impl Store {
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
 
+    /// A customer changes the password: every session ends but the one that goes on, and connections
+    /// stay. Answers whether the customer was still as at the check of the former password.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn change_password(&self, new: &NewPassword<'_>) -> Result<bool, StoreError> {
+        let session = new.session;
+        let (environment, id) = (session.environment, session.customer_id);
+        self.note(Ending::OwnPasswordChanged { environment, id }).await?;
+        let transaction = vec![
+            // First, because it holds the row: no session of the former password begins behind it.
+            Statement::new(
+                "UPDATE customers SET password_hash = $5 WHERE environment = $1 AND id = $2 \
+                 AND counter = $3 AND password_hash = $4 AND NOT disabled",
+                vec![
+                    environment.as_str().into(),
+                    id.into(),
+                    session.customer_counter.into(),
+                    session.password_hash.as_str().into(),
+                    new.password_hash.into(),
+                ],
+            ),
+            Statement::any(
+                "DELETE FROM sessions WHERE environment = $1 AND customer_id = $2",
+                vec![environment.as_str().into(), id.into()],
+            ),
+            session.insert(),
+        ];
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
     /// Switches a customer off, which ends the customer's sessions and connections, or on again,
     /// which brings none back. Answers whether the customer was in the other state before.
     ///
@@ -133,6 +174,20 @@ impl Store {
         email: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
+        self.set_customer_disabled_telling(environment, email, disabled, &[]).await
+    }
+
+    /// The same, and tells the partners in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_customer_disabled_telling(
+        &self,
+        environment: Environment,
+        email: &str,
+        disabled: bool,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
         if disabled && let Some(Customer { id, .. }) = self.customer(environment, email).await? {
             self.note(Ending::CustomerDisabled { environment, id }).await?;
         }
@@ -141,7 +196,9 @@ impl Store {
              WHERE environment = $1 AND email = $2 AND disabled <> $3",
             vec![environment.as_str().into(), email.into(), disabled.into()],
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        let mut transaction = vec![statement];
+        transaction.extend(notices.iter().map(outbox::tell));
+        Ok(self.engine.write(transaction).await?.is_done())
     }
 
     /// What a sign-in with that address is checked against; nothing for a customer who is switched

@@ -29,6 +29,8 @@ pub struct NewDevice<'a> {
     pub authorization: &'a DeviceAuthorization,
     /// The epoch.
     pub epoch: i64,
+    /// How many of its client may wait.
+    pub at_most: i64,
 }
 
 /// A device that its user looks at.
@@ -51,7 +53,8 @@ const UNDECIDED: &str = "WHERE environment = $1 AND id = $2 AND decided_at IS NU
        WHERE environment = $1 AND key = device_authorizations.client_key AND NOT disabled)";
 
 impl Store {
-    /// Adds a device that waits. Answers whether its client stands, and its user code was free.
+    /// Adds a device that waits. Answers whether its client stands and has room for
+    /// one more, and its user code was free.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -63,6 +66,8 @@ impl Store {
              created_at, expires_at) \
              SELECT $1, $2, $3, key, counter, $5, $6, $7, $8, $9, $10, $11 FROM clients \
              WHERE environment = $1 AND id = $4 AND NOT disabled \
+             AND $12 > (SELECT COUNT(*) FROM device_authorizations d WHERE d.environment = $1 \
+               AND d.client_key = clients.key AND d.expires_at > $10) \
              ON CONFLICT DO NOTHING",
             vec![
                 device.environment.as_str().into(),
@@ -76,6 +81,7 @@ impl Store {
                 device.epoch.into(),
                 waiting.created_at.into(),
                 waiting.expires_at.into(),
+                device.at_most.into(),
             ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())

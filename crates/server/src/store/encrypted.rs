@@ -9,6 +9,7 @@ use grantor_protocol::environment::Environment;
 
 use super::engine::{Columns, Statement, Value};
 use super::{Store, StoreError};
+use crate::hex::hex;
 
 /// One column that is encrypted under the master key.
 struct EncryptedColumn {
@@ -28,7 +29,7 @@ struct EncryptedColumn {
 type RowKey = (Vec<Value>, String);
 
 /// Every encrypted column.
-const COLUMNS: [EncryptedColumn; 3] = [
+const COLUMNS: [EncryptedColumn; 5] = [
     EncryptedColumn {
         name: "installation.key_check",
         table: "installation",
@@ -65,7 +66,31 @@ const COLUMNS: [EncryptedColumn; 3] = [
             Ok((vec![name.into(), id.into()], context))
         },
     },
+    EncryptedColumn {
+        name: "webhook_endpoints.secret_1",
+        table: "webhook_endpoints",
+        select: "SELECT environment, id, secret_1 FROM webhook_endpoints \
+                 WHERE secret_1 IS NOT NULL ORDER BY environment, id",
+        update: "UPDATE webhook_endpoints SET secret_1 = $1 WHERE environment = $2 AND id = $3",
+        key: |row| webhook_secret_key(row, 1),
+    },
+    EncryptedColumn {
+        name: "webhook_endpoints.secret_2",
+        table: "webhook_endpoints",
+        select: "SELECT environment, id, secret_2 FROM webhook_endpoints \
+                 WHERE secret_2 IS NOT NULL ORDER BY environment, id",
+        update: "UPDATE webhook_endpoints SET secret_2 = $1 WHERE environment = $2 AND id = $3",
+        key: |row| webhook_secret_key(row, 2),
+    },
 ];
+
+fn webhook_secret_key(row: &mut Columns, slot: u8) -> Result<RowKey, StoreError> {
+    let name = row.text("environment")?;
+    let environment = Environment::parse(&name).ok_or_else(|| row.corrupt("environment"))?;
+    let id: [u8; 16] = row.array("id")?;
+    let context = webhook_secret_context(environment, id, slot);
+    Ok((vec![name.into(), id.into()], context))
+}
 
 /// What the key check of the installation is bound to.
 pub const KEY_CHECK_CONTEXT: &str = "the key check of the installation";
@@ -78,6 +103,11 @@ pub fn sealing_key_context(environment: Environment, id: u32) -> String {
 /// What an encrypted signing key is bound to.
 pub fn signing_key_context(environment: Environment, id: &str) -> String {
     format!("the signing key {id} of {environment}")
+}
+
+/// What an encrypted secret of a webhook endpoint is bound to: the place too.
+pub fn webhook_secret_context(environment: Environment, id: [u8; 16], slot: u8) -> String {
+    format!("the webhook secret {slot} of the endpoint {} of {environment}", hex(&id))
 }
 
 /// One value that is encrypted under the master key.
@@ -180,9 +210,8 @@ mod tests {
     use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 25] = [
+    const NOT_ENCRYPTED: [&str; 45] = [
         "partners.id",
-        "managers.id",
         "clients.partner_id",
         "clients.secret_1_digest",
         "clients.secret_2_digest",
@@ -200,12 +229,33 @@ mod tests {
         "grants.jkt",
         "once_values.id",
         "pushed_requests.id",
+        "request_log.token_owner",
+        "request_log.token_id",
         "device_authorizations.id",
         "device_authorizations.grant_id",
         "initial_access_tokens.id",
         "initial_access_tokens.digest",
         "revoked_tokens.grant_id",
         "revoked_tokens.token_id",
+        "webhook_endpoints.id",
+        "webhook_endpoints.partner_id",
+        "outbox.lane",
+        "outbox.id",
+        "outbox.lease",
+        "throttles.id",
+        "people.id",
+        "people.partner_id",
+        "people.totp",
+        "invitations.id",
+        "invitations.partner_id",
+        "logos.partner_id",
+        "logos.png",
+        "requests.id",
+        "requests.partner_id",
+        "audit.actor_id",
+        "audit.partner_id",
+        "audit.previous",
+        "audit.hash",
     ];
 
     #[tokio::test]

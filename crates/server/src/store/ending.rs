@@ -4,6 +4,8 @@
 //! exchange, refresh and introspection demands in its own statement that they still stand. So what
 //! ends here is ended for the very next of them, in every process, however many grants there are;
 //! and whoever connects again in the same second is not cut off.
+//!
+//! Each can tell the partners of it, in the same transaction: `…_telling`.
 
 use grantor_protocol::environment::Environment;
 
@@ -11,10 +13,29 @@ use super::client_key::client_key;
 use super::engine::Statement;
 use super::{Store, StoreError};
 use crate::journal::Ending;
+use crate::webhook::Notice;
 
 impl Store {
     /// Ends every grant of a client, and leaves the client itself and the consents alone. Answers
     /// whether there is such a client.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_client_telling(
+        &self,
+        environment: Environment,
+        client_id: &str,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
+        self.note(Ending::Client { environment, id: client_id.to_owned() }).await?;
+        let statement = Statement::new(
+            "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
+            vec![environment.as_str().into(), client_id.into()],
+        );
+        self.ended_telling(statement, notices).await
+    }
+
+    /// The same, and tells nobody.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -23,16 +44,29 @@ impl Store {
         environment: Environment,
         client_id: &str,
     ) -> Result<bool, StoreError> {
-        self.note(Ending::Client { environment, id: client_id.to_owned() }).await?;
-        let statement = Statement::new(
-            "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
-            vec![environment.as_str().into(), client_id.into()],
-        );
-        self.ended(statement).await
+        self.end_grants_of_client_telling(environment, client_id, &[]).await
     }
 
     /// Ends every grant of a customer, and the customer's sessions, which carry the same counter:
     /// so nothing connects again in silence. Answers whether there is such a customer.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_customer_telling(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
+        self.note(Ending::Customer { environment, id: customer_id }).await?;
+        let statement = Statement::new(
+            "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
+            vec![environment.as_str().into(), customer_id.into()],
+        );
+        self.ended_telling(statement, notices).await
+    }
+
+    /// The same, and tells nobody.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -41,12 +75,29 @@ impl Store {
         environment: Environment,
         customer_id: [u8; 16],
     ) -> Result<bool, StoreError> {
+        self.end_grants_of_customer_telling(environment, customer_id, &[]).await
+    }
+
+    /// Takes back all that a customer allowed, whichever the client: every grant ends, and each
+    /// client has to ask again, and its partner is told. Sessions stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_and_consents_of_customer(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        notices: &[Notice],
+    ) -> Result<(), StoreError> {
+        // After a restore nobody is signed in, and every consent is asked for again, so this ending
+        // says enough.
         self.note(Ending::Customer { environment, id: customer_id }).await?;
-        let statement = Statement::new(
-            "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
-            vec![environment.as_str().into(), customer_id.into()],
+        let statement = Statement::any(
+            "UPDATE consents SET revoked = $3, counter = counter + 1 \
+             WHERE environment = $1 AND customer_id = $2 AND NOT revoked",
+            vec![environment.as_str().into(), customer_id.into(), true.into()],
         );
-        self.ended(statement).await
+        self.ended_telling(statement, notices).await.map(|_| ())
     }
 
     /// Takes back what a customer allowed a client: its grants end, and it has to ask again.
@@ -54,11 +105,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_customer_and_client(
+    pub async fn end_grants_of_customer_and_client_telling(
         &self,
         environment: Environment,
         customer_id: [u8; 16],
         client_id: &str,
+        notices: &[Notice],
     ) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
         let key = client_key(&client_id);
@@ -68,6 +120,37 @@ impl Store {
              WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND NOT revoked",
             vec![environment.as_str().into(), customer_id.into(), key.into(), true.into()],
         );
-        self.ended(statement).await
+        self.ended_telling(statement, notices).await
+    }
+
+    /// The same, and tells nobody.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn end_grants_of_customer_and_client(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        client_id: &str,
+    ) -> Result<bool, StoreError> {
+        self.end_grants_of_customer_and_client_telling(environment, customer_id, client_id, &[])
+            .await
+    }
+    /// The clients that a customer allows something, for whoever has to be told that it ends. One
+    /// that is allowed in the same moment may be missing.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn clients_allowed_by(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+    ) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT c.id FROM consents k JOIN clients c \
+                   ON c.environment = k.environment AND c.key = k.client_key \
+                   WHERE k.environment = $1 AND k.customer_id = $2 AND NOT k.revoked ORDER BY c.id";
+        let values = vec![environment.as_str().into(), customer_id.into()];
+        let rows = self.engine.read(sql, values).await?;
+        rows.into_iter().map(|row| row.columns("clients", "(allowed)").text("id")).collect()
     }
 }

@@ -3,7 +3,8 @@
 //! A step looks at so many rows in the order of their ids and removes those of them that expired, in
 //! one short transaction; nothing waits for it longer than for any other write. There is no index
 //! for it, which every insert and every refresh would pay: whoever cleans walks the whole table, a
-//! step at a time. Two processes that walk at once do the same thing twice, and harm nobody.
+//! step at a time. (Whether anybody ever consented to a client is asked of an index, which a first
+//! Allow alone pays.) Two processes that walk at once do the same thing twice, and harm nobody.
 
 use grantor_protocol::environment::Environment;
 
@@ -30,6 +31,20 @@ pub enum Expiring {
     PushedRequests,
     /// Devices that waited to be allowed.
     DeviceAuthorizations,
+    /// Clients that registered themselves, or are known by their document, and that no customer
+    /// ever consented to: anybody may make ten thousand of them, and nobody could make one more.
+    ///
+    /// A grant is born beside its consent, and a consent's row stays for ever, so who has none has
+    /// never had a grant. What somebody of the company made, approved, or switched off as the
+    /// client of a document stays: switched on again by its own document it would be back. What
+    /// registered itself has an id that was drawn at random, which is as good as never used again
+    /// (S24).
+    ///
+    /// Who allows one in the very moment in which it goes is refused, or has a grant that is not in
+    /// force, as if it had been switched off then.
+    UnusedClients,
+    /// Tallies of tries whose window is over.
+    Throttles,
 }
 
 /// Where a walk begins and how far a step goes.
@@ -58,13 +73,15 @@ pub struct Removed {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Expiring; 6] = [
+    pub const ALL: [Expiring; 8] = [
         Expiring::Grants,
         Expiring::Sessions,
         Expiring::RevokedTokens,
         Expiring::OnceValues,
         Expiring::PushedRequests,
         Expiring::DeviceAuthorizations,
+        Expiring::UnusedClients,
+        Expiring::Throttles,
     ];
 
     /// Gives each id, and whether its row expired. `$1` is the environment, `$2` the time, and then
@@ -96,6 +113,18 @@ impl Expiring {
             Expiring::DeviceAuthorizations => {
                 "SELECT id, expires_at <= $2 FROM device_authorizations \
                  WHERE environment = $1 AND id > $3 ORDER BY id LIMIT $4"
+            }
+            Expiring::UnusedClients => {
+                "SELECT key, c.created_at <= $2 AND NOT c.approved AND NOT c.demo \
+                   AND (COALESCE(c.registration, '') = 'itself' \
+                     OR COALESCE(c.registration, '') = 'document' AND NOT c.disabled) \
+                   AND NOT EXISTS (SELECT 1 FROM consents k \
+                     WHERE k.environment = $1 AND k.client_key = c.key) \
+                 FROM clients c WHERE c.environment = $1 AND c.key > $3 ORDER BY c.key LIMIT $4"
+            }
+            Expiring::Throttles => {
+                "SELECT id, expires_at <= $2 FROM throttles \
+                 WHERE realm = $1 AND id > $3 ORDER BY id LIMIT $4"
             }
         }
     }
@@ -130,6 +159,17 @@ impl Expiring {
                 "DELETE FROM device_authorizations WHERE environment = $1 AND id > $3 \
                  AND id <= $4 AND expires_at <= $2"
             }
+            Expiring::UnusedClients => {
+                "DELETE FROM clients WHERE environment = $1 AND key > $3 AND key <= $4 \
+                 AND created_at <= $2 AND NOT approved AND NOT demo \
+                 AND (registration = 'itself' OR registration = 'document' AND NOT disabled) \
+                 AND NOT EXISTS (SELECT 1 FROM consents k \
+                   WHERE k.environment = $1 AND k.client_key = clients.key)"
+            }
+            Expiring::Throttles => {
+                "DELETE FROM throttles WHERE realm = $1 AND id > $3 AND id <= $4 \
+                 AND expires_at <= $2"
+            }
         }
     }
 
@@ -141,15 +181,23 @@ impl Expiring {
             | Expiring::Sessions
             | Expiring::OnceValues
             | Expiring::PushedRequests
-            | Expiring::DeviceAuthorizations => vec![id.into()],
+            | Expiring::DeviceAuthorizations
+            | Expiring::Throttles => vec![id.into()],
             Expiring::RevokedTokens => {
                 let (grant_id, token_id) = id.split_at(id.len().min(GRANT_ID_BYTES));
                 vec![grant_id.into(), token_id.into()]
+            }
+            // A client's key is a number, and any number may be one.
+            Expiring::UnusedClients => {
+                vec![id.try_into().map_or(i64::MIN, i64::from_be_bytes).into()]
             }
         }
     }
 
     fn read_id(self, row: &mut Columns) -> Result<Vec<u8>, StoreError> {
+        if self == Expiring::UnusedClients {
+            return Ok(row.integer("key")?.to_be_bytes().to_vec());
+        }
         let mut id = row.bytes("id")?;
         if self == Expiring::RevokedTokens {
             id.extend(row.bytes("token_id")?);
@@ -179,7 +227,12 @@ impl Store {
         }
         if let Some(last) = last.as_deref().filter(|_| expired > 0) {
             values.extend(table.columns(last));
-            self.engine.write(vec![Statement::any(table.remove(), values)]).await?;
+            let removal = vec![Statement::any(table.remove(), values)];
+            if table == Expiring::UnusedClients {
+                self.write_clients(removal).await?;
+            } else {
+                self.engine.write(removal).await?;
+            }
         }
         Ok(Removed { rows: expired, next: last.filter(|_| !is_end) })
     }

@@ -28,6 +28,7 @@ use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
 use super::{Store, StoreError};
 use crate::hex::hex;
 use crate::journal::Ending;
+use crate::webhook::Notice;
 
 pub use at_once::{Presented, Turned};
 
@@ -341,6 +342,22 @@ impl Store {
         self.note(Ending::Grant { environment, id }).await?;
         let values = vec![environment.as_str().into(), id.into(), now.into()];
         self.ended(Statement::hot(&REVOKE, values)).await
+    }
+
+    /// Ends a grant, and tells its partner in the same transaction. Answers whether it was this call
+    /// that did: of many that try, one tells.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn revoke_grant_telling(
+        &self,
+        id: [u8; 16],
+        notice: &Notice,
+    ) -> Result<bool, StoreError> {
+        let Notice { environment, at, .. } = *notice;
+        self.note(Ending::Grant { environment, id }).await?;
+        let values = vec![environment.as_str().into(), id.into(), at.into()];
+        self.ended_telling(Statement::hot(&REVOKE, values), std::slice::from_ref(notice)).await
     }
 }
 

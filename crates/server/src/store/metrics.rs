@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::engine::{Engine, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
 use crate::count::Count;
+use crate::outbox::OutboxMetrics;
 
 /// The numbers of one store, from the start of this process.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct StoreMetrics {
     pub reads: Count,
     /// Callers that wait for a transaction now.
     pub waiting: Count,
+    /// What became of the messages in it.
+    pub outbox: OutboxMetrics,
 }
 
 /// An engine, and what is counted of it. Cloned freely.

@@ -17,7 +17,16 @@ use crate::clock::Clock;
 const MIGRATIONS: [(&str, &str); 3] = [
     ("0001_store", include_str!("migrations/0001_store.sql")),
     ("0002_standard_core", include_str!("migrations/0002_standard_core.sql")),
-    ("0003_partner_programme", include_str!("migrations/0003_partner_programme.sql")),
+    (
+        "0003_partner_programme",
+        concat!(
+            include_str!("migrations/0003_partner_programme.sql"),
+            include_str!("migrations/0003_outbox.sql"),
+            include_str!("migrations/0003_throttling.sql"),
+            include_str!("migrations/0003_connections.sql"),
+            include_str!("migrations/0003_request_log.sql"),
+        ),
+    ),
 ];
 
 /// The newest schema version that this program knows.
@@ -227,7 +236,8 @@ mod tests {
             assert_eq!(record.registration.by, RegisteredBy::Company);
         }
         // One that broke off before it wrote the version is done again, and does nothing.
-        write(&engine, "DELETE FROM schema_migrations WHERE version = 2", vec![]).await;
+        let unwritten = "DELETE FROM schema_migrations WHERE version = $1";
+        write(&engine, unwritten, vec![known().into()]).await;
         Store::open(&address, &Clock::manual(NOW)).await.unwrap();
         assert_eq!(newest(&engine).await.unwrap(), known());
     }

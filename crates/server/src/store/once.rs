@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use grantor_protocol::environment::Environment;
 
-use super::engine::Statement;
+use super::engine::{HotWrite, Parameter, Statement};
 use super::{Store, StoreError};
 
 /// What a value was used for. A value of one kind is nothing to another.
@@ -14,9 +14,15 @@ pub enum Once {
     Assertion,
     /// the `jti` of a proof of possession
     Proof,
-    /// one of a customer's tries to type the code of a device
-    DeviceTry,
 }
+
+/// Of two callers with one value one writes the row, and the other learns that it is there: the
+/// second in a batch is refused before anything is asked.
+static USE: HotWrite = HotWrite::new(
+    &["INSERT INTO once_values (environment, id, expires_at) SELECT {1}, {2}, {3} {ONLY_MEMBERS}\
+       WHERE TRUE ON CONFLICT DO NOTHING"],
+    &[Parameter::Text, Parameter::Bytes, Parameter::Integer],
+);
 
 impl Store {
     /// Uses a value that `owner` (a client, a key) may use once. Answers whether this was the first
@@ -31,41 +37,27 @@ impl Store {
         [owner, value]: [&[u8]; 2],
         expires_at: i64,
     ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO once_values (environment, id, expires_at) VALUES ($1, $2, $3) \
-             ON CONFLICT DO NOTHING",
-            vec![environment.as_str().into(), digest(kind, owner, value).into(), expires_at.into()],
+        let statement = Statement::hot(
+            &USE,
+            vec![
+                environment.as_str().into(),
+                digest(environment, kind, owner, value).into(),
+                expires_at.into(),
+            ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())
     }
 }
 
-impl Store {
-    /// Whether a value was used. It may be by the next moment.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn was_used(
-        &self,
-        environment: Environment,
-        kind: Once,
-        [owner, value]: [&[u8]; 2],
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT id FROM once_values WHERE environment = $1 AND id = $2";
-        let values = vec![environment.as_str().into(), digest(kind, owner, value).into()];
-        Ok(!self.engine.read(sql, values).await?.is_empty())
-    }
-}
-
-/// Each part with its length before it: no two lists of parts give one text.
-fn digest(kind: Once, owner: &[u8], value: &[u8]) -> [u8; 32] {
+/// Each part with its length before it: no two lists of parts give one text. The environment is one
+/// of them, because a batch tells its members apart by the id alone.
+fn digest(environment: Environment, kind: Once, owner: &[u8], value: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     let kind: &[u8] = match kind {
         Once::Assertion => b"assertion",
         Once::Proof => b"proof",
-        Once::DeviceTry => b"device try",
     };
-    for part in [kind, owner, value] {
+    for part in [environment.as_str().as_bytes(), kind, owner, value] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }

@@ -2,7 +2,8 @@
 
 use super::api_client::COMPANY_ID;
 use super::engine::{Row, Statement};
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
+use crate::journal::Ending;
 
 /// The organisation that integrates.
 #[derive(Clone, Debug)]
@@ -15,11 +16,13 @@ pub struct Partner {
     pub contact: Option<String>,
     /// Whether this company has verified who it is.
     pub verified: bool,
+    /// Whether all that it has was switched off.
+    pub suspended: bool,
     /// In Unix seconds.
     pub created_at: i64,
 }
 
-const COLUMNS: &str = "id, name, contact, verified, created_at FROM partners";
+const COLUMNS: &str = "id, name, contact, verified, created_at, suspended FROM partners";
 
 impl Store {
     /// Adds a partner.
@@ -36,6 +39,76 @@ impl Store {
     /// [`StoreError`]
     pub async fn partners(&self) -> Result<Vec<Partner>, StoreError> {
         self.partners_behind([0; 16], i64::MAX).await
+    }
+
+    /// Partners whose name begins so, in the order of their names, behind a name and an id.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn partners_by_name(
+        &self,
+        prefix: &str,
+        (name, id): (&str, [u8; 16]),
+        limit: i64,
+    ) -> Result<Vec<Partner>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE (name, id) > ($1, $2) AND id <> $5 \
+             AND LOWER(SUBSTR(name, 1, LENGTH($3))) = LOWER($3) ORDER BY name, id LIMIT $4"
+        );
+        let values = vec![name.into(), id.into(), prefix.into(), limit.into(), COMPANY_ID.into()];
+        self.engine.read(&sql, values).await?.into_iter().map(read_partner).collect()
+    }
+
+    /// Says whether somebody verified who the partner is. Answers whether it was otherwise before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_partner_verified(
+        &self,
+        id: [u8; 16],
+        verified: bool,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE partners SET verified = $2 WHERE id = $1 AND verified <> $2",
+            vec![id.into(), verified.into()],
+        );
+        self.act(vec![statement], act).await
+    }
+
+    /// Switches a partner off with all its clients, which ends their connections, or on again with
+    /// those clients that were switched off with it. Answers whether it was otherwise before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn switch_partner(
+        &self,
+        id: [u8; 16],
+        off: bool,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        if off {
+            self.note(Ending::PartnerDisabled { id }).await?;
+        }
+        let clients = match off {
+            true => {
+                "UPDATE clients SET disabled = TRUE, suspended = TRUE, counter = counter + 1 \
+                 WHERE partner_id = $1 AND NOT disabled"
+            }
+            false => {
+                "UPDATE clients SET disabled = FALSE, suspended = FALSE, counter = counter + 1 \
+                 WHERE partner_id = $1 AND suspended"
+            }
+        };
+        let transaction = vec![
+            Statement::new(
+                "UPDATE partners SET suspended = $2 \
+                 WHERE id = $1 AND COALESCE(suspended, FALSE) <> $2",
+                vec![id.into(), off.into()],
+            ),
+            Statement::any(clients, vec![id.into()]),
+        ];
+        self.act(transaction, act).await
     }
 
     /// Partners behind the one of that id, the oldest first.
@@ -63,17 +136,6 @@ impl Store {
     }
 }
 
-fn read_partner(row: Row) -> Result<Partner, StoreError> {
-    let mut row = row.columns("partners", "(being read)");
-    Ok(Partner {
-        id: row.array("id")?,
-        name: row.text("name")?,
-        contact: row.optional_text("contact")?,
-        verified: row.boolean("verified")?,
-        created_at: row.integer("created_at")?,
-    })
-}
-
 pub(super) fn insert_partner(partner: &Partner) -> Statement {
     Statement::new(
         "INSERT INTO partners (id, name, contact, verified, created_at) \
@@ -86,4 +148,16 @@ pub(super) fn insert_partner(partner: &Partner) -> Statement {
             partner.created_at.into(),
         ],
     )
+}
+
+fn read_partner(row: Row) -> Result<Partner, StoreError> {
+    let mut row = row.columns("partners", "(being read)");
+    Ok(Partner {
+        id: row.array("id")?,
+        name: row.text("name")?,
+        contact: row.optional_text("contact")?,
+        verified: row.boolean("verified")?,
+        created_at: row.integer("created_at")?,
+        suspended: row.optional_boolean("suspended")?.unwrap_or_default(),
+    })
 }

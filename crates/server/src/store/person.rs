@@ -10,6 +10,7 @@ use super::audit::Act;
 use super::engine::{Columns, Row, Statement};
 use super::partner::{Partner, insert_partner};
 use super::{Store, StoreError};
+use crate::journal::Ending;
 
 /// What a person is in the partner programme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +96,8 @@ impl Role {
 }
 
 impl Store {
-    /// Adds a person; `partner`, where it is the first of a new one. Answers whether the address
-    /// was free.
+    /// Adds a person; with the partner, where it is the first of a new one, or in the place of an
+    /// invitation. Answers whether the address was free, and the invitation stood.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -104,9 +105,16 @@ impl Store {
         &self,
         person: &NewPerson<'_>,
         partner: Option<&Partner>,
+        invitation: Option<[u8; 16]>,
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut transaction: Vec<Statement> = partner.map(insert_partner).into_iter().collect();
+        transaction.extend(invitation.map(|id| {
+            Statement::new(
+                "DELETE FROM invitations WHERE id = $1 AND expires_at > $2",
+                vec![id.into(), act.at.into()],
+            )
+        }));
         transaction.extend(insert_person(person, act.at));
         self.act(transaction, act).await
     }
@@ -119,6 +127,84 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} WHERE p.id = $1");
         let rows = self.engine.read(&sql, vec![id.into()]).await?;
         rows.into_iter().next().map(read_person).transpose()
+    }
+
+    /// Managers and operators, the first first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn staff(&self) -> Result<Vec<Person>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE p.staff IS NOT NULL ORDER BY p.id");
+        self.engine.read(&sql, vec![]).await?.into_iter().map(read_person).collect()
+    }
+
+    /// Sets a person's password, if the counter is still that one; all sessions end.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_person_password(
+        &self,
+        id: [u8; 16],
+        counter: i64,
+        password_hash: &str,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.note(Ending::PasswordChanged { environment: Environment::Portal, id }).await?;
+        let statement = Statement::new(
+            "UPDATE customers SET password_hash = $4, counter = counter + 1 \
+             WHERE environment = $1 AND id = $2 AND counter = $3 AND NOT disabled",
+            vec![
+                Environment::Portal.as_str().into(),
+                id.into(),
+                counter.into(),
+                password_hash.into(),
+            ],
+        );
+        self.act(vec![statement], act).await
+    }
+
+    /// Gives a person of a partner another role, unless it is the last owner.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_role(
+        &self,
+        person: &Person,
+        role: Role,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            "UPDATE people SET role = $3 WHERE id = $1 AND partner_id = $2 AND role <> $3 \
+             AND ($3 = 'owner' OR EXISTS (SELECT 1 FROM people o \
+               WHERE o.partner_id = $2 AND o.role = 'owner' AND o.id <> $1))",
+            vec![person.id.into(), role.partner_id().into(), role.as_str().into()],
+        );
+        self.act(vec![statement], act).await
+    }
+
+    /// Ends a person's access and sessions, unless it is the last owner of its partner, or the last
+    /// of the staff. The address is free again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_person(&self, person: &Person, act: &Act) -> Result<bool, StoreError> {
+        let id = person.id;
+        self.note(Ending::CustomerDisabled { environment: Environment::Portal, id }).await?;
+        let transaction = vec![
+            Statement::new(
+                "DELETE FROM people WHERE id = $1 AND (role = 'developer' \
+                 OR (partner_id IS NOT NULL AND EXISTS (SELECT 1 FROM people o \
+                   WHERE o.partner_id = people.partner_id AND o.role = 'owner' AND o.id <> $1)) \
+                 OR (partner_id IS NULL AND EXISTS (SELECT 1 FROM people o \
+                   WHERE o.staff IS NOT NULL AND o.id <> $1)))",
+                vec![id.into()],
+            ),
+            Statement::new(
+                "DELETE FROM customers WHERE environment = $1 AND id = $2",
+                vec![Environment::Portal.as_str().into(), id.into()],
+            ),
+        ];
+        self.act(transaction, act).await
     }
 
     /// The people of a partner, the first first.

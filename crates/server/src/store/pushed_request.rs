@@ -25,17 +25,23 @@ pub struct NewPushedRequest<'a> {
     pub epoch: i64,
     /// In Unix seconds.
     pub expires_at: i64,
+    /// In Unix seconds.
+    pub now: i64,
+    /// How many of its client may wait.
+    pub at_most: i64,
 }
 
 impl Store {
-    /// Stores a pushed request.
+    /// Stores a pushed request. Answers whether there was room for one more of its client.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn push_request(&self, request: &NewPushedRequest<'_>) -> Result<bool, StoreError> {
         let statement = Statement::new(
             "INSERT INTO pushed_requests (environment, id, client_key, parameters, epoch, \
-             expires_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+             expires_at) SELECT $1, $2, $3, $4, $5, $6 WHERE $8 > (SELECT COUNT(*) FROM \
+             pushed_requests WHERE environment = $1 AND client_key = $3 AND expires_at > $7) \
+             ON CONFLICT DO NOTHING",
             vec![
                 request.environment.as_str().into(),
                 id(request.request_uri).into(),
@@ -43,6 +49,8 @@ impl Store {
                 request.parameters.into(),
                 request.epoch.into(),
                 request.expires_at.into(),
+                request.now.into(),
+                request.at_most.into(),
             ],
         );
         Ok(self.engine.write(vec![statement]).await?.is_done())

@@ -52,6 +52,23 @@ impl Store {
         self.engine.write(vec![statement]).await.map(|_| ())
     }
 
+    /// Whether an initial access token admits anybody just now. It may not by the next moment:
+    /// what counts is [`Store::use_initial_access_token`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn initial_access_token_admits(
+        &self,
+        environment: Environment,
+        digest: [u8; 32],
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM initial_access_tokens \
+                   WHERE environment = $1 AND digest = $2 AND uses_left > 0 AND expires_at > $3";
+        let values = vec![environment.as_str().into(), digest.into(), now.into()];
+        Ok(!self.engine.read(sql, values).await?.is_empty())
+    }
+
     /// Uses an initial access token once. Answers whether it still admits anybody.
     ///
     /// # Errors

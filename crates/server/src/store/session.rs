@@ -16,6 +16,8 @@ pub struct NewSession {
     pub customer_id: [u8; 16],
     /// The customer's counter when the password was checked: it must still stand.
     pub customer_counter: i64,
+    /// What the password was checked against: it must still stand.
+    pub password_hash: String,
     /// The epoch.
     pub epoch: i64,
     /// In Unix seconds.
@@ -38,8 +40,8 @@ pub struct Session {
 }
 
 impl Store {
-    /// Begins a session, if the customer's counter is still the one under which the password was
-    /// checked; ends the browser's former one. Answers whether it began.
+    /// Begins a session, if the customer's counter and password are still those under which the
+    /// password was checked; ends the browser's former one. Answers whether it began.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -48,21 +50,7 @@ impl Store {
         session: &NewSession,
         former: Option<[u8; 32]>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = vec![Statement::new(
-            "INSERT INTO sessions (environment, id_digest, customer_id, customer_counter, epoch, \
-             signed_in_at, expires_at) \
-             SELECT $1, $2, id, counter, $5, $6, $7 FROM customers \
-             WHERE environment = $1 AND id = $3 AND counter = $4",
-            vec![
-                session.environment.as_str().into(),
-                session.id_digest.into(),
-                session.customer_id.into(),
-                session.customer_counter.into(),
-                session.epoch.into(),
-                session.signed_in_at.into(),
-                session.expires_at.into(),
-            ],
-        )];
+        let mut transaction = vec![stands(session), session.insert()];
         if let Some(former) = former {
             transaction.push(Statement::any(
                 "DELETE FROM sessions WHERE environment = $1 AND id_digest = $2",
@@ -118,5 +106,39 @@ impl Store {
                 })
             })
             .transpose()
+    }
+}
+
+/// Demands that the customer is as at the check of the password. It writes the counter that stands
+/// there, and so holds the row until the commit: a change of the password comes before this session,
+/// which is then refused, or after it, and then ends it.
+fn stands(session: &NewSession) -> Statement {
+    Statement::new(
+        "UPDATE customers SET counter = counter \
+         WHERE environment = $1 AND id = $2 AND counter = $3 AND password_hash = $4",
+        vec![
+            session.environment.as_str().into(),
+            session.customer_id.into(),
+            session.customer_counter.into(),
+            session.password_hash.as_str().into(),
+        ],
+    )
+}
+
+impl NewSession {
+    pub(super) fn insert(&self) -> Statement {
+        Statement::new(
+            "INSERT INTO sessions (environment, id_digest, customer_id, customer_counter, epoch, \
+             signed_in_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            vec![
+                self.environment.as_str().into(),
+                self.id_digest.into(),
+                self.customer_id.into(),
+                self.customer_counter.into(),
+                self.epoch.into(),
+                self.signed_in_at.into(),
+                self.expires_at.into(),
+            ],
+        )
     }
 }

@@ -5,6 +5,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
+use grantor::mail::{Mail, MailAddress, Mailer, Subject};
+use grantor::outbox::{Delivering, Outbox};
+use grantor::random::Random;
+use grantor::store::{EndpointOfPartner, EndpointSettings};
+use grantor::webhook::{Event, EventType, WebhookSecret};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -274,6 +279,52 @@ async fn with_verifiers(server: &Server, client: &TestClient, canaries: &mut Can
     canaries.keep("a code with PKCE", issued.code);
 }
 
+/// Webhooks and mail that are taken, and that are not.
+async fn webhooks_and_mail(server: &Server, canaries: &mut Canaries) {
+    let site = &server.staging;
+    let random = Random::system();
+    let secret = WebhookSecret::generate(&random);
+    canaries.keep("a webhook secret", secret.to_text().to_string());
+    canaries.keep("the key of a webhook secret", secret.to_text()["whsec_".len()..].to_owned());
+    let (id, environment) = (site.random.id(&site.clock), Environment::Staging);
+    let partner_id = site.store.partners().await.unwrap()[0].id;
+    let endpoint = EndpointOfPartner { environment, id, partner_id };
+    let (url, events) = ("http://127.0.0.1:9/".to_owned(), EventType::ALL.to_vec());
+    let settings = EndpointSettings { client_id: None, url, events, enabled: true };
+    assert!(site.keys.add_webhook_endpoint(&endpoint, &settings, &secret).await.unwrap());
+    let notice = site.notice(&server.demo_client().id, Event::Ping);
+    site.store.tell_event(&notice).await.unwrap();
+    // Dev's mailbox keeps what it says; the log says nothing of it, nor to whom it goes.
+    let mut spoken = Canaries(Vec::new());
+    let (user, text) = (spoken.plant("reader"), spoken.plant("link"));
+    let mail = Mail {
+        id: [1; 16],
+        to: MailAddress::parse(&format!("{user}@partner.example")).unwrap(),
+        subject: Subject::parse(&spoken.plant("subject")).unwrap(),
+        text,
+        at: site.clock.now(),
+    };
+    site.store.post_mail(&mail).await.unwrap();
+    let log = Log::default();
+    {
+        let _guard = log.capture();
+        let mut outbox = Outbox::new(Delivering {
+            store: site.store.clone(),
+            keys: site.keys.clone(),
+            outbound: site.outbound.clone(),
+            mailer: Some(Mailer::Mailbox),
+            clock: site.clock.clone(),
+            random,
+        });
+        assert_eq!(outbox.take().await.unwrap(), 2);
+        outbox.settle().await;
+    }
+    let log = log.text();
+    assert!(log.contains("outbox.delivered") && log.contains("outbox.failed"), "{log}");
+    spoken.assert_nowhere_in("the log", log.as_bytes());
+    canaries.assert_nowhere_in("the log", log.as_bytes());
+}
+
 #[tokio::test]
 async fn s28_no_planted_secret_stands_in_any_log_line_or_in_the_database() {
     let log = Log::default();
@@ -282,6 +333,7 @@ async fn s28_no_planted_secret_stands_in_any_log_line_or_in_the_database() {
     let mut canaries = Canaries(Vec::new());
     strange_requests(&server, &mut canaries).await;
     a_whole_life(&server, &mut canaries).await;
+    webhooks_and_mail(&server, &mut canaries).await;
     // And where the store fails, its errors quote nothing.
     server.execute("ALTER TABLE grants RENAME TO elsewhere");
     a_failing_store(&server, &canaries).await;

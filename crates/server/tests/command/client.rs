@@ -328,6 +328,18 @@ fn a_client_is_made_with_the_proof_that_it_is_to_have() {
         (vec!["--auth", "client_secret_post"], "client_secret_post", 2, true),
         (vec!["--auth", "client_secret"], "client_secret", 2, true),
         (vec!["--auth", "private_key_jwt", "--jwks", jwks], "private_key_jwt", 2, false),
+        (
+            vec![
+                "--auth",
+                "private_key_jwt",
+                "--jwks",
+                jwks,
+                "--assertion-audience-token-endpoint",
+            ],
+            "private_key_jwt",
+            2,
+            false,
+        ),
         (vec!["--auth", "none"], "none", 2, false),
         (vec!["--client-credentials", "--dpop-required"], "client_secret_basic", 3, true),
     ] {
@@ -337,11 +349,14 @@ fn a_client_is_made_with_the_proof_that_it_is_to_have() {
         assert_eq!(shown["authentication"], authentication);
         assert_eq!(shown["grant_types"].as_array().unwrap().len(), grant_types, "{shown}");
         assert_eq!(shown["dpop_required"], more.contains(&"--dpop-required"));
+        let for_token = more.contains(&"--assertion-audience-token-endpoint");
+        assert_eq!(shown["assertion_audience_token_endpoint"], for_token);
     }
     std::fs::write(house.path("private.json"), r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
     let private = house.path("private.json");
     for (more, words) in [
         (vec!["--auth", "private_key_jwt"], "needs --jwks"),
+        (vec!["--assertion-audience-token-endpoint"], "is for --auth private_key_jwt"),
         (vec!["--jwks", jwks], "--jwks and --jwks-uri are for --auth private_key_jwt"),
         (vec!["--jwks-uri", "https://a.example/jwks"], "--jwks and --jwks-uri are for"),
         (

@@ -215,10 +215,15 @@ fn d7_sigterm_answers_what_is_under_way_takes_nothing_new_and_keeps_what_was_cou
 
     let asked = Clock::system().stopwatch();
     server.signal("-TERM");
+    // Somebody asked whether it is ready, and is told first; all else goes on meanwhile.
+    std::thread::sleep(Duration::from_millis(300));
+    let leaving = server.get("/readyz");
+    assert!(leaving.starts_with("HTTP/1.1 503 ") && leaving.contains("about to end"), "{leaving}");
+    assert!(server.get("/oauth/jwks").starts_with("HTTP/1.1 200 "));
     let refused = std::iter::repeat_with(|| TcpStream::connect(server.address).is_err());
     assert!(
         refused
-            .take(100)
+            .take(250)
             .inspect(|_| std::thread::sleep(Duration::from_millis(20)))
             .any(|refused| refused)
     );

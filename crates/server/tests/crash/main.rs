@@ -3,7 +3,8 @@
 //! 1. `ledger.rs` knows what was answered, and what then must not be answered any more;
 //! 2. `load.rs` is what partners do, and how they go on after a crash;
 //! 3. `rounds.rs` kills, restarts and compares;
-//! 4. here stand the tests.
+//! 4. here stand the tests;
+//! 5. `rolling.rs` kills nobody: it replaces servers one after the other, as an upgrade does.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
 #![expect(clippy::expect_used, reason = "clippy takes only what stands in #[test] for a test")]
@@ -19,6 +20,7 @@ mod house;
 mod ledger;
 mod load;
 mod partner;
+mod rolling;
 mod rounds;
 mod server;
 

@@ -1,6 +1,6 @@
 //! The real program on an installation that the operator's commands made.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use grantor::clock::Clock;
@@ -19,7 +19,7 @@ pub(crate) struct Installed {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) redirect_uri: String,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 /// `grantor serve`, running. It is killed when it is dropped.
@@ -61,8 +61,13 @@ impl Installed {
 
     /// Starts a server and waits until it is ready.
     pub(crate) async fn start(&self) -> Server {
+        self.start_with("grantor.toml").await
+    }
+
+    /// The same with the configuration of that name.
+    pub(crate) async fn start_with(&self, config: &str) -> Server {
         let begun = Clock::system().stopwatch();
-        let mut child = self.spawn();
+        let mut child = self.spawn(config);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
         let line = line.expect("the server is not ready").unwrap();
@@ -72,7 +77,7 @@ impl Installed {
 
     /// Starts a server and kills it before it can be ready, or just then.
     pub(crate) async fn start_and_kill(&self, after: Duration) {
-        let mut child = self.spawn();
+        let mut child = self.spawn("grantor.toml");
         tokio::time::sleep(after).await;
         child.kill().await.unwrap();
     }
@@ -82,11 +87,11 @@ impl Installed {
         std::fs::read_to_string(self.house.path("log")).unwrap_or_default()
     }
 
-    fn spawn(&self) -> Child {
+    fn spawn(&self, config: &str) -> Child {
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(self.house.path("log")).unwrap();
         Command::new(env!("CARGO_BIN_EXE_grantor"))
-            .args(["serve", "--json"])
+            .args(["serve", "--json", "--config", config])
             .current_dir(self.house.folder())
             .env_remove("GRANTOR_CONFIG")
             .env("GRANTOR_LOG", "warn")
@@ -103,5 +108,14 @@ impl Server {
     /// SIGKILL, and nothing else.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and whatever it still has to do. Answers how it ended, and after how long.
+    pub(crate) async fn stop(mut self) -> (ExitStatus, Duration) {
+        let begun = Clock::system().stopwatch();
+        let process = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().await.unwrap().success());
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        (ended.expect("it does not end").unwrap(), begun.elapsed())
     }
 }

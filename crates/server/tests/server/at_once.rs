@@ -2,7 +2,7 @@
 //! admits what the other refuses.
 
 use grantor::demo;
-use grantor::store::{Presented, Turn};
+use grantor::store::{Once, Presented, Turn};
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Exchange, Refresh, RefreshDecision, check_exchange, check_refresh};
@@ -208,7 +208,40 @@ async fn s17_a_client_that_is_known_is_refused_once_it_is_switched_off_and_u5_se
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
+async fn s27_of_many_who_use_one_value_at_once_one_is_the_first(server: Server) {
+    let there = HERE.other();
+    let values: Vec<_> = (0..40u8)
+        .flat_map(|at| {
+            [
+                (HERE, Once::Proof, [b"key".to_vec(), vec![at]]),
+                (there, Once::Proof, [b"key".to_vec(), vec![at]]),
+                (HERE, Once::Assertion, [b"key".to_vec(), vec![at]]),
+                (HERE, Once::Proof, [b"another".to_vec(), vec![at]]),
+            ]
+        })
+        .collect();
+    for expected in [1, 0] {
+        let calls: Vec<_> = (0..4)
+            .flat_map(|_| values.clone())
+            .map(|(environment, kind, parts)| {
+                let store = server.staging.store.clone();
+                tokio::spawn(async move {
+                    let bytes = [parts[0].as_slice(), parts[1].as_slice()];
+                    store.use_once(environment, kind, bytes, START + 60).await.unwrap()
+                })
+            })
+            .collect();
+        let mut first = vec![0; values.len()];
+        for (at, call) in calls.into_iter().enumerate() {
+            first[at % values.len()] += usize::from(call.await.unwrap());
+        }
+        assert_eq!(first, vec![expected; values.len()]);
+    }
+    assert_eq!(server.number("SELECT COUNT(*) FROM once_values"), 160);
+}
+
 on_both_engines! {
+    s27_of_many_who_use_one_value_at_once_one_is_the_first,
     s12_a_code_is_redeemed_at_once_exactly_where_every_check_passes,
     s15_a_generation_is_turned_at_once_exactly_where_protocol_turns_it,
     s17_a_client_that_is_known_is_refused_once_it_is_switched_off_and_u5_secrets_count_at_once,

@@ -117,6 +117,7 @@ async fn s24_sessions_that_expired_go_and_the_others_stay(server: Server) {
             id_digest: [at; 32],
             customer_id: customer.customer_id,
             customer_counter: customer.counter,
+            password_hash: customer.password_hash.clone(),
             epoch: 1,
             signed_in_at: START,
             expires_at: START + i64::from(at),

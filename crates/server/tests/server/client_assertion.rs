@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::calls::{Call, assert_unspent, exchange_form, issue, row};
 use crate::dpop::{Key, Proof};
-use crate::harness::{Answer, Server, TestClient};
+use crate::harness::{Answer, Server, TestClient, roomy};
 
 const HERE: Environment = Environment::Staging;
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -103,10 +103,9 @@ async fn s27_an_assertion_proves_its_client_at_each_endpoint_and_once() {
     let again = exchange(&server, &exchange_form(&client, &next), &good).await;
     again.assert_error(401, "invalid_client", "used before");
     assert_eq!(row(&server, next.grant_id).await.status, GrantStatus::Pending);
-    // The address of the token endpoint is what libraries have sent.
-    let endpoint = format!("{}/oauth/token", server.staging.base_url);
     for path in ["/oauth/introspect", "/oauth/revoke"] {
-        let good = assertion(&server, &client, &key, |it| it.claims["aud"] = json!([endpoint]));
+        let issuer = &server.staging.base_url;
+        let good = assertion(&server, &client, &key, |it| it.claims["aud"] = json!([issuer]));
         let form = [
             ("token", answer.text("access_token")),
             ("client_assertion_type", TYPE),
@@ -119,7 +118,7 @@ async fn s27_an_assertion_proves_its_client_at_each_endpoint_and_once() {
 
 #[tokio::test]
 async fn s27_an_assertion_that_does_not_hold_proves_nothing_and_spends_nothing() {
-    let server = Server::start().await;
+    let server = Server::start_with(roomy(), true).await;
     let (key, other_key) = (Key::new(), Key::new());
     let client = signing(&server, &key).await;
     let other = signing(&server, &other_key).await;
@@ -239,28 +238,55 @@ on_both_engines! {
     s17_a_store_that_cannot_say_whether_an_assertion_is_new_takes_it_for_neither,
 }
 
-/// RFC 9126 2: the issuer, the token endpoint, or the endpoint for pushed requests.
+/// draft-ietf-oauth-rfc7523bis: the issuer alone, but for a client whose library is older; and RFC
+/// 9126 2 for a pushed request.
 #[tokio::test]
-async fn s27_a_pushed_request_takes_each_audience_that_its_specification_names() {
+async fn s27_an_assertion_names_the_issuer_or_what_its_client_may_name_beside_it() {
     let server = Server::start().await;
     let key = Key::new();
-    let client = signing(&server, &key).await;
-    for path in ["", "/oauth/token", "/oauth/par"] {
-        let audience = format!("{}{path}", server.staging.base_url);
-        let assertion = assertion(&server, &client, &key, |it| it.claims["aud"] = json!(audience));
-        let form = [
-            ("response_type", "code"),
-            ("redirect_uri", &client.redirect_uri),
-            ("client_assertion_type", TYPE),
-            ("client_assertion", &assertion),
-        ];
-        let answer = Call::at(&server.staging, "/oauth/par").form(&form).send().await;
-        assert_eq!(answer.status, 201, "{path}: {answer:?}");
-        let kept = server.database().query_row(
-            "SELECT COUNT(*) FROM pushed_requests WHERE parameters LIKE '%assertion%'",
-            [],
-            |row| row.get::<_, i64>(0),
-        );
-        assert_eq!(kept, Ok(0), "what proved the client is not kept");
+    let set = json!({ "keys": [key.jwk] }).to_string();
+    for older in [false, true] {
+        let client = server
+            .client_with(HERE, |client| {
+                client.secret = None;
+                client.keys = Some(ClientKeys::Set(set.clone()));
+                client.settings.assertion_for_token_endpoint = older;
+            })
+            .await;
+        for (path, audience, taken) in [
+            ("/oauth/introspect", "", true),
+            ("/oauth/introspect", "/", false),
+            ("/oauth/introspect", "/oauth/token", older),
+            ("/oauth/introspect", "/oauth/par", false),
+            ("/oauth/introspect", "/oauth/introspect", false),
+            ("/oauth/revoke", "/oauth/token", older),
+            ("/oauth/token", "/oauth/token", older),
+            ("/oauth/token", "/oauth/par", false),
+            ("/oauth/par", "", true),
+            ("/oauth/par", "/oauth/token", older),
+            ("/oauth/par", "/oauth/par", true),
+        ] {
+            let named = format!("{}{audience}", server.staging.base_url);
+            let assertion = assertion(&server, &client, &key, |it| it.claims["aud"] = json!(named));
+            let form = [
+                ("token", "x"),
+                ("grant_type", "refresh_token"),
+                ("refresh_token", "x"),
+                ("response_type", "code"),
+                ("redirect_uri", &client.redirect_uri),
+                ("client_assertion_type", TYPE),
+                ("client_assertion", &assertion),
+            ];
+            let answer = Call::at(&server.staging, path).form(&form).send().await;
+            let what = format!("{path}, {audience}, {older}: {answer:?}");
+            assert_eq!(answer.status != 401, taken, "{what}");
+            if !taken {
+                answer.assert_error(401, "invalid_client", "is not our issuer");
+            }
+        }
     }
+    let kept =
+        server.number("SELECT COUNT(*) FROM pushed_requests WHERE parameters LIKE '%assert%'");
+    assert_eq!(kept, 0, "what proved the client is not kept");
+    assert_eq!(server.number("SELECT COUNT(*) FROM pushed_requests"), 5);
 }

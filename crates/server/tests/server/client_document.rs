@@ -11,11 +11,13 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use grantor::demo;
 use grantor::site::Settings;
+use grantor::store::RegisteredBy;
 use grantor_protocol::client::ClientKeys;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::grant::GrantStatus;
 use serde_json::{Value, json};
 
-use crate::calls::{CHALLENGE, Call, VERIFIER, assert_opens, exchange_form, issue};
+use crate::calls::{CHALLENGE, Call, VERIFIER, assert_opens, exchange_form, issue, row};
 use crate::dpop::{Key, Proof};
 use crate::harness::{Answer, Server, TestClient, encode, query};
 
@@ -55,6 +57,11 @@ impl Web {
     fn put(&self, path: &str, page: Value) -> String {
         self.pages.lock().unwrap().insert(path.to_owned(), (200, page));
         self.url(path)
+    }
+
+    /// From now on its host cannot answer.
+    fn fail(&self, path: &str) {
+        self.pages.lock().unwrap().insert(path.to_owned(), (500, Value::Null));
     }
 
     fn remove(&self, path: &str) {
@@ -201,7 +208,7 @@ async fn s22_a_description_that_lies_or_asks_for_too_much_is_refused_with_its_re
         ("script", |it| it["redirect_uris"] = json!(["javascript:alert(1)"]), ""),
         ("name", |it| it["client_name"] = json!("Bank\u{202e}knab"), ""),
         ("keys", |it| it["jwks_uri"] = json!("http://10.0.0.1/"), ""),
-        ("array", |it| *it = json!([1]), "client_id"),
+        ("array", |it| *it = json!([1]), "not an object"),
     ];
     for (path, change, words) in changes {
         let client = web.describe(path, change);
@@ -216,11 +223,38 @@ async fn s22_a_description_that_lies_or_asks_for_too_much_is_refused_with_its_re
         let page = server.browser().get(&link(&server, &client)).await;
         page.assert_page(400, "This app is not known here");
     }
+    // Neither page tells what is inside from what is nowhere.
+    for id in ["https://10.0.0.1/app", "https://127.0.0.1:1/app"] {
+        let client = TestClient { id: id.into(), ..server.demo_client() };
+        let page = server.browser().get(&link(&server, &client)).await;
+        page.assert_page(400, "Its host cannot be reached over the open internet.");
+    }
     // Where the setting is off nobody asks anybody.
     let closed = Server::start().await;
     let client = web.describe("client.json", |_| ());
     let page = closed.browser().get(&link(&closed, &client)).await;
     page.assert_page(400, "This app is not known here");
+}
+
+/// The row is there, and its document too: what is off is off for whoever came before.
+#[tokio::test]
+async fn s24_where_the_setting_is_off_clients_that_came_by_it_are_strangers() {
+    let closed = Server::start().await;
+    let client = closed
+        .client_with(HERE, |new| {
+            new.id = "http://127.0.0.1:9/client.json".to_owned();
+            new.secret = None;
+            new.registration.by = RegisteredBy::Document;
+        })
+        .await;
+    let client = TestClient { id: "http://127.0.0.1:9/client.json".to_owned(), ..client };
+    assert!(closed.staging.store.client(&client.id).await.unwrap().is_some());
+    let page = closed.browser().get(&link(&closed, &client)).await;
+    page.assert_page(400, "This app is not known here");
+    let issued = issue(&closed.staging, &client).await;
+    let answer = exchange(&closed, &client, &issued.code).await;
+    answer.assert_error(401, "invalid_client", "");
+    assert_eq!(row(&closed, issued.grant_id).await.status, GrantStatus::Pending);
 }
 
 #[tokio::test]
@@ -293,11 +327,19 @@ async fn s27_keys_that_a_client_publishes_are_fetched_and_a_new_one_counts_withi
     server.clock.advance(60);
     let answer = call((&new, "2")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    // Where its server is away, what was fetched before stays good for its time.
-    web.remove("jwks");
+    // Where its server is away, what was fetched before stays good for its time, also once somebody
+    // has had it asked for anew, by an assertion that anybody can write.
+    web.fail("jwks");
+    server.clock.advance(60);
+    call((&Key::new(), "3")).await.assert_error(401, "invalid_client", "");
     let answer = call((&old, "1")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     server.clock.advance(3600);
+    let answer = call((&old, "1")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // And where it says that there are none, no longer.
+    web.remove("jwks");
+    server.clock.advance(60);
     call((&old, "1")).await.assert_error(401, "invalid_client", "");
 }
 

@@ -168,7 +168,7 @@ async fn s9_a_code_is_never_taken_without_a_press_and_never_from_another_site(se
     let token = page.hidden("csrf_token");
     let body = format!("step=decide&decision=allow&csrf_token={token}");
     let back = browser.post(begun.text("verification_uri_complete"), &headers, body).await;
-    assert_eq!(back.status, StatusCode::SEE_OTHER);
+    assert_eq!((back.status, back.location().as_str()), (StatusCode::SEE_OTHER, "/device"));
     poll(&server, &client, &begun).await.assert_error(400, "authorization_pending", "");
     let framed = page.header("content-security-policy");
     assert!(framed.contains("frame-ancestors 'none'"), "{framed}");
@@ -228,7 +228,8 @@ async fn s20_codes_cannot_be_tried_at_will_and_strangers_lock_nobody_out(server:
     }
     let right = begun.text("user_code");
     let answer = browser.submit(&page, &[("user_code", right)]).await;
-    answer.assert_page(429, "Too many codes");
+    answer.assert_page(429, "Try again in 15 minutes.");
+    assert_eq!(answer.header("retry-after"), "900");
     // On another process too; and nobody else is kept from it.
     server.customer(HERE, "robin@example.com", "a long password of robin", 1).await;
     let robin = server.browser();
@@ -236,10 +237,51 @@ async fn s20_codes_cannot_be_tried_at_will_and_strangers_lock_nobody_out(server:
     let page = robin.sign_in_as(&page, "robin@example.com", "a long password of robin").await;
     let page = robin.submit(&page, &[("user_code", right)]).await;
     assert_eq!(page.step().as_deref(), Some("decide"));
-    server.clock.advance(600);
+    server.clock.advance(900);
     let fresh = begin(&server, &client).await;
     let page = asked(&browser, &fresh).await;
     assert_eq!(page.step().as_deref(), Some("decide"));
+}
+
+/// A form in hand, sixty codes at once: those that are counted are ten, whichever process takes them.
+async fn s20_codes_that_are_tried_at_the_same_time_are_counted(server: Server) {
+    let client = client(&server).await;
+    let begun = begin(&server, &client).await;
+    let browser = server.browser();
+    let page = browser.get(&server.url("/device")).await;
+    let page = browser.sign_in(&page).await;
+    // What is right never counts, however often it comes.
+    for _ in 0..12 {
+        let answer = browser.submit(&page, &[("user_code", begun.text("user_code"))]).await;
+        assert_eq!(answer.step().as_deref(), Some("decide"), "{}", answer.text);
+    }
+    let wrong = [("user_code", "BCDF-GHJK")];
+    let tries = (0..60).map(|_| browser.submit(&page, &wrong));
+    let answers = futures_util::future::join_all(tries).await;
+    let said = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((said(422), said(429)), (10, 50));
+}
+
+/// The step that decides looks nothing up for who has not seen the page of that very code: a code
+/// that waits, one that nobody shows, and one that is no code are answered alike.
+async fn s20_the_step_that_decides_tells_nobody_which_codes_wait(server: Server) {
+    let client = client(&server).await;
+    let (begun, other) = (begin(&server, &client).await, begin(&server, &client).await);
+    let browser = server.browser();
+    let page = asked(&browser, &begun).await;
+    let (token, seen) = (page.hidden("csrf_token"), page.hidden("seen"));
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    let waits = other.text("user_code");
+    for seen in ["", "gr_nonsense", seen.as_str()] {
+        for code in [waits, "BCDF-GHJK", "AAAA-AAAA", ""] {
+            let url = server.url(&format!("/device?user_code={code}"));
+            let body = format!("step=decide&decision=deny&seen={seen}&csrf_token={token}");
+            let answer = browser.post(&url, &headers, body).await;
+            let told = (answer.status, answer.location());
+            assert_eq!(told, (StatusCode::SEE_OTHER, "/device".to_owned()), "{code} {seen}");
+        }
+    }
+    poll(&server, &client, &other).await.assert_error(400, "authorization_pending", "");
 }
 
 async fn a_public_device_binds_its_tokens_to_its_key_and_learns_who_it_is(server: Server) {
@@ -301,6 +343,8 @@ on_both_engines! {
     s9_a_code_is_never_taken_without_a_press_and_never_from_another_site,
     cve_2022_39222_the_approval_page_decides_nothing_in_another_browser,
     s20_codes_cannot_be_tried_at_will_and_strangers_lock_nobody_out,
+    s20_codes_that_are_tried_at_the_same_time_are_counted,
+    s20_the_step_that_decides_tells_nobody_which_codes_wait,
     a_public_device_binds_its_tokens_to_its_key_and_learns_who_it_is,
     s16_a_client_that_ended_meanwhile_connects_no_device,
 }

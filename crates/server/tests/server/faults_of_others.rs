@@ -1,5 +1,7 @@
 //! Faults that other servers had, each tried here and named after its advisory.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::sync::Arc;
 
 use grantor::store::Store;
@@ -11,6 +13,7 @@ use crate::calls::{
     Call, VERIFIER, assert_opens, assert_unspent, challenge, connect, exchange_form, introspect,
     issue, issue_with, revoke, row, tokens,
 };
+use crate::dpop::{Key, Proof};
 use crate::harness::{DEMO_REDIRECT_URI, Server, encode};
 use crate::store::race;
 
@@ -153,6 +156,34 @@ async fn s16_cve_2026_4634_a_huge_scope_is_refused_unread() {
         ("scope", huge.as_str()),
     ];
     server.token(&client, &form).await.assert_error(400, "invalid_request", "'scope'");
+    // And wherever else a scope is read: its length is looked at, and nothing of it.
+    for (path, own) in [
+        ("/oauth/token", ("grant_type", "client_credentials")),
+        ("/oauth/par", ("response_type", "code")),
+        ("/oauth/device_authorization", ("client_id", client.id.as_str())),
+    ] {
+        for huge in [&huge, &"a ".repeat(12_000)] {
+            let call = Call::at(&server.staging, path).basic(&client);
+            let refused = call.form(&[own, ("scope", huge)]).send().await;
+            refused.assert_error(400, "invalid_request", "'scope'");
+        }
+    }
+    // In the claims of an assertion it makes that too long, before anything is decoded; and with
+    // all that Base64 adds, no such body is read.
+    for (bytes, status, words) in [(30_000, 400, "'client_assertion'"), (50_000, 413, "")] {
+        let key = Key::new();
+        let claims = serde_json::json!({ "iss": client.id, "scope": "x".repeat(bytes) });
+        let header = serde_json::json!({ "alg": "ES256" });
+        let assertion = key.sign(&Proof { header, claims });
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", kind),
+            ("client_assertion", assertion.as_str()),
+        ];
+        let refused = Call::to(&server.staging).form(&form).send().await;
+        refused.assert_error(status, "invalid_request", words);
+    }
     assert_eq!(server.refresh(&client, living.text("refresh_token")).await.status, 200);
 }
 
@@ -259,6 +290,18 @@ async fn s1_cve_2020_15234_a_redirect_uri_is_compared_with_its_case() {
     }
 }
 
+/// What looks like a signed token of ours, by a key that this process has never seen.
+fn of_an_unknown_key() -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = serde_json::json!({ "alg": "ES256", "typ": "at+jwt", "kid": "of-nobody" });
+    format!("{}.{}.{}", part(header), part(serde_json::json!({})), URL_SAFE_NO_PAD.encode([7; 64]))
+}
+
+async fn assert_userinfo(server: &Server, token: &str, status: u16) {
+    let call = reqwest::Client::new().get(server.url("/oauth/userinfo")).bearer_auth(token);
+    assert_eq!(call.send().await.unwrap().status(), status);
+}
+
 /// A revocation that the store did not carry out is no 200.
 async fn s17_cve_2020_15223_a_revocation_that_was_not_stored_is_not_acknowledged(server: Server) {
     let client = server.client().await;
@@ -269,6 +312,22 @@ async fn s17_cve_2020_15223_a_revocation_that_was_not_stored_is_not_acknowledged
         answer.assert_error(503, "temporarily_unavailable", "cannot answer just now");
     }
     server.alter("ALTER TABLE elsewhere RENAME TO grants");
+    // Nor is that of a signed token whose key is not here, where the keys cannot be read: another
+    // process may have made it.
+    let signed = of_an_unknown_key();
+    server.alter("ALTER TABLE installation RENAME TO elsewhere");
+    server.clock.advance(1);
+    let said = revoke(&server, &client, &signed).await;
+    said.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+    let said = introspect(&server, &client, &signed).await;
+    said.assert_error(503, "temporarily_unavailable", "cannot answer just now");
+    assert_userinfo(&server, &signed, 503).await;
+    server.alter("ALTER TABLE elsewhere RENAME TO installation");
+    server.clock.advance(1);
+    assert_eq!(revoke(&server, &client, &signed).await.status, 200);
+    let said = introspect(&server, &client, &signed).await;
+    assert_eq!(said.body, serde_json::json!({ "active": false }));
+    assert_userinfo(&server, &signed, 401).await;
     assert!(matches!(row(&server, id).await.status, GrantStatus::Active(_)));
     assert_opens(&server, living.text("access_token"), true).await;
     assert_eq!(revoke(&server, &client, living.text("refresh_token")).await.status, 200);

@@ -17,8 +17,11 @@ use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
 use grantor::programme::scope;
 use grantor::random::Random;
+use grantor::request_log::RequestLog;
 use grantor::site::{Dev, Portal, Settings, SignUp, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
+use grantor::throttle::{Limits, Throttle};
+use grantor::trials::Trials;
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::client_authentication::BasicCredentials;
@@ -65,6 +68,18 @@ pub struct TestClient {
     pub id: String,
     pub secret: String,
     pub redirect_uri: String,
+}
+
+/// Settings with room for every try of a test that makes many.
+pub fn roomy() -> Settings {
+    let most = 1_000_000;
+    let throttling = Limits {
+        failures_per_name_and_address: most,
+        failures_per_address: most,
+        registrations_per_address: most,
+        ..Limits::USUAL
+    };
+    Settings { throttling, ..Settings::default() }
 }
 
 /// A browser: it keeps cookies and follows nothing.
@@ -174,6 +189,7 @@ impl Server {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
             let is_portal = environment == Environment::Portal;
+            let throttling = settings.throttling;
             let settings = settings_of(&settings, environment, (dev, &base_url));
             let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
             let site = Arc::new(Site {
@@ -185,8 +201,11 @@ impl Server {
                 other_sealer: keys.sealer(environment.other()),
                 signer: keys.signer(environment),
                 keys: keys.clone(),
+                throttle: throttle(&store, &keys, (environment, throttling), &clock),
                 passwords: passwords.clone(),
                 usage: Usage::default(),
+                request_log: RequestLog::default(),
+                trials: Trials::of(environment),
                 metrics: SiteMetrics::default(),
                 outbound: Outbound::new(Reach::ThisMachine, clock.clone()),
                 clock: clock.clone(),
@@ -195,7 +214,9 @@ impl Server {
                 portal: is_portal.then_some(programme),
                 portal_url: None,
             });
-            if !is_portal {
+            if is_portal {
+                demo::lay_portal(&site).await.unwrap();
+            } else {
                 demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
             }
             let listener = Listener {
@@ -407,9 +428,15 @@ impl Server {
 
     /// A new browser.
     pub fn browser(&self) -> Browser {
+        self.browser_at([127, 0, 0, 1])
+    }
+
+    /// A new browser at another address of this machine.
+    pub fn browser_at(&self, address: [u8; 4]) -> Browser {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .cookie_store(true)
+            .local_address(std::net::IpAddr::from(address))
             .build()
             .unwrap();
         Browser { http }
@@ -485,6 +512,16 @@ fn settings_of(
         settings.apis = demo::apis(base_url);
     }
     settings
+}
+
+fn throttle(
+    store: &Store,
+    keys: &Keys,
+    (environment, limits): (Environment, Limits),
+    clock: &Clock,
+) -> Throttle {
+    let realm = environment;
+    Throttle::new(store.clone(), realm, keys.sealer(environment), clock.clone(), limits)
 }
 
 impl Drop for Server {

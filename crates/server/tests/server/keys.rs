@@ -16,9 +16,12 @@ use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
 use grantor::password::Passwords;
 use grantor::random::Random;
+use grantor::request_log::RequestLog;
 use grantor::seal::{NotThisSeal, RefreshSeal, Ring, Sealer, SealingKey};
 use grantor::site::{Settings, Site};
 use grantor::store::{Address, Store};
+use grantor::throttle::{Limits, Throttle};
+use grantor::trials::Trials;
 use grantor::usage::Usage;
 use grantor_protocol::environment::Environment;
 use grantor_test_cluster::Cluster;
@@ -77,8 +80,17 @@ impl House {
             other_sealer: keys.sealer(Environment::Production),
             signer: keys.signer(STAGING),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                self.store.clone(),
+                STAGING,
+                keys.sealer(STAGING),
+                self.server.clock.clone(),
+                Limits::default(),
+            ),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(STAGING),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::ThisMachine, self.server.clock.clone()),
             clock: self.server.clock.clone(),

@@ -220,6 +220,13 @@ async fn s21_passwords_and_the_process_are_counted() {
     server.code(&server.demo_client(), "").await;
     metrics.assert("grantor_passwords_hashed_total", before + 1.0).await;
     metrics.assert("grantor_passwords_waiting", 0.0).await;
+    for kind in ["mail", "webhook"] {
+        for name in ["delivered", "failed", "gave_up"] {
+            let series = format!("grantor_outbox_{name}_total{{kind=\"{kind}\"}}");
+            metrics.assert(&series, 0.0).await;
+        }
+    }
+    metrics.assert("grantor_outbox_waiting", 0.0).await;
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
     metrics.assert("process_start_time_seconds", START as f64).await;
     assert!(metrics.value("process_resident_memory_bytes").await > 1e6);

@@ -324,6 +324,71 @@ async fn s9_nobody_is_signed_out_by_a_link_alone(server: Server) {
     page.assert_page(200, "You are signed out");
 }
 
+/// A form that another site posts brings no cookie (`SameSite=Lax`): "nobody is signed in" was answered
+/// with a new cookie, which took the place of the living one.
+async fn s9_a_form_of_another_site_takes_no_session_away(server: Server) {
+    let client = client(&server).await;
+    let browser = server.browser();
+    browser.allow(&server.authorize_url(&client, "&scope=openid")).await;
+    let form = format!("client_id={}&post_logout_redirect_uri={}", client.id, encode(SIGNED_OUT));
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    let without_cookie = server.browser();
+    for form in [form.as_str(), "", "state=%0d%0aSet-Cookie:x\u{e4}"] {
+        let answer = without_cookie.post(&server.url("/oauth/logout"), &headers, form).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::SEE_OTHER, ""));
+        assert!(answer.location().starts_with("/oauth/logout?"), "{}", answer.location());
+        // There the browser sends its cookie, and the customer is asked.
+        let page = browser.get(&answer.absolute(&answer.location())).await;
+        page.assert_page(200, "Sign out?");
+        assert_eq!(page.header("set-cookie"), "");
+        // And where nobody is signed in, nothing is set, and it comes to an end.
+        let page = without_cookie.get(&answer.absolute(&answer.location())).await;
+        assert_ne!(page.location().get(..14), Some("/oauth/logout?"));
+        assert_eq!(page.header("set-cookie"), "");
+    }
+    assert!(is_signed_in(&server, &browser, &client).await);
+    assert_eq!(server.count("sessions"), 1);
+}
+
+/// Whoever registers a client by himself could send people anywhere by this server's name.
+async fn s3_signing_out_makes_no_open_redirector_of_a_client_that_nobody_approved(server: Server) {
+    let client = server
+        .client_with(Environment::Staging, |client| {
+            client.scopes = demo::client_scopes();
+            client.approved = false;
+            client.post_logout_redirect_uris = vec![SIGNED_OUT.to_owned()];
+        })
+        .await;
+    let browser = server.browser();
+    let target = browser.allow(&server.authorize_url(&client, "&scope=openid")).await;
+    let answer = server.exchange(&client, &query(&target, "code").unwrap()).await;
+    let (hint, to) = (answer.text("id_token"), encode(SIGNED_OUT));
+    // The ID token may be of the attacker's own account, so it does not help where nobody is
+    // signed in.
+    let by_id = format!("client_id={}", client.id);
+    for proof in [by_id.clone(), format!("id_token_hint={hint}")] {
+        let path = format!("/oauth/logout?{proof}&post_logout_redirect_uri={to}&state=a%22%3E");
+        let page = server.browser().get(&server.url(&path)).await;
+        page.assert_page(200, "You are signed out");
+        page.assert_page(200, "Nobody has reviewed the app");
+        let host = SIGNED_OUT.split('/').nth(2).unwrap();
+        assert!(page.text.contains(&format!("<bdi>{host}</bdi>")), "{}", page.text);
+        assert!(page.text.contains(&format!("{SIGNED_OUT}?state=a%22%3E")), "{}", page.text);
+    }
+    // After the customer's press, and with the ID token of the very customer, it goes there.
+    let path = format!("/oauth/logout?{by_id}&post_logout_redirect_uri={to}");
+    let page = browser.get(&server.url(&path)).await;
+    page.assert_page(200, "Sign out?");
+    let policy = page.header("content-security-policy").to_owned();
+    assert!(policy.contains("form-action 'self' https://mycompany.com;"), "{policy}");
+    let pressed = browser.submit(&page, &[]).await;
+    assert_eq!((pressed.status, pressed.location()), (StatusCode::SEE_OTHER, SIGNED_OUT.into()));
+    browser.allow(&server.authorize_url(&client, "&scope=openid")).await;
+    let path = format!("/oauth/logout?id_token_hint={hint}&post_logout_redirect_uri={to}");
+    let gone = browser.get(&server.url(&path)).await;
+    assert_eq!((gone.status, gone.location()), (StatusCode::SEE_OTHER, SIGNED_OUT.to_owned()));
+}
+
 async fn s2_after_signing_out_only_a_registered_address_is_gone_to(server: Server) {
     let client = client(&server).await;
     let browser = server.browser();
@@ -383,6 +448,8 @@ on_both_engines! {
     userinfo_answers_by_get_and_post_and_says_what_is_wrong,
     offline_access_is_needed_where_the_clients_setting_says_so,
     signing_out_with_the_customers_id_token_ends_the_session_and_no_connection,
+    s9_a_form_of_another_site_takes_no_session_away,
+    s3_signing_out_makes_no_open_redirector_of_a_client_that_nobody_approved,
     s9_nobody_is_signed_out_by_a_link_alone,
     s2_after_signing_out_only_a_registered_address_is_gone_to,
     the_same_customer_has_the_same_sub_for_every_client_and_environments_differ,

@@ -42,6 +42,11 @@ async fn every_page(server: &Server) -> Vec<(u16, Page)> {
         (413, browser.post(&url, &[], large).await),
         (200, browser.get(&server.url("/")).await),
         (200, browser.get(&server.url("/docs/")).await),
+        (200, browser.get(&server.url("/connections")).await),
+        (200, browser.get(&server.url("/account/password")).await),
+        (200, server.browser().get(&server.url("/connections")).await),
+        (400, browser.post(&server.url("/connections"), &[], "step=disconnect_all").await),
+        (400, browser.post(&server.url("/account/password"), &[], "step=password").await),
     ];
     for path in ["/nothing", "/oauth", "/oauth/authorize/", "/docs/nothing", "/docs/%ff"] {
         pages.push((404, browser.get(&server.url(path)).await));

@@ -1,6 +1,12 @@
 //! Pushed authorization requests (RFC 9126), and answers that are posted as a form.
 
+use futures_util::StreamExt as _;
+use grantor::store::{NewDevice, NewPushedRequest};
+use grantor_protocol::device::{DeviceAuthorization, UserCode};
 use grantor_protocol::environment::Environment;
+use grantor_protocol::pushed_request::RequestUri;
+use grantor_protocol::resource::Resources;
+use grantor_protocol::scope::Scope;
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -48,6 +54,112 @@ async fn a_pushed_request_becomes_a_code_once_and_the_link_says_nothing_else(ser
     assert_eq!((answer.status, answer.text("scope")), (200, "orders-api"));
     assert_used(&browser.get(&url).await);
     assert_eq!(server.count("pushed_requests"), 0);
+}
+
+/// Whoever knows the id of a public client may push for it: what waits for it has a bound.
+async fn s20_of_one_client_no_more_requests_and_devices_wait_than_there_is_room_for(
+    server: Server,
+) {
+    let (client, other) = (server.client().await, server.client().await);
+    let site = &server.staging;
+    let push = async |client: &TestClient, at_most| {
+        let request_uri = RequestUri::new(site.random.bytes());
+        let new = NewPushedRequest {
+            environment: HERE,
+            request_uri: &request_uri,
+            client_id: &client.id,
+            parameters: "state=s",
+            epoch: site.sealer.epoch(),
+            expires_at: server.clock.now() + 90,
+            now: server.clock.now(),
+            at_most,
+        };
+        let pushed = site.store.push_request(&new).await.unwrap();
+        (pushed, request_uri)
+    };
+    let (pushed, first) = push(&client, 3).await;
+    assert!(pushed);
+    for expected in [true, true, false, false] {
+        assert_eq!(push(&client, 3).await.0, expected);
+    }
+    assert_eq!(server.count("pushed_requests"), 3);
+    // Of another client others wait; what is used, or too old, takes no room.
+    assert!(push(&other, 3).await.0 && push(&client, i64::MAX).await.0);
+    assert!(!push(&client, 4).await.0);
+    assert!(site.store.use_pushed_request(HERE, &first).await.unwrap());
+    assert!(push(&client, 4).await.0 && !push(&client, 4).await.0);
+    server.clock.advance(90);
+    assert!(push(&client, 1).await.0);
+    let begin = async |client: &TestClient, at_most| {
+        let user_code = UserCode::new(site.random.bytes());
+        let now = server.clock.now();
+        let authorization = DeviceAuthorization {
+            client_id: client.id.clone(),
+            scope: Scope::parse("orders-api").unwrap(),
+            resources: Resources::default(),
+            requested_from: "this machine".to_owned(),
+            interval_seconds: 5,
+            polled_at: None,
+            decision: None,
+            created_at: now,
+            expires_at: now + 600,
+        };
+        let new = NewDevice {
+            environment: HERE,
+            device_code: &site.random.secret(),
+            user_code: &user_code,
+            authorization: &authorization,
+            epoch: site.sealer.epoch(),
+            at_most,
+        };
+        site.store.add_device(&new).await.unwrap()
+    };
+    for expected in [true, true, false] {
+        assert_eq!(begin(&client, 2).await, expected);
+    }
+    assert!(begin(&other, 1).await);
+    server.clock.advance(600);
+    assert!(begin(&client, 1).await);
+}
+
+/// The bound over HTTP: who names a public client is told to come again, and who proves itself is not
+/// kept out by strangers.
+#[tokio::test]
+async fn s20_strangers_fill_the_room_of_a_public_client_and_of_no_other() {
+    let server = Server::start().await;
+    let public = server.client_with(HERE, |client| client.secret = None).await;
+    let site = &server.staging;
+    let waiting = (0..5_000).map(|_| async {
+        let request_uri = RequestUri::new(site.random.bytes());
+        let new = NewPushedRequest {
+            environment: HERE,
+            request_uri: &request_uri,
+            client_id: &public.id,
+            parameters: "state=s",
+            epoch: site.sealer.epoch(),
+            expires_at: server.clock.now() + 90,
+            now: server.clock.now(),
+            at_most: i64::MAX,
+        };
+        site.store.push_request(&new).await.unwrap()
+    });
+    let mut all = futures_util::stream::iter(waiting).buffer_unordered(64);
+    while let Some(pushed) = all.next().await {
+        assert!(pushed);
+    }
+    let form = [
+        ("client_id", public.id.as_str()),
+        ("response_type", "code"),
+        ("redirect_uri", &public.redirect_uri),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let push_as = || Call::at(&server.staging, PAR).form(&form).send();
+    push_as().await.assert_error(503, "temporarily_unavailable", "");
+    assert_eq!(push(&server, &server.client().await, &[]).await.status, 201);
+    server.clock.advance(90);
+    let again = push_as().await;
+    assert_eq!(again.status, 201, "{again:?}");
 }
 
 async fn s12_of_many_that_use_one_request_one_gets_a_code(server: Server) {
@@ -246,6 +358,7 @@ async fn the_metadata_says_where_to_push(server: Server) {
 
 on_both_engines! {
     a_pushed_request_becomes_a_code_once_and_the_link_says_nothing_else,
+    s20_of_one_client_no_more_requests_and_devices_wait_than_there_is_room_for,
     s12_of_many_that_use_one_request_one_gets_a_code,
     s3_a_request_of_another_client_or_too_old_or_unknown_is_a_page,
     a_request_that_would_be_refused_in_the_browser_is_refused_when_it_is_pushed,

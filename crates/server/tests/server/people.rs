@@ -27,6 +27,7 @@ impl Server {
             name: "Another Partner Ltd".to_owned(),
             contact: None,
             verified: false,
+            suspended: false,
             created_at: self.clock.now(),
         };
         assert!(self.portal.store.add_partner(&partner).await.unwrap());
@@ -42,7 +43,7 @@ impl Server {
         let (name, password_hash) = ("Pat Person", password_hash.as_str());
         let person = NewPerson { id, email, name, password_hash, role, demo: true };
         let act = somebody(Role::Operator).act(portal, "person.joined", email);
-        assert!(portal.store.add_person(&person, None, &act).await.unwrap());
+        assert!(portal.store.add_person(&person, None, None, &act).await.unwrap());
         let browser = self.browser();
         let form = [("email", email), ("password", demo::PASSWORD)];
         let answer = self.post_form(&browser, "/sign-in", &form).await;

@@ -171,6 +171,28 @@ async fn s24_nobody_chooses_an_id_or_a_right_by_registering() {
 }
 
 #[tokio::test]
+async fn s27_a_key_that_anybody_can_sign_for_registers_nobody() {
+    let server = open().await;
+    // The neutral point of Ed25519, and a point of order 8.
+    for x in [
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+    ] {
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        let document = json!({
+            "redirect_uris": ["https://app.example/cb"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key] },
+        });
+        let (status, refused) = call(&server, Method::POST, PATH, None, Some(&document)).await;
+        assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
+        let words = text(&refused, "error_description");
+        assert!(words.contains("small order"), "{words}");
+    }
+    assert_eq!(server.number("SELECT COUNT(*) FROM clients WHERE registration = 'itself'"), 0);
+}
+
+#[tokio::test]
 async fn a_registration_is_read_changed_and_ended_with_its_own_token_alone() {
     let server = open().await;
     let document = json!({
@@ -208,6 +230,10 @@ async fn a_registration_is_read_changed_and_ended_with_its_own_token_alone() {
     changed["token_endpoint_auth_method"] = json!("client_secret_basic");
     let (status, _) = call(&server, Method::PUT, &path, Some(token), Some(&changed)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    changed["token_endpoint_auth_method"] = json!("none");
+    changed["client_secret"] = json!("of its own");
+    let (status, _) = call(&server, Method::PUT, &path, Some(token), Some(&changed)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "it has none");
 
     let (status, _) = call(&server, Method::DELETE, &path, Some(token), None).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
@@ -218,6 +244,71 @@ async fn a_registration_is_read_changed_and_ended_with_its_own_token_alone() {
         encode("https://app.example/cb")
     ));
     assert_eq!(server.browser().get(&url).await.status, 400);
+}
+
+/// RFC 7592 2.2.
+#[tokio::test]
+async fn an_update_names_the_secret_that_there_is_or_none_and_nothing_that_is_the_servers() {
+    let server = open().await;
+    let document = json!({
+        "redirect_uris": ["https://app.example/cb"], "client_name": "One",
+        "token_endpoint_auth_method": "client_secret_basic",
+    });
+    let made = register(&server, &document).await;
+    let (id, token) = (text(&made, "client_id"), text(&made, "registration_access_token"));
+    let path = format!("{PATH}/{id}");
+    let put = async |name: &str, value: Value| {
+        let mut changed = document.clone();
+        changed["client_id"] = json!(id);
+        changed["client_name"] = json!("Another");
+        changed[name] = value;
+        call(&server, Method::PUT, &path, Some(token), Some(&changed)).await
+    };
+    for (name, value) in [
+        ("client_secret", json!("wrong")),
+        ("client_secret", json!("")),
+        ("client_secret", json!(7)),
+        ("registration_access_token", json!(token)),
+        ("registration_client_uri", made["registration_client_uri"].clone()),
+        ("client_secret_expires_at", json!(0)),
+        ("client_id_issued_at", made["client_id_issued_at"].clone()),
+    ] {
+        let (status, refused) = put(name, value).await;
+        assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
+        assert!(text(&refused, "error_description").contains(name), "{refused}");
+        let (_, read) = call(&server, Method::GET, &path, Some(token), None).await;
+        assert_eq!(text(&read, "client_name"), "One", "{name}");
+    }
+    let (status, put) = put("client_secret", made["client_secret"].clone()).await;
+    assert_eq!((status.as_u16(), text(&put, "client_name")), (200, "Another"), "{put}");
+}
+
+/// RFC 7591 3.2.1: what is registered may be less than what was asked for, and stands in the answer.
+#[tokio::test]
+async fn who_asks_for_what_discovery_names_gets_of_it_what_there_is_to_register() {
+    let server = open().await;
+    let path = "/.well-known/openid-configuration";
+    let (_, metadata) = call(&server, Method::GET, path, None, None).await;
+    let all: Vec<&str> =
+        metadata["scopes_supported"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let asked = format!("{} financial-api orders-api", all.join(" "));
+    let mut document = json!({
+        "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none",
+        "scope": asked,
+    });
+    let made = register(&server, &document).await;
+    assert_eq!(text(&made, "scope"), "financial-api orders-api");
+    let (id, token) = (text(&made, "client_id"), text(&made, "registration_access_token"));
+    let record = server.staging.store.client(id).await.unwrap().unwrap();
+    assert_eq!(record.client.scopes.to_string(), "financial-api orders-api");
+    document["client_id"] = json!(id);
+    document["scope"] = json!("openid orders-api");
+    let path = format!("{PATH}/{id}");
+    let (status, put) = call(&server, Method::PUT, &path, Some(token), Some(&document)).await;
+    assert_eq!((status.as_u16(), text(&put, "scope")), (200, "orders-api"), "{put}");
+    document["scope"] = json!("openid admin");
+    let (status, refused) = call(&server, Method::PUT, &path, Some(token), Some(&document)).await;
+    assert_eq!((status.as_u16(), text(&refused, "error")), (400, "invalid_client_metadata"));
 }
 
 #[tokio::test]
@@ -264,10 +355,14 @@ async fn an_initial_access_token_admits_as_many_as_it_says(server: Server) {
 async fn who_has_no_initial_access_token_registers_nothing_where_one_is_needed() {
     let server = Server::start_with(settings(Registration::Token), true).await;
     let document = json!({ "redirect_uris": ["https://app.example/cb"] });
-    for token in [None, Some("wrong")] {
-        let (status, refused) = call(&server, Method::POST, PATH, token, Some(&document)).await;
-        assert_eq!((status.as_u16(), text(&refused, "error")), (401, "invalid_token"));
+    // Nothing is said of the document either, nor is anything written.
+    for document in [document, json!({ "redirect_uris": ["javascript:alert(1)"] }), json!([])] {
+        for token in [None, Some("wrong")] {
+            let (status, refused) = call(&server, Method::POST, PATH, token, Some(&document)).await;
+            assert_eq!((status.as_u16(), text(&refused, "error")), (401, "invalid_token"));
+        }
     }
+    assert_eq!(server.number("SELECT COUNT(*) FROM partners WHERE name LIKE 'Self-reg%'"), 0);
     assert_eq!(server.number("SELECT COUNT(*) FROM clients WHERE registration = 'itself'"), 0);
 }
 

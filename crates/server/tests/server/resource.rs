@@ -11,7 +11,7 @@ use grantor_protocol::jose::{Algorithm, Demand, JwkSet, TypeDemand, UnverifiedJw
 use grantor_protocol::scope::Scope;
 use serde_json::{Value, json};
 
-use crate::calls::{introspect, revoke};
+use crate::calls::{Call, introspect, revoke};
 use crate::harness::{Answer, START, Server, TestClient, encode, query};
 
 const ORDERS: &str = "https://orders.example.com";
@@ -134,6 +134,82 @@ async fn s12_an_api_that_was_not_allowed_is_refused_and_nothing_is_spent() {
     assert_eq!((answer.status, answer.text("scope")), (200, "financial-api"));
 }
 
+/// A token whose audience is an API that its client has no scope of opens that API wherever somebody
+/// looks at `aud` alone.
+#[tokio::test]
+async fn s15_a_client_gets_no_token_for_an_api_that_it_has_no_scope_of() {
+    let server = start().await;
+    let client = server
+        .client_with(Environment::Staging, |client| {
+            client.scopes = Scope::parse("openid orders-api").unwrap();
+            client.settings.client_credentials = true;
+            client.settings.device_code = true;
+        })
+        .await;
+    let words = "no scope that the API";
+    let own = [("grant_type", "client_credentials"), ("resource", FINANCE)];
+    server.token(&client, &own).await.assert_error(400, "invalid_target", words);
+    // A grant that named none, narrowed at the exchange and at a refresh: nothing is spent.
+    let code = server.code(&client, "&scope=openid%20orders-api").await;
+    let refused = exchange(&server, &client, &code, &[STAFF]).await;
+    refused.assert_error(400, "invalid_target", words);
+    let refused = exchange(&server, &client, &code, &[ORDERS, STAFF]).await;
+    refused.assert_error(400, "invalid_target", words);
+    let answer = exchange(&server, &client, &code, &[ORDERS]).await;
+    assert_eq!((answer.status, answer.text("scope")), (200, "orders-api"), "{answer:?}");
+    let token = answer.text("refresh_token");
+    refresh(&server, &client, token, FINANCE).await.assert_error(400, "invalid_target", words);
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token),
+        ("resource", ORDERS),
+        ("scope", "openid"),
+    ];
+    server.token(&client, &form).await.assert_error(400, "invalid_target", words);
+    assert_eq!(refresh(&server, &client, token, ORDERS).await.status, 200);
+    // Where it is named first it is refused at once, before any customer is asked.
+    let page = server.browser().get(&server.authorize_url(&client, &resource(FINANCE))).await;
+    page.assert_refused(&client.redirect_uri, "invalid_target", words);
+    let more = format!("&scope=openid{}", resource(ORDERS));
+    let page = server.browser().get(&server.authorize_url(&client, &more)).await;
+    page.assert_refused(&client.redirect_uri, "invalid_target", words);
+    let begin = Call::at(&server.staging, "/oauth/device_authorization").basic(&client);
+    let begun = begin.form(&[("resource", FINANCE)]).send().await;
+    begun.assert_error(400, "invalid_target", words);
+}
+
+/// Whoever takes tokens for another API could otherwise ask here who its customers are.
+#[tokio::test]
+async fn a_token_for_another_api_opens_no_userinfo_and_says_nothing_of_its_customer() {
+    let server = start().await;
+    let client = client(&server).await;
+    let code = server.code(&client, "&scope=openid%20orders-api").await;
+    let answer = exchange(&server, &client, &code, &[]).await;
+    assert_eq!(server.api("/oauth/userinfo", answer.text("access_token")).await.status, 200);
+    let narrow = refresh(&server, &client, answer.text("refresh_token"), ORDERS).await;
+    let token = narrow.text("access_token");
+    assert_eq!(narrow.text("scope"), "orders-api");
+    assert_eq!(introspect(&server, &client, token).await.text("scope"), "orders-api");
+    let refused = server.api("/oauth/userinfo", token).await;
+    refused.assert_error(401, "invalid_token", "for another API");
+    // Also where the API knows that scope by itself; and where it stands here, it is the same place.
+    let mut knows = apis().iter().cloned().collect::<Vec<Api>>();
+    knows[0].scopes = Scope::parse("orders-api openid").unwrap();
+    let settings = Settings { apis: Apis::new(knows), ..Settings::default() };
+    let server = Server::start_with(settings, true).await;
+    let client = self::client(&server).await;
+    let more = format!("&scope=openid%20orders-api{}", resource(ORDERS));
+    let answer = exchange(&server, &client, &server.code(&client, &more).await, &[]).await;
+    assert_eq!(answer.text("scope"), "openid orders-api");
+    assert_eq!(answer.text("id_token").split('.').count(), 3);
+    let refused = server.api("/oauth/userinfo", answer.text("access_token")).await;
+    refused.assert_error(401, "invalid_token", "for another API");
+    let dev = Server::start().await;
+    let more = format!("&scope=openid%20orders-api{}", resource(&dev.staging.base_url));
+    let answer = dev.exchange(&dev.demo_client(), &dev.code(&dev.demo_client(), &more).await).await;
+    assert_eq!(dev.api("/oauth/userinfo", answer.text("access_token")).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_signed_token_is_what_rfc_9068_says_and_answers_here_as_a_seal_does() {
     let server = start().await;
@@ -153,7 +229,7 @@ async fn a_signed_token_is_what_rfc_9068_says_and_answers_here_as_a_seal_does() 
         ("client_id", json!(client.id)),
         ("exp", json!(START + 3600)),
         ("iat", json!(START)),
-        ("scope", json!("financial-api openid")),
+        ("scope", json!("financial-api")),
     ] {
         assert_eq!(said[claim], expected, "{claim}");
         assert_eq!(introspected.body[claim], expected, "{claim}");
@@ -161,7 +237,9 @@ async fn a_signed_token_is_what_rfc_9068_says_and_answers_here_as_a_seal_does() 
     for same in ["sub", "jti"] {
         assert_eq!(said[same], introspected.body[same], "{same}");
     }
-    assert_eq!(server.api("/oauth/userinfo", token).await.body["sub"], said["sub"]);
+    // It is for that API alone, also where this server verifies it.
+    let elsewhere = server.api("/oauth/userinfo", token).await;
+    elsewhere.assert_error(401, "invalid_token", "for another API");
     // An ID token is none, although the same keys sign it, nor is a token that was changed.
     let id_token = introspect(&server, &client, answer.text("id_token")).await;
     assert_eq!(id_token.body, json!({ "active": false }));
@@ -172,7 +250,6 @@ async fn a_signed_token_is_what_rfc_9068_says_and_answers_here_as_a_seal_does() 
     // Revoked alone, it is ended here at once.
     assert_eq!(revoke(&server, &client, token).await.status, 200);
     assert_eq!(introspect(&server, &client, token).await.body, json!({ "active": false }));
-    assert_eq!(server.api("/oauth/userinfo", token).await.status, 401);
     let again = server.refresh(&client, answer.text("refresh_token")).await;
     let token = again.text("access_token");
     assert_eq!(introspect(&server, &client, token).await.body["active"], true);
@@ -255,6 +332,27 @@ async fn a_consent_for_one_api_is_not_silent_for_another_and_the_page_names_it()
     page = browser.submit(&page, &fields).await;
     page = browser.get(&page.absolute(&page.location())).await;
     page.assert_page(200, &format!("The API at {FINANCE}"));
+}
+
+#[tokio::test]
+async fn u9_the_page_of_a_device_names_the_apis_as_the_consent_page_does() {
+    let server = start().await;
+    let client =
+        server.client_with(Environment::Staging, |client| client.settings.device_code = true).await;
+    for (named, shown) in [(vec![], None), (vec![("resource", ORDERS)], Some(ORDERS))] {
+        let begin = Call::at(&server.staging, "/oauth/device_authorization").basic(&client);
+        let begun = begin.form(&named).send().await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        let browser = server.browser();
+        let page = browser.get(begun.text("verification_uri_complete")).await;
+        let page = browser.sign_in(&page).await;
+        let page = browser.submit(&page, &[("user_code", begun.text("user_code"))]).await;
+        assert_eq!(page.step().as_deref(), Some("decide"));
+        assert_eq!(page.text.contains("Where it may do that"), shown.is_some());
+        if let Some(api) = shown {
+            page.assert_page(200, &format!("The API at {api}"));
+        }
+    }
 }
 
 #[tokio::test]

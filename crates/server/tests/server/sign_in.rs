@@ -10,7 +10,7 @@ use grantor::random::Random;
 use grantor::site::Settings;
 use grantor_protocol::environment::Environment;
 
-use crate::harness::{Browser, Page, Server, query};
+use crate::harness::{Browser, Page, Server, query, roomy};
 
 const EMAIL: &str = "robin@rest.example";
 const PASSWORD: &str = "a password of Robin's own";
@@ -276,7 +276,7 @@ async fn s19_an_unknown_address_is_checked_against_a_hash_that_can_be_read() {
 
 #[tokio::test]
 async fn a_sign_in_that_cannot_be_read_is_like_a_wrong_one() {
-    let server = Server::start().await;
+    let server = Server::start_with(roomy(), true).await;
     let browser = server.browser();
     let page = sign_in_page(&server, &browser, "").await;
     let (token, long) = (page.hidden("csrf_token"), "a".repeat(10_000));

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use grantor::demo;
-use grantor::store::{NewGrant, NewSession, RemovedSecret, Store, Turn};
+use grantor::store::{Credentials, NewGrant, NewPassword, NewSession, RemovedSecret, Store, Turn};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
@@ -158,12 +158,13 @@ async fn u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays(server: 
     }
 }
 
-fn session(id: u8, customer_id: [u8; 16], customer_counter: i64) -> NewSession {
+fn session(id: u8, customer: &Credentials, customer_counter: i64) -> NewSession {
     NewSession {
         environment: HERE,
         id_digest: [id; 32],
-        customer_id,
+        customer_id: customer.customer_id,
         customer_counter,
+        password_hash: customer.password_hash.clone(),
         epoch: 1,
         signed_in_at: START,
         expires_at: START + 1000,
@@ -175,18 +176,19 @@ async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_check
 ) {
     let store = &server.staging.store;
     let customer = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
-    let (id, counter) = (customer.customer_id, customer.counter);
-    assert!(store.begin_session(&session(200, id, counter), None).await.unwrap());
+    let counter = customer.counter;
+    assert!(store.begin_session(&session(200, &customer, counter), None).await.unwrap());
     let stands = async |digest| store.session(HERE, [digest; 32], 1, START).await.unwrap();
     assert!(stands(200).await.is_some());
-    assert!(!store.begin_session(&session(201, id, counter + 1), Some([200; 32])).await.unwrap());
+    let later = session(201, &customer, counter + 1);
+    assert!(!store.begin_session(&later, Some([200; 32])).await.unwrap());
     assert!(stands(200).await.is_some(), "a refused session ended the former one");
     assert!(store.session(HERE, [200; 32], 2, START).await.unwrap().is_none(), "another epoch");
     assert!(store.session(HERE, [200; 32], 1, START + 1000).await.unwrap().is_none());
 
     let began = race(RACERS, |at| {
         let store = store.clone();
-        let new = session(u8::try_from(at).unwrap(), id, counter);
+        let new = session(u8::try_from(at).unwrap(), &customer, counter);
         let email = demo::CUSTOMER_EMAIL;
         async move {
             match at {
@@ -201,14 +203,47 @@ async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_check
         assert!(stands(digest).await.is_none(), "a session outlived the change of the password");
     }
     // One id begins once.
-    let now = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().counter;
+    let customer = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
     let began = race(RACERS, |_| {
         let store = store.clone();
-        let new = session(100, id, now);
+        let new = session(100, &customer, customer.counter);
         async move { store.begin_session(&new, None).await.unwrap_or(false) }
     })
     .await;
     assert_eq!(won(&began), 1);
+}
+
+async fn s18_no_session_of_the_former_password_outlives_its_change_by_the_customer(server: Server) {
+    let store = &server.staging.store;
+    for round in 0..6_i64 {
+        let customer = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
+        let counter = customer.counter;
+        let outcomes = race(RACERS, |at| {
+            let store = store.clone();
+            let mut new = session(u8::try_from(at).unwrap(), &customer, counter);
+            // Ids of an earlier round are free again: their sessions ended.
+            new.signed_in_at = START + round;
+            let password_hash = format!("hash {round} {at}");
+            async move {
+                match at % 12 {
+                    0 => {
+                        let new = NewPassword { password_hash: &password_hash, session: &new };
+                        store.change_password(&new).await.unwrap()
+                    }
+                    _ => store.begin_session(&new, None).await.unwrap(),
+                }
+            }
+        })
+        .await;
+        let changes: Vec<usize> = (0..RACERS).filter(|at| at % 12 == 0 && outcomes[*at]).collect();
+        assert_eq!(changes.len(), 1, "of many that know the former password one changes it");
+        assert_eq!(server.count("sessions"), 1, "the session that goes on, and no other");
+        let goes_on = [u8::try_from(changes[0]).unwrap(); 32];
+        assert!(store.session(HERE, goes_on, 1, START).await.unwrap().is_some());
+        let now = store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap();
+        assert_eq!(now.counter, counter, "connections stay");
+        assert!(!store.begin_session(&session(99, &customer, counter), None).await.unwrap());
+    }
 }
 
 /// Whether a grant and a consent came of it.
@@ -375,6 +410,7 @@ on_both_engines! {
     d2_of_many_that_revoke_one_wins_and_no_turn_brings_the_grant_back,
     u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third,
     u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays,
+    s18_no_session_of_the_former_password_outlives_its_change_by_the_customer,
     s18_a_session_begins_only_under_the_counter_that_its_password_was_checked_under,
     allowing_is_refused_whole_where_client_customer_or_consent_changed_in_between,
     s17_no_grant_that_races_with_the_end_of_its_client_stays_in_force,

@@ -55,6 +55,7 @@ impl Material {
                 self.make_ready(curve.algorithm()).map(drop)
             }
             Material::Ed25519 { x } if x.len() != 32 => Err(KeyFault::NotOnCurve),
+            Material::Ed25519 { x } if is_small_order(x) => Err(KeyFault::SmallOrder),
             Material::Ed25519 { .. } => self.make_ready(Algorithm::EdDsa).map(drop),
         }
     }
@@ -138,6 +139,44 @@ impl Material {
             .collect();
         format!("{{{}}}", members.join(","))
     }
+}
+
+/// Whether a point of Ed25519 is one of the eight whose order divides 8, in whatever spelling
+/// (RFC 8032 5.1.3: y, little-endian, and the sign of x in the highest bit). Under such a key one
+/// signature is good for one message in eight, or for every message, and nobody holds a private half.
+fn is_small_order(point: &[u8]) -> bool {
+    let mut y = point.to_vec();
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    SMALL_ORDER_Y.iter().any(|small| y == small)
+}
+
+/// The y of those eight points, whichever sign x has: of orders 1, 2, 4 and 8, and the two that are
+/// small enough to be written with p = 2^255 - 19 added.
+const SMALL_ORDER_Y: [[u8; 32]; 7] = [
+    ended(0x01, 0x00, 0x00), // 1
+    ended(0xec, 0xff, 0x7f), // p - 1
+    ended(0x00, 0x00, 0x00), // 0
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    ended(0xed, 0xff, 0x7f), // p, which is 0
+    ended(0xee, 0xff, 0x7f), // p + 1, which is 1
+];
+
+const fn ended(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
 }
 
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyFault> {

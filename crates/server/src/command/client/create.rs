@@ -144,6 +144,7 @@ impl Create {
                 parameters_in_query: !self.no_query_parameters,
                 pkce_required: self.pkce_required || checked.proof.is_none(),
                 secret_methods: checked.proof.secret_methods,
+                assertion_for_token_endpoint: checked.proof.assertion_for_token_endpoint,
                 authorization_code: !self.redirect_uris.is_empty(),
                 client_credentials: self.client_credentials,
                 device_code: self.device,

@@ -21,6 +21,7 @@ pub(super) struct ClientData {
     optional_scopes: Vec<String>,
     public: bool,
     authentication: &'static str,
+    assertion_audience_token_endpoint: bool,
     grant_types: Vec<&'static str>,
     dpop_required: bool,
     approved: bool,
@@ -73,6 +74,7 @@ impl From<&ClientRecord> for ClientData {
             optional_scopes: each(&client.optional_scopes),
             public: client.is_public(),
             authentication: authentication(client),
+            assertion_audience_token_endpoint: settings.assertion_for_token_endpoint,
             grant_types: grant_types(&settings),
             dpop_required: settings.dpop_required,
             approved: client.approved,
@@ -125,6 +127,9 @@ impl ClientData {
             ("authentication", self.authentication.to_owned()),
             ("grant_types", self.grant_types.join(" ")),
         ];
+        if self.assertion_audience_token_endpoint {
+            lines.push(("assertion_audience", "the issuer, and the token endpoint".to_owned()));
+        }
         lines.extend(self.website.iter().map(|website| ("website", website.clone())));
         lines.extend(self.redirect_uris.iter().map(|uri| ("redirect_uri", uri.clone())));
         lines.push(("scopes", self.scopes.join(" ")));

@@ -21,6 +21,10 @@ pub(super) struct ProofArguments {
     /// Where it publishes its public keys, an https address, for private_key_jwt
     #[arg(long, value_name = "URL", conflicts_with = "jwks")]
     jwks_uri: Option<String>,
+    /// Take assertions that name the token endpoint for their audience, and not the issuer, as older
+    /// libraries do
+    #[arg(long)]
+    assertion_audience_token_endpoint: bool,
     /// A client without a secret, such as an app on a device; it has to use PKCE. The same as
     /// --auth none
     #[arg(long, conflicts_with = "auth")]
@@ -47,6 +51,7 @@ pub(super) struct Proof {
     pub(super) has_secret: bool,
     pub(super) secret_methods: SecretMethods,
     pub(super) keys: Option<ClientKeys>,
+    pub(super) assertion_for_token_endpoint: bool,
 }
 
 impl Proof {
@@ -80,7 +85,13 @@ impl ProofArguments {
                 ));
             }
         };
+        if self.assertion_audience_token_endpoint && method != Method::PrivateKeyJwt {
+            return Err(Failure::mendable(
+                "--assertion-audience-token-endpoint is for --auth private_key_jwt",
+            ));
+        }
         Ok(Proof {
+            assertion_for_token_endpoint: self.assertion_audience_token_endpoint,
             has_secret: !matches!(method, Method::PrivateKeyJwt | Method::None),
             secret_methods: match method {
                 Method::ClientSecretPost => SecretMethods::Post,

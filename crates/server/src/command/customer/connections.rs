@@ -1,11 +1,13 @@
 //! Ending the connections of a customer.
 
+use grantor_protocol::environment::Environment;
 use serde::Serialize;
 
 use super::super::output::Output;
-use super::super::place::{In, Place};
+use super::super::place::{In, Opened, Place};
 use super::super::{Failure, client};
 use super::find;
+use crate::webhook::{self, EndedBy, Event, Notice};
 
 #[derive(clap::Args)]
 #[command(after_help = "With --json: {\"environment\",\"email\",\"client_id\",\"changed\"}")]
@@ -35,6 +37,22 @@ struct Ended {
     changed: bool,
 }
 
+/// What each client is told that a customer allows something, where all of it ends.
+pub(super) async fn notices(
+    opened: &Opened,
+    environment: Environment,
+    customer_id: [u8; 16],
+) -> Result<Vec<Notice>, Failure> {
+    let clients = opened.store.clients_allowed_by(environment, customer_id).await?;
+    let notice = |id: &String| opened.notice(environment, id, ended_by_company(customer_id));
+    Ok(clients.iter().map(notice).collect())
+}
+
+fn ended_by_company(customer_id: [u8; 16]) -> Event {
+    let ended = webhook::Ended::OfCustomer { customer_id };
+    Event::GrantRevoked { ended, by: EndedBy::Company }
+}
+
 impl EndConnections {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let environment = self.environment.environment;
@@ -47,9 +65,20 @@ impl EndConnections {
         };
         let changed = match &client_id {
             Some(id) => {
-                store.end_grants_of_customer_and_client(environment, customer.id, id).await?
+                let notices = [opened.notice(environment, id, ended_by_company(customer.id))];
+                store
+                    .end_grants_of_customer_and_client_telling(
+                        environment,
+                        customer.id,
+                        id,
+                        &notices,
+                    )
+                    .await?
             }
-            None => store.end_grants_of_customer(environment, customer.id).await?,
+            None => {
+                let notices = notices(&opened, environment, customer.id).await?;
+                store.end_grants_of_customer_telling(environment, customer.id, &notices).await?
+            }
         };
         let environment = environment.as_str();
         let ended = Ended { environment, email: customer.email, client_id, changed };

@@ -58,7 +58,7 @@ impl Report {
                 Ending::SecretChanged { client_id, .. } => {
                     secrets.insert(client_id.clone());
                 }
-                Ending::PasswordChanged { id, .. } => {
+                Ending::PasswordChanged { id, .. } | Ending::OwnPasswordChanged { id, .. } => {
                     passwords.insert(uuid::Uuid::from_bytes(*id).to_string());
                 }
                 _ => {}

@@ -40,7 +40,10 @@ impl Check<'_> {
             Ok(_) => return Some(named.get_ref().clone()),
             Err(ResourceFault::Fragment) => "the resource of an API has no fragment",
             Err(
-                ResourceFault::NotAbsolute | ResourceFault::TooMany | ResourceFault::Unknown { .. },
+                ResourceFault::NotAbsolute
+                | ResourceFault::TooMany
+                | ResourceFault::Unknown { .. }
+                | ResourceFault::NoScope { .. },
             ) => "the resource of an API is an absolute URI",
         };
         self.fault(named.span(), words, "for example https://api.example.com");

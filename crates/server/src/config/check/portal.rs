@@ -5,12 +5,17 @@ use toml::Spanned;
 
 use super::{Check, Place, Placed};
 use crate::config::file::PortalSection;
+use crate::mail::MailConfig;
 use crate::programme::scope;
 use crate::site::{Settings, SignUp};
 
 impl Check<'_> {
-    pub(super) fn portal(&mut self, section: PortalSection) -> Option<(Placed, SignUp)> {
+    pub(super) fn portal(
+        &mut self,
+        section: PortalSection,
+    ) -> Option<(Placed, (SignUp, Option<MailConfig>))> {
         let sign_up = self.sign_up(section.sign_up.as_ref());
+        let mail = section.mail.as_ref().map(|section| self.mail(section));
         let usual = Settings::default();
         let settings = Settings {
             session_ttl_seconds: self
@@ -28,7 +33,8 @@ impl Check<'_> {
         };
         let mut placed = self.placed(Environment::Portal, &place, settings)?;
         placed.config.settings.apis = scope::apis(&placed.config.base_url);
-        Some((placed, sign_up?))
+        // One that is there and cannot be read is told by itself.
+        Some((placed, (sign_up?, mail.flatten())))
     }
 
     fn sign_up(&mut self, named: Option<&Spanned<String>>) -> Option<SignUp> {

@@ -7,8 +7,9 @@ use grantor_protocol::scope::Scope;
 use toml::Spanned;
 
 use super::Check;
-use crate::config::file::Section;
+use crate::config::file::{Section, Throttling};
 use crate::site::{Registration, Settings};
+use crate::throttle::Limits;
 
 const DAY: i64 = 24 * 3600;
 
@@ -40,7 +41,14 @@ impl Check<'_> {
             client_id_metadata_documents: section
                 .client_id_metadata_documents
                 .unwrap_or(usual.client_id_metadata_documents),
+            unused_client_ttl_seconds: self
+                .seconds(section.unused_client_ttl_seconds.as_ref(), 3600..=366 * DAY)
+                .unwrap_or(usual.unused_client_ttl_seconds),
+            request_log_ttl_seconds: self
+                .seconds(section.request_log_ttl_seconds.as_ref(), DAY..=366 * DAY)
+                .unwrap_or(usual.request_log_ttl_seconds),
             apis: self.apis(&section.api),
+            throttling: self.throttling(&section.throttling),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };
         let named = section
@@ -60,6 +68,28 @@ impl Check<'_> {
             );
         }
         settings
+    }
+
+    fn throttling(&mut self, section: &Throttling) -> Limits {
+        let usual = Limits::default();
+        let mut tries = |value: &Option<Spanned<i64>>, usual| {
+            self.number(value.as_ref(), (2..=1_000_000, "tries")).unwrap_or(usual)
+        };
+        Limits {
+            failures_per_name_and_address: tries(
+                &section.failures_per_name_and_address,
+                usual.failures_per_name_and_address,
+            ),
+            failures_per_address: tries(&section.failures_per_address, usual.failures_per_address),
+            failures_per_name: tries(&section.failures_per_name, usual.failures_per_name),
+            registrations_per_address: tries(
+                &section.registrations_per_address,
+                usual.registrations_per_address,
+            ),
+            window_seconds: self
+                .seconds(section.window_seconds.as_ref(), 60..=DAY)
+                .unwrap_or(usual.window_seconds),
+        }
     }
 
     fn registration(&mut self, section: &Section) -> Option<Registration> {
@@ -95,12 +125,20 @@ impl Check<'_> {
         value: Option<&Spanned<i64>>,
         allowed: RangeInclusive<i64>,
     ) -> Option<i64> {
+        self.number(value, (allowed, "seconds"))
+    }
+
+    fn number(
+        &mut self,
+        value: Option<&Spanned<i64>>,
+        (allowed, of): (RangeInclusive<i64>, &str),
+    ) -> Option<i64> {
         let value = value?;
         if !allowed.contains(value.get_ref()) {
             self.fault(
                 value.span(),
-                format!("{} seconds is out of range", value.get_ref()),
-                format!("from {} to {} seconds", allowed.start(), allowed.end()),
+                format!("{} {of} is out of range", value.get_ref()),
+                format!("from {} to {} {of}", allowed.start(), allowed.end()),
             );
             return None;
         }

@@ -37,7 +37,7 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         account_email: flow.email(),
         businesses: names.collect(),
         scopes: scopes.collect(),
-        apis: api_names(flow),
+        apis: flow.site.settings.apis.names(&flow.request.resources),
         lasts: lasts(flow.site, &flow.client),
         destination_host: flow.request.redirect_uri.destination(),
         form_action: progress::url(flow, &flow.browser, &seen),
@@ -59,14 +59,7 @@ pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Resp
     {
         return Ok(answer::redirect_within(flow.site, &progress::still_here(flow)));
     }
-    issue::finish(flow, step).await
-}
-
-/// The APIs that it is for, by their names; nothing where it is for whichever knows the scopes.
-fn api_names(flow: &Flow<'_>) -> Vec<String> {
-    let apis = &flow.site.settings.apis;
-    let named = flow.request.resources.iter().filter_map(|resource| apis.find(resource));
-    named.map(|api| api.name.clone()).collect()
+    issue::finish(flow, step, None).await
 }
 
 /// What the page asks for, as a digest that travels in the address of its form.

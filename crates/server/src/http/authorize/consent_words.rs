@@ -1,6 +1,7 @@
-//! What a customer allows, in the customer's own words.
+//! What a customer allows, in the customer's own words: what for, and how long.
 
 use grantor_protocol::client::Client;
+use jiff::Timestamp;
 
 pub(in crate::http) use crate::catalogue::sentence;
 use crate::site::Site;
@@ -21,7 +22,16 @@ pub(in crate::http) fn lasts(site: &Site, client: &Client) -> String {
     }
 }
 
-fn duration(seconds: i64) -> String {
+/// A time, for people.
+pub(in crate::http) fn moment(unix_seconds: i64) -> String {
+    match Timestamp::from_second(unix_seconds) {
+        Ok(time) => time.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        Err(_) => "an unknown time".to_owned(),
+    }
+}
+
+/// A length of time, for people.
+pub(in crate::http) fn duration(seconds: i64) -> String {
     let (count, unit) = match seconds {
         day if day % 86_400 == 0 => (day / 86_400, "day"),
         hour if hour % 3_600 == 0 => (hour / 3_600, "hour"),

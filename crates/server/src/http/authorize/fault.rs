@@ -6,9 +6,11 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::authorization_request::ResponseMode;
 use grantor_protocol::authorize_error::{AuthorizeFault, PageFault, PageWords};
 use grantor_protocol::client::Client;
+use grantor_protocol::logged_call::Outcome;
 use grantor_protocol::redirect_uri::{ProvedRedirectUri, RedirectUri};
 
 use crate::http::answer::{self, ERRORS_PATH, fault_page, frame};
+use crate::http::heard::{Ended, note_claimed_authorize};
 use crate::http::request::RequestId;
 use crate::keys::KeysError;
 use crate::pages::MessagePage;
@@ -36,6 +38,8 @@ pub(super) enum Fault {
     FormExpired { retry: String },
     /// The body is larger than any form of ours, or broke off.
     Body(StatusCode),
+    /// Too many passwords were tried in vain.
+    TooManyTries { wait_seconds: i64, retry: String },
     /// Too many at once. Nothing was done.
     Busy { retry: String },
     /// The keys that sign cannot be read or made.
@@ -58,6 +62,34 @@ impl Fault {
             None => Vec::new(),
         };
         Fault::Page { fault, registered }
+    }
+
+    /// The answer, and a line in the log of the client whose link it was.
+    pub(super) fn answer_and_note(
+        self,
+        site: &Site,
+        request_id: &RequestId,
+        query: &str,
+    ) -> Response<Body> {
+        let ended = match &self {
+            Fault::Page { fault, .. } => Some(Ended::refused(Outcome::Page, fault.cause())),
+            Fault::Redirect { fault, .. } => {
+                Some(Ended::refused(Outcome::Redirected, fault.cause()))
+            }
+            Fault::Unapproved(fault) => Some(Ended::refused(Outcome::Page, fault.cause())),
+            // They are about the customer, or about this server.
+            Fault::FormExpired { .. }
+            | Fault::Body(_)
+            | Fault::TooManyTries { .. }
+            | Fault::Busy { .. }
+            | Fault::Keys(_)
+            | Fault::Store(_) => None,
+        };
+        let mut response = self.answer(site, request_id);
+        if let Some(ended) = ended {
+            note_claimed_authorize(site, query, ended, &mut response);
+        }
+        response
     }
 
     /// The answer.
@@ -99,6 +131,9 @@ impl Fault {
                     what_to_do: "Nothing was shared. Go back and try again.".into(),
                 };
                 fault_page(site, request_id, status, words, vec![])
+            }
+            Fault::TooManyTries { wait_seconds, retry } => {
+                answer::too_many_tries(site, request_id, wait_seconds, retry)
             }
             Fault::Busy { retry } => busy(site, request_id, retry),
             Fault::Keys(error) => {
@@ -150,6 +185,7 @@ fn refused(
         ],
         PageFault::ClientIdMissing
         | PageFault::RequestUriUnknown
+        | PageFault::TooManyTries { .. }
         | PageFault::ClientDocument { .. }
         | PageFault::ClientDisabled
         | PageFault::RedirectUriMissing

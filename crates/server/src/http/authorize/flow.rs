@@ -168,6 +168,16 @@ impl<'a> Flow<'a> {
         self.account.as_ref().map(|account| account.session.email.clone()).unwrap_or_default()
     }
 
+    /// The query as the partner sent it.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// Whether the client itself pushed the request and proved that it did.
+    pub(super) fn is_pushed(&self) -> bool {
+        self.pushed.is_some() && !self.client.is_public()
+    }
+
     /// This request's own path and query, without progress.
     pub(super) fn here(&self) -> String {
         format!("/oauth/authorize?{}", self.query)
@@ -270,9 +280,9 @@ async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fau
     }
     let record = site.store.client_seen_from(site.environment, id).await?;
     // A client of the other environment is a stranger here: it has proved nothing (U4).
-    match record.filter(|record| {
-        record.client.environment == site.environment && site.admits(&record.client)
-    }) {
+    match record
+        .filter(|record| record.client.environment == site.environment && site.admits(record))
+    {
         Some(record) => Ok(record.client),
         None => Err(Fault::Page {
             fault: PageFault::ClientUnknown { sent: id.to_owned() },

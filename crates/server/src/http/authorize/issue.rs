@@ -4,18 +4,25 @@ use axum::body::Body;
 use axum::http::Response;
 use grantor_protocol::authorization_step::Step;
 use grantor_protocol::grant::{Binding, OpenIdRequest};
+use grantor_protocol::logged_call::Outcome;
 use grantor_protocol::openid::OPENID;
 use grantor_protocol::scope::Scope;
+use grantor_protocol::trial::Trial;
 
 use super::fault::{self, Fault};
 use super::flow::Flow;
 use super::progress;
 use crate::http::answer;
+use crate::http::heard::{Ended, note_authorize};
 use crate::seal::CodeSeal;
 use crate::store::{NewConsent, NewGrant};
 
 /// Carries out a step that ends the flow; any other goes back to its page.
-pub(super) async fn finish(flow: &Flow<'_>, step: Step) -> Result<Response<Body>, Fault> {
+pub(super) async fn finish(
+    flow: &Flow<'_>,
+    step: Step,
+    trial: Option<Trial>,
+) -> Result<Response<Body>, Fault> {
     match step {
         Step::Issue { scope, businesses, allowed_now } => {
             issue(flow, scope, businesses, allowed_now).await
@@ -24,7 +31,11 @@ pub(super) async fn finish(flow: &Flow<'_>, step: Step) -> Result<Response<Body>
         Step::Refuse(fault) if flow.client.approved || flow.account.is_some() => {
             flow.use_up().await?;
             let (to, state) = (flow.answer_to(), flow.request.state.as_deref());
-            Ok(fault::error_to_client(flow.site, flow.request_id, to, state, &fault))
+            let mut response =
+                fault::error_to_client(flow.site, flow.request_id, to, state, &fault);
+            let ended = Ended { trial, ..Ended::refused(Outcome::Redirected, fault.cause()) };
+            note(flow, ended, &mut response);
+            Ok(response)
         }
         Step::Refuse(fault) => Err(Fault::Unapproved(fault)),
         Step::SignIn | Step::ChooseBusinesses { .. } | Step::AskConsent { .. } => {
@@ -74,7 +85,15 @@ async fn issue(
     parameters.extend(request.state.as_deref().map(|state| ("state", state)));
     // RFC 9207
     parameters.push(("iss", &site.base_url));
-    Ok(answer::to_client(site, flow.request_id, flow.answer_to(), &parameters))
+    let mut response = answer::to_client(site, flow.request_id, flow.answer_to(), &parameters);
+    let with = Some((request.state.is_some(), request.code_challenge.is_some()));
+    note(flow, Ended { with, ..Ended::of(Outcome::Code) }, &mut response);
+    Ok(response)
+}
+
+fn note(flow: &Flow<'_>, ended: Ended, response: &mut Response<Body>) {
+    let ended = Ended { proved: flow.is_pushed(), ..ended };
+    note_authorize(flow.site, (&flow.client.id, flow.query()), ended, response);
 }
 
 /// What the grant keeps for its ID token. The keys that will sign it are made before the code

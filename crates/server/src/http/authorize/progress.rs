@@ -8,7 +8,7 @@ use grantor_protocol::authorization_step::Progress;
 
 use super::flow::Flow;
 use crate::http::session::Browser;
-use crate::seal::{Kind, Reader};
+use crate::seal::ProgressSeal;
 
 /// The parameter's name.
 const NAME: &str = "progress";
@@ -47,18 +47,15 @@ pub(super) fn split(query: &str) -> (String, String) {
 /// sign-in.
 pub(super) fn url(flow: &Flow<'_>, browser: &Browser, progress: &SealedProgress) -> String {
     let now = flow.site.clock.now();
-    let mut payload = Vec::new();
-    payload.extend_from_slice(&browser.digest());
-    payload.extend_from_slice(&flow.digest());
-    payload.extend_from_slice(&(now + TTL_SECONDS).to_be_bytes());
-    payload.push(u8::from(progress.signed_in));
-    payload.push(u8::from(progress.businesses.is_some()));
-    payload.push(u8::from(progress.shown.is_some()));
-    payload.extend_from_slice(&progress.shown.unwrap_or_default());
-    for id in progress.businesses.iter().flatten() {
-        payload.extend_from_slice(&id.to_be_bytes());
-    }
-    let sealed = flow.site.sealer.seal(Kind::Progress, &payload, now);
+    let seal = ProgressSeal {
+        browser: browser.digest(),
+        request: flow.digest(),
+        expires_at: now + TTL_SECONDS,
+        signed_in: progress.signed_in,
+        businesses: progress.businesses.clone(),
+        shown: progress.shown,
+    };
+    let sealed = flow.site.sealer.progress(&seal, now);
     format!("{}&{NAME}={sealed}", flow.here())
 }
 
@@ -71,23 +68,13 @@ pub(super) fn still_here(flow: &Flow<'_>) -> String {
 pub(super) fn open(flow: &Flow<'_>, sealed: &str) -> SealedProgress {
     let now = flow.site.clock.now();
     let read = || {
-        let payload = flow.site.sealer.open(Kind::Progress, sealed).ok()?;
-        let mut read = Reader(&payload);
-        let browser: [u8; 32] = read.array()?;
-        let request: [u8; 32] = read.array()?;
-        let expires_at = read.integer()?;
-        let [signed_in, chosen, was_shown] = read.array()?;
-        let shown: [u8; 32] = read.array()?;
-        let mut businesses = Vec::new();
-        while !read.is_at_end() {
-            businesses.push(read.integer()?);
-        }
-        let lives = now < expires_at && expires_at <= now + TTL_SECONDS;
-        let ours = browser == flow.browser.digest() && request == flow.digest() && lives;
-        ours.then(|| SealedProgress {
-            signed_in: signed_in == 1,
-            businesses: (chosen == 1).then_some(businesses),
-            shown: (was_shown == 1).then_some(shown),
+        let seal = flow.site.sealer.open_progress(sealed).ok()?;
+        let lives = now < seal.expires_at && seal.expires_at <= now + TTL_SECONDS;
+        let ours = seal.browser == flow.browser.digest() && seal.request == flow.digest() && lives;
+        ours.then_some(SealedProgress {
+            signed_in: seal.signed_in,
+            businesses: seal.businesses,
+            shown: seal.shown,
         })
     };
     read().unwrap_or_default()

@@ -1,5 +1,7 @@
 //! The sign-in step: e-mail address and password.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use grantor_protocol::parameters::Parameters;
@@ -39,15 +41,23 @@ pub(super) fn page(
 }
 
 /// Checks the password and begins a session with a new id.
-pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Response<Body>, Fault> {
+pub(super) async fn carry_out(
+    flow: &Flow<'_>,
+    address: IpAddr,
+    form: &Parameters,
+) -> Result<Response<Body>, Fault> {
     let site = flow.site;
-    let browser = match sign_in(site, flow.request_id, &flow.browser, form).await {
+    let from = (&flow.browser, address);
+    let browser = match sign_in(site, flow.request_id, from, form).await {
         Ok(browser) => browser,
         Err(SignInFault::Wrong) => {
             let typed = form.value("email").unwrap_or_default();
             let mut response = page(flow, StatusCode::UNAUTHORIZED, typed, Some(WRONG));
             flow.browser.remember(site, response.headers_mut());
             return Ok(response);
+        }
+        Err(SignInFault::TooMany { wait_seconds }) => {
+            return Err(Fault::TooManyTries { wait_seconds, retry: flow.here() });
         }
         Err(SignInFault::Busy) => return Err(Fault::Busy { retry: flow.here() }),
         // It has to be entered again.

@@ -24,10 +24,7 @@ use crate::store::ClientRecord;
 const PAGE: i64 = 50;
 
 /// The list.
-pub(super) async fn list(
-    by: SignedIn,
-    RawQuery(query): RawQuery,
-) -> Result<Response<Body>, Fault> {
+pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let after = |environment: Environment| parameters.value(environment.as_str()).unwrap_or("");
     let page = AppsPage {
@@ -55,25 +52,28 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
         format!("/apps?{environment}={}", utf8_percent_encode(&last, NON_ALPHANUMERIC))
     });
     let staff = by.person.role.is_staff();
-    let line = |record: ClientRecord| AppLine {
-        state: state(&record),
-        id: record.client.id,
-        name: record.client.name,
-        partner: staff.then_some(record.client.partner.name),
-        logo: record.listing.logo,
-    };
     let (words, empty) = match environment {
         Environment::Production => (
             "Production",
             "None yet. When an app works on staging, ask for production from its page.",
         ),
-        Environment::Staging | Environment::Portal => (
-            "Staging",
-            "No app yet. Make one: it works at once, with test customers of your own.",
-        ),
+        Environment::Staging | Environment::Portal => {
+            ("Staging", "No app yet. Make one: it works at once, with test customers of your own.")
+        }
     };
-    let apps = records.into_iter().map(line).collect();
+    let apps = records.into_iter().map(|record| line(record, staff)).collect();
     Ok(AppList { environment: environment.as_str(), words, empty, apps, next })
+}
+
+/// One app in a list; `whose` says its partner too.
+pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
+    AppLine {
+        state: state(&record),
+        id: record.client.id,
+        name: record.client.name,
+        partner: whose.then_some(record.client.partner.name),
+        logo: record.listing.logo,
+    }
 }
 
 /// One app.
@@ -281,7 +281,8 @@ fn form_page(
     Ok(by.visit.page(status, &page))
 }
 
-fn read(form: &Parameters) -> AppForm {
+/// What the form of an app says.
+pub(super) fn read(form: &Parameters) -> AppForm {
     let text = |name: &str| form.value(name).unwrap_or_default().to_owned();
     AppForm {
         name: text("name"),

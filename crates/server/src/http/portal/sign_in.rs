@@ -6,6 +6,7 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::parameters::Parameters;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::super::answer::too_many_tries;
 use super::super::sign_in::{SignInFault, WRONG, sign_in};
 use super::fault::Fault;
 use super::visit::{Posted, Visit};
@@ -39,7 +40,7 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Fault> {
     let next = next(query.as_deref());
     let form = visit.form(&body)?;
-    match sign_in(&visit.site, &visit.request_id, &visit.browser, &form).await {
+    match sign_in(&visit.site, &visit.request_id, (&visit.browser, visit.address), &form).await {
         Ok(browser) => {
             let mut response = visit.go(&next);
             browser.remember(&visit.site, response.headers_mut());
@@ -48,6 +49,10 @@ pub(super) async fn post(
         Err(SignInFault::Wrong) => {
             let email = form.value("email").unwrap_or_default();
             show(&visit, &next, StatusCode::UNAUTHORIZED, (email, Some(WRONG)))
+        }
+        Err(SignInFault::TooMany { wait_seconds }) => {
+            let retry = address(&next);
+            Ok(too_many_tries(&visit.site, &visit.request_id, wait_seconds, retry))
         }
         Err(SignInFault::Busy) => Err(Fault::Busy),
         Err(SignInFault::Changed) => Err(Fault::FormExpired),
@@ -68,10 +73,8 @@ fn show(
     status: StatusCode,
     (email, fault): (&str, Option<&str>),
 ) -> Result<Response<Body>, Fault> {
-    let demo = |email: &str| DemoLogin {
-        email: email.to_owned(),
-        password: demo::PASSWORD.to_owned(),
-    };
+    let demo =
+        |email: &str| DemoLogin { email: email.to_owned(), password: demo::PASSWORD.to_owned() };
     let page = SignInPage {
         shell: visit.shell(""),
         form_action: address(next),

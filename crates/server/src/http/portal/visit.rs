@@ -1,6 +1,7 @@
 //! Who visits the portal: the browser, the person who is signed in, and the forms that come from
 //! pages of ours.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -14,6 +15,7 @@ use super::super::answer::{self, frame};
 use super::super::request::RequestId;
 use super::super::session::Browser;
 use super::fault::Fault;
+use crate::http::ClientAddress;
 use crate::pages::portal::{Reader, Shell};
 use crate::site::{Portal, Site};
 use crate::store::{Person, Role};
@@ -26,6 +28,8 @@ pub(in crate::http) struct Visit {
     pub(in crate::http) site: Arc<Site>,
     pub(in crate::http) request_id: RequestId,
     pub(in crate::http) browser: Browser,
+    /// Where the request comes from.
+    pub(in crate::http) address: IpAddr,
     /// Who is signed in.
     pub(in crate::http) person: Option<Person>,
     /// The path and query that were asked for.
@@ -103,6 +107,7 @@ impl FromRequestParts<Arc<Site>> for Visit {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Visit, Fault> {
         let request_id = parts.extensions.get::<RequestId>().cloned();
         let request_id = request_id.ok_or(Fault::NotFound)?;
+        let address = parts.extensions.get::<ClientAddress>().ok_or(Fault::NotFound)?.0;
         let browser = Browser::of(site, &parts.headers);
         let person = match browser.session(site).await? {
             Some(session) => site.store.person(session.customer_id).await?,
@@ -113,6 +118,7 @@ impl FromRequestParts<Arc<Site>> for Visit {
             site: Arc::clone(site),
             request_id,
             browser,
+            address,
             person: person.filter(|person| !person.disabled),
             here: parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
             from_elsewhere: from.is_some_and(|site| site != "same-origin" && site != "none"),

@@ -11,7 +11,7 @@ use super::Caller;
 use super::issue::{Issued, narrowed, unsigned};
 use crate::http::signed_token::sign_client_access;
 use crate::seal::ClientAccessSeal;
-use crate::store::client_key;
+use crate::store::{LoggedToken, client_key, client_token_owner};
 
 /// Seals a token for the client itself.
 pub(super) async fn client_credentials(
@@ -24,11 +24,11 @@ pub(super) async fn client_credentials(
         return Err(TokenError::GrantTypeNotAllowed);
     }
     let apis = &site.settings.apis;
-    let resources = narrowed(caller, &Resources::default())?;
     // Nobody stands behind such a token of whom OpenID Connect could tell.
     let standard = Scope::parse(&openid::SCOPES.join(" ")).unwrap_or_default();
     let scope = Scope::requested(scope, &client.scopes.without(&standard))
         .map_err(TokenError::ClientScope)?;
+    let resources = narrowed(caller, &Resources::default(), &scope)?;
     let scope = apis.scope_for(&resources, &scope);
     let algorithm = apis.format_for(&resources).algorithm();
     let now = site.clock.now();
@@ -50,5 +50,7 @@ pub(super) async fn client_credentials(
                 .map_err(unsigned(caller))?
         }
     };
-    Ok(Issued::of_client(token, expires_at - now, &scope, key.is_some()))
+    let owner = client_token_owner(seal.client_key);
+    let mark = LoggedToken { owner, id: seal.token_id, expires_at };
+    Ok(Issued::of_client(token, expires_at - now, &scope, (key.is_some(), mark)))
 }

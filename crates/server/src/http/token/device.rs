@@ -43,7 +43,7 @@ pub(super) async fn device(caller: &Caller<'_>, device_code: &str) -> Result<Iss
         GrantStatus::Active(_) => return Err(TokenError::Device(DeviceFault::Used)),
         GrantStatus::Revoked { .. } => return Err(TokenError::Device(DeviceFault::Ended)),
     }
-    narrowed(caller, &grant.binding.resources)?;
+    narrowed(caller, &grant.binding.resources, &grant.scope)?;
     let from = caller.address.to_string();
     let turn = Turn {
         environment,

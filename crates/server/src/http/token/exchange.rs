@@ -11,6 +11,7 @@ use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{CodeSeal, NotThisSeal};
 use crate::store::{Presented, Turn};
+use crate::webhook::{Event, Reused};
 
 /// Redeems a code.
 ///
@@ -67,8 +68,9 @@ pub(super) async fn exchange(
         let now = site.clock.now();
         if let Err(refused) = check_exchange(grant.as_ref(), &exchange, now) {
             if refused.revoke {
+                let event = Event::reuse(Reused::Code, seal.grant_id, grant.as_ref());
                 site.store
-                    .revoke_grant(site.environment, seal.grant_id, now)
+                    .revoke_grant_telling(seal.grant_id, &site.notice(&caller.client.id, event))
                     .await
                     .map_err(unavailable(caller.request_id))?;
                 site.metrics.tokens.note(TokenEvent::CodeReplayed);
@@ -84,7 +86,7 @@ pub(super) async fn exchange(
         let Some(grant) = grant else {
             return Err(TokenError::Unavailable);
         };
-        narrowed(caller, &grant.binding.resources)?;
+        narrowed(caller, &grant.binding.resources, &grant.scope)?;
         let turn = turn(now);
         if site.store.redeem_code(&turn).await.map_err(unavailable(caller.request_id))? {
             let turned = turned(&turn, &grant);

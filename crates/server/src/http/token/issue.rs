@@ -10,9 +10,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Caller;
+use crate::http::heard::Mark;
 use crate::http::signed_token::{Parties, sign_access};
 use crate::seal::{AccessSeal, RefreshSeal};
-use crate::store::{Turn, Turned};
+use crate::store::{LoggedToken, Turn, Turned};
 
 /// What is answered (RFC 6749 5.1).
 #[derive(Serialize)]
@@ -26,6 +27,9 @@ pub(super) struct Issued {
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    /// What the log keeps of it, which is told to nobody.
+    #[serde(skip)]
+    mark: Mark,
 }
 
 impl Issued {
@@ -37,12 +41,22 @@ impl Issued {
         Issued { id_token, ..self }
     }
 
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The same tokens as before.
+    pub(super) fn once_more(mut self) -> Issued {
+        self.mark.is_repeat = true;
+        self
+    }
+
     /// A token of a client itself: nobody can refresh it (RFC 6749 4.4.3).
     pub(super) fn of_client(
         access_token: String,
         expires_in: i64,
         scope: &Scope,
-        is_bound: bool,
+        (is_bound, token): (bool, LoggedToken),
     ) -> Issued {
         Issued {
             access_token,
@@ -51,6 +65,7 @@ impl Issued {
             scope: scope.to_string(),
             token_type: token_type(is_bound),
             id_token: None,
+            mark: Mark { token, generation: None, is_repeat: false },
         }
     }
 }
@@ -94,13 +109,17 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
     }
 }
 
-/// For which APIs the tokens of a grant are, as this call narrows them.
+/// For which APIs the tokens of a grant are, as this call and its scope narrow them.
 ///
 /// # Errors
 /// [`TokenError::Resource`]
-pub(super) fn narrowed(caller: &Caller<'_>, granted: &Resources) -> Result<Resources, TokenError> {
+pub(super) fn narrowed(
+    caller: &Caller<'_>,
+    granted: &Resources,
+    scope: &Scope,
+) -> Result<Resources, TokenError> {
     let apis = &caller.site.settings.apis;
-    apis.narrowed(caller.resources, granted).map_err(TokenError::Resource)
+    apis.narrowed(caller.resources, granted, scope).map_err(TokenError::Resource)
 }
 
 /// Makes the tokens. The refresh token is the same whenever it is computed for this generation; the
@@ -120,7 +139,7 @@ pub(super) async fn issue(
     let lifetime = now + site.settings.access_token_ttl_seconds;
     let expires_at = turned.ends_at.map_or(lifetime, |end| end.min(lifetime));
     let apis = &site.settings.apis;
-    let resources = narrowed(caller, &turned.binding.resources)?;
+    let resources = narrowed(caller, &turned.binding.resources, scope)?;
     let scope = apis.scope_for(&resources, scope);
     let algorithm = apis.format_for(&resources).algorithm();
     let seal = AccessSeal {
@@ -132,6 +151,7 @@ pub(super) async fn issue(
         scope: scope.clone(),
         binding: Binding { resources, key: caller.key },
     };
+    let token = LoggedToken { owner: grant_id, id: seal.token_id, expires_at };
     let access_token = match algorithm {
         None => site.sealer.access(&seal),
         Some(algorithm) => {
@@ -153,6 +173,7 @@ pub(super) async fn issue(
         scope: scope.to_string(),
         token_type: token_type(caller.key.is_some()),
         id_token: None,
+        mark: Mark { token, generation: Some(number), is_repeat: false },
     })
 }
 

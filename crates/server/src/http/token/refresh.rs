@@ -11,6 +11,7 @@ use super::{Caller, unavailable};
 use crate::metrics::TokenEvent;
 use crate::seal::{NotThisSeal, RefreshSeal};
 use crate::store::{Turn, Turned};
+use crate::webhook::{Event, Reused};
 
 /// Turns a generation, or gives the same successor once more.
 ///
@@ -63,14 +64,16 @@ pub(super) async fn refresh(
         let now = site.clock.now();
         let decision = check_refresh(grant.as_ref(), &presented, now);
         if let RefreshDecision::Refuse { fault, revoke, alarm } = decision {
-            return Err(refuse(caller, &seal, fault, revoke, alarm).await?);
+            let customer_id = grant.as_ref().map(|grant| grant.customer_id);
+            let reuse = revoke.then_some(Reuse { grant_id: seal.grant_id, customer_id });
+            return Err(refuse(caller, fault, reuse, alarm).await?);
         }
         let Some(grant) = grant else {
             return Err(TokenError::Unavailable);
         };
         // A scope never grows (RFC 6749 6); what is asked for is checked before anything is spent.
         let scope = granted_scope(scope, &grant.scope)?;
-        narrowed(caller, &grant.binding.resources)?;
+        narrowed(caller, &grant.binding.resources, &scope)?;
         if decision == RefreshDecision::Repeat {
             return repeat(caller, &grant, &scope).await;
         }
@@ -136,14 +139,19 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         turned_at: active.turned_at,
         turned: &turned,
     };
-    issue(caller, &same, scope).await
+    Ok(issue(caller, &same, scope).await?.once_more())
+}
+
+/// A connection that ends because its token was used twice.
+struct Reuse {
+    grant_id: [u8; 16],
+    customer_id: Option<[u8; 16]>,
 }
 
 async fn refuse(
     caller: &Caller<'_>,
-    seal: &RefreshSeal,
     fault: RefreshFault,
-    revoke: bool,
+    reuse: Option<Reuse>,
     alarm: bool,
 ) -> Result<TokenError, TokenError> {
     let site = caller.site;
@@ -155,10 +163,11 @@ async fn refuse(
             "refresh.ahead_of_row: the database went back in time"
         );
     }
-    if revoke {
-        let now = site.clock.now();
+    if let Some(Reuse { grant_id, customer_id }) = reuse {
+        let reused = Reused::RefreshToken;
+        let event = Event::GrantReuseDetected { grant_id, customer_id, reused };
         site.store
-            .revoke_grant(site.environment, seal.grant_id, now)
+            .revoke_grant_telling(grant_id, &site.notice(&caller.client.id, event))
             .await
             .map_err(unavailable(caller.request_id))?;
         site.metrics.tokens.note(TokenEvent::RefreshReused);

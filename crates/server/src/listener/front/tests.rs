@@ -16,8 +16,11 @@ use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::site::{Dev, Settings};
 use crate::store::Store;
+use crate::throttle::{Limits, Throttle};
+use crate::trials::Trials;
 use crate::usage::Usage;
 
 const PEER: &str = "203.0.113.9";
@@ -48,8 +51,17 @@ impl House {
             other_sealer: keys.sealer(environment.other()),
             signer: keys.signer(environment),
             keys: keys.clone(),
+            throttle: Throttle::new(
+                store.clone(),
+                environment,
+                keys.sealer(environment),
+                clock.clone(),
+                Limits::default(),
+            ),
             passwords: Passwords::start(1, random.clone()).unwrap(),
             usage: Usage::default(),
+            request_log: RequestLog::default(),
+            trials: Trials::of(environment),
             metrics: SiteMetrics::default(),
             outbound: Outbound::new(Reach::Public, clock.clone()),
             store,
@@ -75,7 +87,8 @@ fn front(sites: Vec<Arc<Site>>, plain: bool, loopback: bool, trusted_proxies: &[
         })
         .collect();
     let trusted_proxies = trusted_proxies.iter().map(|text| text.parse().unwrap()).collect();
-    Front { plain, loopback, trusted_proxies, sites }.before(routers)
+    let leaving = Arc::new(Leaving::new());
+    Front { plain, loopback, trusted_proxies, sites, leaving }.before(routers)
 }
 
 async fn ask(

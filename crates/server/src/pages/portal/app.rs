@@ -45,14 +45,14 @@ pub(crate) enum AppState {
 }
 
 impl AppState {
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             AppState::Works => "Works",
             AppState::Off => "Switched off",
         }
     }
 
-    fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             AppState::Works => "state-good",
             AppState::Off => "state-bad",

@@ -204,8 +204,8 @@ impl Restoring<'_> {
                 vec![environment.as_str().into(), id.as_str().into()],
                 signing_keys,
             ),
-            // It ended nothing but itself.
-            Ending::SecretChanged { .. } => return None,
+            // They ended nothing but themselves, and sessions that no restore brings back.
+            Ending::SecretChanged { .. } | Ending::OwnPasswordChanged { .. } => return None,
         };
         Some(Change { sql, values, count: Some(count) })
     }
@@ -222,6 +222,7 @@ impl Restoring<'_> {
                 })
             }
             Ending::PasswordChanged { environment, id }
+            | Ending::OwnPasswordChanged { environment, id }
                 if self.void_passwords == Voided::Changed =>
             {
                 Some(Change {

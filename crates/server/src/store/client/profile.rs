@@ -24,6 +24,9 @@ const NONE: &str = "none";
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const DEVICE_CODE: &str = "device_code";
+/// Stands among the grant types, where the version before skips a word that it does not know: it
+/// took that audience from every client.
+const ASSERTION_FOR_TOKEN_ENDPOINT: &str = "assertion_for_token_endpoint";
 
 /// What is read here.
 pub(super) struct Profile {
@@ -75,6 +78,7 @@ fn grant_types(settings: &ClientSettings) -> String {
         (settings.authorization_code, AUTHORIZATION_CODE),
         (settings.client_credentials, CLIENT_CREDENTIALS),
         (settings.device_code, DEVICE_CODE),
+        (settings.assertion_for_token_endpoint, ASSERTION_FOR_TOKEN_ENDPOINT),
     ];
     named.iter().filter(|(may, _)| *may).map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
 }
@@ -116,6 +120,7 @@ pub(super) fn read(
         settings.authorization_code = may(AUTHORIZATION_CODE);
         settings.client_credentials = may(CLIENT_CREDENTIALS);
         settings.device_code = may(DEVICE_CODE);
+        settings.assertion_for_token_endpoint = may(ASSERTION_FOR_TOKEN_ENDPOINT);
     }
     settings.par_required = row.optional_boolean("par_required")?.unwrap_or_default();
     settings.dpop_required = row.optional_boolean("dpop_required")?.unwrap_or_default();

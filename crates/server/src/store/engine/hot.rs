@@ -1,8 +1,8 @@
 //! A conditional write of the hot path, written once.
 //!
 //! In its text a parameter is written `{1}`, `{2}`, …, and `{MEMBERS}` stands where the members of a
-//! batch come in: behind `SET …` of an UPDATE, or first in the FROM of an `INSERT … SELECT`. From
-//! that come two forms:
+//! batch come in: behind `SET …` of an UPDATE, or first in the FROM of an `INSERT … SELECT`. An
+//! `INSERT … SELECT` that reads no table has `{ONLY_MEMBERS}` there. From that come two forms:
 //!
 //! 1. [`HotWrite::single`]: one member, on either engine;
 //! 2. [`HotWrite::batch`]: as many as wait, in one statement of PostgreSQL, and so with one round
@@ -69,7 +69,7 @@ impl HotWrite {
     pub(super) fn single(&'static self) -> &'static str {
         self.single.get_or_init(|| {
             let members = if self.is_insert() { "FROM " } else { "" };
-            let text = self.fill(|at| format!("${at}"), members);
+            let text = self.fill(|at| format!("${at}"), [members, ""]);
             if self.gives_back() { format!("{text} RETURNING {}", self.back) } else { text }
         })
     }
@@ -84,9 +84,9 @@ impl HotWrite {
             let names: Vec<String> =
                 (1..=self.parameters.len()).map(|at| format!("p{at}")).collect();
             let more = if self.is_insert() { ", " } else { " " };
-            let members =
-                format!("FROM unnest({}) AS m({}){more}", arrays.join(", "), names.join(", "));
-            let text = self.fill(|at| format!("m.p{at}"), &members);
+            let only = format!("FROM unnest({}) AS m({})", arrays.join(", "), names.join(", "));
+            let members = [format!("{only}{more}"), format!("{only} ")];
+            let text = self.fill(|at| format!("m.p{at}"), members.each_ref().map(String::as_str));
             let back = if self.gives_back() { format!(", {}", self.back) } else { String::new() };
             format!("{text} RETURNING id{back}")
         })
@@ -96,8 +96,9 @@ impl HotWrite {
         self.parts.first().is_some_and(|text| text.starts_with("INSERT"))
     }
 
-    fn fill(&self, parameter: impl Fn(usize) -> String, members: &str) -> String {
+    fn fill(&self, parameter: impl Fn(usize) -> String, [members, only]: [&str; 2]) -> String {
         let text = self.parts.concat().replace("{MEMBERS}", members);
+        let text = text.replace("{ONLY_MEMBERS}", only);
         (1..=self.parameters.len())
             .fold(text, |text, at| text.replace(&format!("{{{at}}}"), &parameter(at)))
     }
@@ -144,6 +145,11 @@ mod tests {
         &[Parameter::Text, Parameter::Bytes],
     );
 
+    static ALONE: HotWrite = HotWrite::new(
+        &["INSERT INTO once_values (environment, id) SELECT {1}, {2} {ONLY_MEMBERS}WHERE TRUE"],
+        &[Parameter::Text, Parameter::Bytes],
+    );
+
     #[test]
     fn one_text_gives_the_form_for_one_and_the_form_for_many() {
         assert_eq!(
@@ -171,6 +177,15 @@ mod tests {
             "INSERT INTO grants (environment, id) SELECT m.p1, m.p2 \
              FROM unnest($1::text[], $2::bytea[]) AS m(p1, p2), clients c WHERE c.id = m.p2 \
              RETURNING id"
+        );
+        assert_eq!(
+            ALONE.single(),
+            "INSERT INTO once_values (environment, id) SELECT $1, $2 WHERE TRUE"
+        );
+        assert_eq!(
+            ALONE.batch(),
+            "INSERT INTO once_values (environment, id) SELECT m.p1, m.p2 \
+             FROM unnest($1::text[], $2::bytea[]) AS m(p1, p2) WHERE TRUE RETURNING id"
         );
     }
 }

@@ -14,7 +14,8 @@ use grantor_protocol::environment::Environment;
 
 use super::{NewGrant, Turn};
 use crate::store::engine::Statement;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, outbox};
+use crate::webhook::Notice;
 
 /// How often a write is made whose fate stays unknown.
 const TRIES: u32 = 4;
@@ -102,9 +103,20 @@ impl Store {
 
     /// Ends something: to do it twice is to do it once. Answers whether it was this call that did.
     pub(in crate::store) async fn ended(&self, statement: Statement) -> Result<bool, StoreError> {
+        self.ended_telling(statement, &[]).await
+    }
+
+    /// The same, and tells whoever wants to hear of it: in one transaction.
+    pub(in crate::store) async fn ended_telling(
+        &self,
+        statement: Statement,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
+        let mut transaction = vec![statement];
+        transaction.extend(notices.iter().map(outbox::tell));
         let mut unknown = false;
         for looks in 0..LOOKS {
-            let outcome = match self.engine.write(vec![statement.clone()]).await {
+            let outcome = match self.engine.write(transaction.clone()).await {
                 // Perhaps by our own earlier write, which came late.
                 Ok(_) if unknown => self.confirm().await.map(|()| true),
                 outcome => outcome.map(|outcome| outcome.is_done()),

@@ -16,6 +16,7 @@ ALTER TABLE grants ADD COLUMN jkt {BYTES};
 ALTER TABLE grants ADD COLUMN openid TEXT;
 
 ALTER TABLE consents ADD COLUMN resources TEXT;
+CREATE INDEX consents_of_client ON consents (environment, client_key);
 
 CREATE TABLE signing_keys (
   environment TEXT NOT NULL,
@@ -46,6 +47,8 @@ CREATE TABLE pushed_requests (
   PRIMARY KEY (environment, id)
 );
 
+CREATE INDEX pushed_requests_of_client ON pushed_requests (environment, client_key);
+
 CREATE TABLE device_authorizations (
   environment TEXT NOT NULL,
   id {BYTES} NOT NULL,
@@ -66,6 +69,8 @@ CREATE TABLE device_authorizations (
   PRIMARY KEY (environment, id),
   UNIQUE (environment, user_code)
 );
+
+CREATE INDEX devices_of_client ON device_authorizations (environment, client_key);
 
 CREATE TABLE initial_access_tokens (
   environment TEXT NOT NULL,

@@ -72,7 +72,7 @@ async fn admitted(
     // The token's own statement read that the client stands as it stood; whose it is never changes.
     let known = site.store.known_client(site.environment, &client_id, &site.clock).await;
     let known = known.map_err(|error| Refusal::Bearer(BearerFault::Store(error)))?;
-    let record = known.map(|known| known.record).filter(|record| site.admits(&record.client));
+    let record = known.map(|known| known.record).filter(|record| site.admits(record));
     let record = record.ok_or(Refusal::Bearer(BearerFault::Invalid))?;
     match live.scope.contains(scope) {
         true => Ok(Actor::of_api_client(&record)),

@@ -1,0 +1,123 @@
+//! Partners, for managers.
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery};
+use axum::http::{Response, StatusCode};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::parameters::Parameters;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::apps::{self, day};
+use super::fault::Fault;
+use super::visit::{Posted, SignedIn};
+use crate::pages::portal::{PartnerLine, PartnerPage, PartnersPage, PersonLine};
+use crate::programme::{Actor, partner};
+use crate::store::Partner;
+
+/// How many partners one page lists.
+const PAGE: i64 = 50;
+
+/// The list.
+pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
+    Actor::from(&by.person).staff()?;
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let search = parameters.value("q").unwrap_or_default().trim().to_owned();
+    let name = parameters.value("name").unwrap_or_default();
+    let id = parameters.value("after").and_then(|id| Uuid::parse_str(id).ok());
+    let after = (name, id.unwrap_or_default().into_bytes());
+    let mut found = by.visit.site.store.partners_by_name(&search, after, PAGE + 1).await?;
+    let more = found.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
+    found.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let next = found.last().filter(|_| more).map(|last| {
+        let id = Uuid::from_bytes(last.id);
+        format!("/partners?q={}&name={}&after={id}", encoded(&search), encoded(&last.name))
+    });
+    let page = PartnersPage {
+        shell: by.visit.shell("partners"),
+        search,
+        partners: found.into_iter().map(line).collect(),
+        next,
+    };
+    Ok(by.visit.page(StatusCode::OK, &page))
+}
+
+/// One partner.
+pub(super) async fn show(by: SignedIn, Path(id): Path<Uuid>) -> Result<Response<Body>, Fault> {
+    let site = &by.visit.site;
+    let found = partner::find(site, &Actor::from(&by.person), id.into_bytes()).await?;
+    let people = site.store.people_of(found.id).await?;
+    let mut owned = Vec::new();
+    for environment in Environment::ALL {
+        owned.extend(site.store.apps_of(found.id, environment, "", PAGE * 2).await?);
+    }
+    let page = PartnerPage {
+        shell: by.visit.shell("partners"),
+        since: day(found.created_at),
+        people: people
+            .into_iter()
+            .map(|person| PersonLine {
+                id: Uuid::from_bytes(person.id).to_string(),
+                own: false,
+                name: person.name,
+                email: person.email,
+                role: person.role.as_str(),
+                since: day(person.joined_at),
+            })
+            .collect(),
+        apps: owned.into_iter().map(|record| apps::line(record, false)).collect(),
+        partner: line(found),
+    };
+    Ok(by.visit.page(StatusCode::OK, &page))
+}
+
+/// Says that it was verified.
+pub(super) async fn verify(path: Path<Uuid>, posted: Posted) -> Result<Response<Body>, Fault> {
+    set_verified(path, posted, true).await
+}
+
+/// Takes that back.
+pub(super) async fn unverify(path: Path<Uuid>, posted: Posted) -> Result<Response<Body>, Fault> {
+    set_verified(path, posted, false).await
+}
+
+/// Switches all of it off.
+pub(super) async fn suspend(path: Path<Uuid>, posted: Posted) -> Result<Response<Body>, Fault> {
+    switch(path, posted, true).await
+}
+
+/// Switches it on again.
+pub(super) async fn resume(path: Path<Uuid>, posted: Posted) -> Result<Response<Body>, Fault> {
+    switch(path, posted, false).await
+}
+
+async fn set_verified(
+    Path(id): Path<Uuid>,
+    posted: Posted,
+    verified: bool,
+) -> Result<Response<Body>, Fault> {
+    let by = posted.by;
+    let (site, actor) = (&by.visit.site, Actor::from(&by.person));
+    let found = partner::find(site, &actor, id.into_bytes()).await?;
+    partner::verify(site, &actor, &found, verified).await?;
+    Ok(by.visit.go(&format!("/partners/{id}")))
+}
+
+async fn switch(Path(id): Path<Uuid>, posted: Posted, off: bool) -> Result<Response<Body>, Fault> {
+    let by = posted.by;
+    let (site, actor) = (&by.visit.site, Actor::from(&by.person));
+    let found = partner::find(site, &actor, id.into_bytes()).await?;
+    partner::switch(site, &actor, &found, off).await?;
+    Ok(by.visit.go(&format!("/partners/{id}")))
+}
+
+fn line(partner: Partner) -> PartnerLine {
+    PartnerLine {
+        id: Uuid::from_bytes(partner.id).to_string(),
+        name: partner.name,
+        contact: partner.contact.unwrap_or_default(),
+        verified: partner.verified,
+        suspended: partner.suspended,
+    }
+}

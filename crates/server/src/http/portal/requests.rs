@@ -1,0 +1,408 @@
+//! Requests: the queue, one of them, asking, answering, deciding.
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery};
+use axum::http::{Response, StatusCode};
+use grantor_protocol::environment::Environment;
+use grantor_protocol::parameters::Parameters;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+use uuid::Uuid;
+
+use super::apps::{self, moment};
+use super::fault::Fault;
+use super::visit::{Posted, SignedIn};
+use crate::catalogue::{changes_something, sentence};
+use crate::pages::portal::{
+    DiffChange, DiffLine, Form, RequestFormPage, RequestLine, RequestPage, RequestStanding,
+    RequestsPage, ScopeChoice, View,
+};
+use crate::programme::app::{self, hosts};
+use crate::programme::request::{self, Decision, RequestForm};
+use crate::programme::{Actor, Refused};
+use crate::store::{
+    Asked, AuditOf, ClientRecord, ProgrammeRequest, RequestKind, RequestState, RequestsOf,
+};
+
+/// How many requests one page lists.
+const PAGE: i64 = 50;
+/// How many steps one page tells.
+const STEPS: i64 = 50;
+
+/// The queue of a manager, or all requests of a partner.
+pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let state = parameters.value("state").and_then(RequestState::parse);
+    let state = state.unwrap_or(RequestState::Waiting);
+    let after = parameters.value("after").and_then(id_of);
+    let of = match by.person.role.partner_id() {
+        Some(partner_id) => RequestsOf::Partner(partner_id),
+        None => RequestsOf::Everybody(state),
+    };
+    let store = &by.visit.site.store;
+    let mut requests = store.requests(of, after, PAGE + 1).await?;
+    let more = requests.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
+    requests.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let next = requests
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("/requests?state={}&after={}", state.as_str(), shown_id(last.id)));
+    let views = [
+        (RequestState::Waiting, "To decide"),
+        (RequestState::AskedBack, "Asked back"),
+        (RequestState::Approved, "Approved"),
+        (RequestState::Declined, "Declined"),
+    ];
+    let now = by.visit.site.clock.now();
+    let page = RequestsPage {
+        shell: by.visit.shell("requests"),
+        staff: by.person.role.is_staff(),
+        views: views
+            .iter()
+            .map(|(view, words)| View {
+                path: format!("/requests?state={}", view.as_str()),
+                words,
+                current: *view == state,
+            })
+            .collect(),
+        requests: requests.iter().map(|request| line(request, now)).collect(),
+        next,
+    };
+    Ok(by.visit.page(StatusCode::OK, &page))
+}
+
+fn line(request: &ProgrammeRequest, now: i64) -> RequestLine {
+    let (uris, _) = request::widened(&request.asked);
+    RequestLine {
+        id: shown_id(request.id),
+        title: title(request),
+        partner: request.partner.clone(),
+        state: standing(request.state),
+        age: age(request, now),
+        hosts: hosts(&uris).join("  "),
+    }
+}
+
+/// One request.
+pub(super) async fn show(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
+    let request = find(&by, &id).await?;
+    shown(&by, &request, StatusCode::OK, Form::default()).await
+}
+
+async fn shown(
+    by: &SignedIn,
+    request: &ProgrammeRequest,
+    status: StatusCode,
+    form: Form,
+) -> Result<Response<Body>, Fault> {
+    let site = &by.visit.site;
+    let record = app::find(site, &Actor::from(&by.person), &request.client_id).await?;
+    let asked = &request.asked;
+    let is_change = request.kind == RequestKind::Change && request.state.is_open();
+    let (uris, scopes) = request::widened(asked);
+    let seen = match is_change {
+        true => record.client.redirect_uris.clone(),
+        false => Vec::new(),
+    };
+    let held = if is_change { record.client.scopes.clone() } else { Scope::default() };
+    let staff = by.person.role.is_staff();
+    let text = |uris: &[RedirectUri]| uris.iter().map(RedirectUri::to_string).collect::<Vec<_>>();
+    let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let decided = request.decided_by.as_ref().zip(request.decided_at);
+    let page = RequestPage {
+        shell: by.visit.shell("requests"),
+        id: shown_id(request.id),
+        version: request.version,
+        title: title(request),
+        partner: request.partner.clone(),
+        verified: record.client.partner.verified,
+        client_id: request.client_id.clone(),
+        standing: standing(request.state),
+        asked_by: request.asked_by.clone(),
+        asked_when: age(request, site.clock.now()),
+        contact: asked.contact.clone(),
+        message: asked.message.clone(),
+        facts: vec![
+            ("App", asked.name.clone()),
+            ("Web site", optional(&asked.website)),
+            ("Support", optional(&asked.support_contact)),
+        ],
+        changes: [
+            ("Hosts that codes go to", difference(&hosts(&seen), &hosts(&uris), |_| Vec::new())),
+            ("Redirect URIs", difference(&text(&seen), &text(&uris), |_| Vec::new())),
+            ("Scopes", scope_difference(&held, &scopes, asked)),
+        ],
+        note: request.note.clone(),
+        decided: decided.map(|(by, at)| format!("{by}, {}", moment(at))),
+        made_client_id: request.made_client_id.clone(),
+        decides: staff && request.state == RequestState::Waiting,
+        answers: !staff && request.state.is_open(),
+        form,
+        steps: steps(by, request).await?,
+    };
+    Ok(by.visit.page(status, &page))
+}
+
+/// What the log says about the client since the request was made.
+async fn steps(by: &SignedIn, request: &ProgrammeRequest) -> Result<Vec<String>, Fault> {
+    let of = AuditOf::Client(request.client_id.clone());
+    let entries = by.visit.site.store.audit(&of, None, STEPS).await?;
+    let own = entries
+        .into_iter()
+        .filter(|entry| entry.act.starts_with("request.") && entry.at >= request.asked_at)
+        .map(|entry| {
+            let what = entry.act.trim_start_matches("request.").replace('_', " ");
+            format!("{}: {what} by {}. {}", moment(entry.at), entry.actor, entry.detail)
+        });
+    Ok(own.collect())
+}
+
+/// The form that asks about an app.
+pub(super) async fn new(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
+    let record = app::find(&by.visit.site, &Actor::from(&by.person), &id).await?;
+    let client = &record.client;
+    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let form = Form::of(&[
+        ("name", &client.name),
+        ("website", client.website.as_deref().unwrap_or_default()),
+        ("support_contact", record.listing.support_contact.as_deref().unwrap_or_default()),
+        ("redirect_uris", &uris.join("\n")),
+        ("contact", &by.person.email),
+    ]);
+    let about = About::App(&record);
+    form_page(&by, StatusCode::OK, form, about, |scope| client.scopes.contains(scope))
+}
+
+/// Asks.
+pub(super) async fn ask(Path(id): Path<String>, posted: Posted) -> Result<Response<Body>, Fault> {
+    let Posted { by, form } = posted;
+    let actor = Actor::from(&by.person);
+    let record = app::find(&by.visit.site, &actor, &id).await?;
+    let sent = read(&form);
+    match request::ask(&by.visit.site, by.visit.portal()?, &actor, &record, &sent).await {
+        Ok(id) => Ok(by.visit.go(&format!("/requests/{}", shown_id(id)))),
+        Err(refused) => again(&by, &form, About::App(&record), refused),
+    }
+}
+
+/// The form that answers.
+pub(super) async fn edit(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
+    let request = find(&by, &id).await?;
+    let asked = &request.asked;
+    let mut values = vec![
+        ("name".to_owned(), asked.name.clone()),
+        ("website".to_owned(), asked.website.clone().unwrap_or_default()),
+        ("support_contact".to_owned(), asked.support_contact.clone().unwrap_or_default()),
+        ("redirect_uris".to_owned(), asked.redirect_uris.join("\n")),
+        ("contact".to_owned(), asked.contact.clone()),
+        ("message".to_owned(), asked.message.clone()),
+    ];
+    values.extend(
+        asked.scopes.iter().map(|(scope, reason)| (format!("reason_{scope}"), reason.clone())),
+    );
+    let borrowed: Vec<(&str, &str)> =
+        values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let ticked = |scope: &str| asked.scopes.iter().any(|(held, _)| held == scope);
+    form_page(&by, StatusCode::OK, Form::of(&borrowed), About::Request(&request), ticked)
+}
+
+/// Answers.
+pub(super) async fn answer(
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response<Body>, Fault> {
+    let Posted { by, form } = posted;
+    let request = find(&by, &id).await?;
+    let actor = Actor::from(&by.person);
+    let sent = read(&form);
+    match request::answer(&by.visit.site, by.visit.portal()?, &actor, &request, &sent).await {
+        Ok(()) => Ok(by.visit.go(&format!("/requests/{id}"))),
+        Err(refused) => again(&by, &form, About::Request(&request), refused),
+    }
+}
+
+/// Takes one back.
+pub(super) async fn withdraw(
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response<Body>, Fault> {
+    let Posted { by, form } = posted;
+    let request = seen(find(&by, &id).await?, &form)?;
+    request::withdraw(&by.visit.site, &Actor::from(&by.person), &request).await?;
+    Ok(by.visit.go(&format!("/requests/{id}")))
+}
+
+/// Decides.
+pub(super) async fn decide(
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response<Body>, Fault> {
+    let Posted { by, form } = posted;
+    let request = seen(find(&by, &id).await?, &form)?;
+    let decision = form.value("decision").and_then(Decision::parse).ok_or(Fault::FormExpired)?;
+    let note = form.value("note").unwrap_or_default();
+    let actor = Actor::from(&by.person);
+    let (site, portal) = (&by.visit.site, by.visit.portal()?);
+    match request::decide(site, portal, &actor, (&request, decision), note).await {
+        Ok(()) => Ok(by.visit.go(&format!("/requests/{id}"))),
+        Err(Refused::Fields(faults)) => {
+            let form = Form::again(&form, faults);
+            shown(&by, &request, StatusCode::UNPROCESSABLE_ENTITY, form).await
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// The request in the version that the page showed: what was changed since is refused by the write.
+fn seen(mut request: ProgrammeRequest, form: &Parameters) -> Result<ProgrammeRequest, Fault> {
+    let version = form.value("version").and_then(|version| version.parse().ok());
+    request.version = version.ok_or(Fault::FormExpired)?;
+    Ok(request)
+}
+
+/// What a form is about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    App(&'a ClientRecord),
+    Request(&'a ProgrammeRequest),
+}
+
+fn again(
+    by: &SignedIn,
+    sent: &Parameters,
+    about: About<'_>,
+    refused: Refused,
+) -> Result<Response<Body>, Fault> {
+    let Refused::Fields(faults) = refused else {
+        return Err(refused.into());
+    };
+    let ticked: Vec<&str> = sent.values("scopes").collect();
+    let form = Form::again(sent, faults);
+    form_page(by, StatusCode::UNPROCESSABLE_ENTITY, form, about, |scope| ticked.contains(&scope))
+}
+
+fn form_page(
+    by: &SignedIn,
+    status: StatusCode,
+    form: Form,
+    about: About<'_>,
+    ticked: impl Fn(&str) -> bool,
+) -> Result<Response<Body>, Fault> {
+    let site = by.visit.portal()?.site(Environment::Production).ok_or(Fault::NotFound)?;
+    let (title, action, back, note) = match about {
+        About::App(record) => {
+            let (id, name) = (&record.client.id, &record.client.name);
+            let title = match request::kind_for(record) {
+                RequestKind::Production => format!("Ask for production: {name}"),
+                RequestKind::Change => format!("Ask for more: {name}"),
+            };
+            (title, format!("/apps/{id}/request"), format!("/apps/{id}"), None)
+        }
+        About::Request(request) => {
+            let id = shown_id(request.id);
+            let path = format!("/requests/{id}");
+            (title(request), format!("{path}/answer"), path, request.note.clone())
+        }
+    };
+    let page = RequestFormPage {
+        shell: by.visit.shell("requests"),
+        form,
+        action,
+        back,
+        title,
+        note,
+        scopes: app::offered(site)
+            .iter()
+            .map(|scope| ScopeChoice {
+                name: scope.to_owned(),
+                sentence: sentence(scope),
+                ticked: ticked(scope),
+                writes: changes_something(scope),
+            })
+            .collect(),
+    };
+    Ok(by.visit.page(status, &page))
+}
+
+fn read(form: &Parameters) -> RequestForm {
+    let text = |name: &str| form.value(name).unwrap_or_default().to_owned();
+    let reasons = form.pairs().filter_map(|(name, value)| {
+        Some((name.strip_prefix("reason_")?.to_owned(), value.to_owned()))
+    });
+    RequestForm {
+        app: apps::read(form),
+        reasons: reasons.collect(),
+        contact: text("contact"),
+        message: text("message"),
+    }
+}
+
+async fn find(by: &SignedIn, id: &str) -> Result<ProgrammeRequest, Fault> {
+    let id = id_of(id).ok_or(Fault::NotFound)?;
+    Ok(request::find(&by.visit.site, &Actor::from(&by.person), id).await?)
+}
+
+fn id_of(text: &str) -> Option<[u8; 16]> {
+    Uuid::parse_str(text).ok().map(|id| *id.as_bytes())
+}
+
+fn shown_id(id: [u8; 16]) -> String {
+    Uuid::from_bytes(id).to_string()
+}
+
+fn title(request: &ProgrammeRequest) -> String {
+    match request.kind {
+        RequestKind::Production => format!("Production for {}", request.asked.name),
+        RequestKind::Change => format!("A change of {}", request.asked.name),
+    }
+}
+
+fn standing(state: RequestState) -> RequestStanding {
+    let (words, class) = match state {
+        RequestState::Waiting => ("Waiting", "state-waiting"),
+        RequestState::AskedBack => ("Asked back", "state-waiting"),
+        RequestState::Approved => ("Approved", "state-good"),
+        RequestState::Declined => ("Declined", "state-bad"),
+        RequestState::Withdrawn => ("Withdrawn", ""),
+    };
+    RequestStanding { words, class }
+}
+
+fn age(request: &ProgrammeRequest, now: i64) -> String {
+    let waited = (now - request.asked_at).max(0);
+    let (count, unit) = match waited {
+        0..3_600 => (waited / 60, "minute"),
+        3_600..172_800 => (waited / 3_600, "hour"),
+        _ => (waited / 86_400, "day"),
+    };
+    match count {
+        0 => "Asked just now".to_owned(),
+        1 => format!("Asked 1 {unit} ago"),
+        count => format!("Asked {count} {unit}s ago"),
+    }
+}
+
+fn difference(
+    seen: &[String],
+    new: &[String],
+    notes: impl Fn(&str) -> Vec<String>,
+) -> Vec<DiffLine> {
+    let line = |text: &String, change| DiffLine { text: text.clone(), notes: notes(text), change };
+    let there = new.iter().map(|text| match seen.contains(text) {
+        true => line(text, DiffChange::Stays),
+        false => line(text, DiffChange::Added),
+    });
+    let gone = seen.iter().filter(|text| !new.contains(text));
+    there.chain(gone.map(|text| line(text, DiffChange::Removed))).collect()
+}
+
+fn scope_difference(held: &Scope, scopes: &Scope, asked: &Asked) -> Vec<DiffLine> {
+    let list = |scope: &Scope| scope.iter().map(str::to_owned).collect::<Vec<_>>();
+    difference(&list(held), &list(scopes), |scope| {
+        let reason = asked.scopes.iter().find(|(of, _)| of == scope);
+        let reason = reason.map(|(_, reason)| reason.clone()).filter(|reason| !reason.is_empty());
+        let changes = changes_something(scope).then(|| "It can change something.".to_owned());
+        let reason = reason.map(|reason| format!("Why: {reason}"));
+        [Some(sentence(scope)), changes, reason].into_iter().flatten().collect()
+    })
+}

@@ -1,0 +1,117 @@
+//! Secrets of webhook endpoints, encrypted under the master key that is in force.
+//!
+//! A write of one gives the keys a new version, so that a rekey at the same time cannot miss it; and
+//! where the keys were changed meanwhile, it is encrypted anew and tried again.
+
+use super::{Keys, KeysError, TRIES, new_version};
+use crate::master_key::MasterKeyError;
+use crate::store::{
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, webhook_secret_context,
+};
+use crate::webhook::WebhookSecret;
+
+/// What is written.
+enum Write<'a> {
+    /// An endpoint, with its first secret.
+    Endpoint(&'a EndpointSettings),
+    /// One more secret, in this place.
+    Secret(u8),
+}
+
+impl Keys {
+    /// Adds an endpoint. Answers whether there is such a partner, with such a client.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub async fn add_webhook_endpoint(
+        &self,
+        endpoint: &EndpointOfPartner,
+        settings: &EndpointSettings,
+        secret: &WebhookSecret,
+    ) -> Result<bool, KeysError> {
+        self.write_secret(endpoint, &Write::Endpoint(settings), 1, secret).await
+    }
+
+    /// Adds a second secret beside the first. Answers in which place, or `None` where both are taken
+    /// or the endpoint is not that partner's.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub async fn add_webhook_secret(
+        &self,
+        endpoint: &EndpointOfPartner,
+        secret: &WebhookSecret,
+    ) -> Result<Option<u8>, KeysError> {
+        for slot in [1, 2] {
+            if self.write_secret(endpoint, &Write::Secret(slot), slot, secret).await? {
+                return Ok(Some(slot));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The secrets that sign the calls to an endpoint.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub async fn webhook_secrets(
+        &self,
+        target: &EndpointTarget,
+    ) -> Result<Vec<WebhookSecret>, KeysError> {
+        let mut secrets = Vec::new();
+        for (context, encrypted) in &target.secrets {
+            let plain = {
+                let loaded = self.0.loaded.lock().await;
+                loaded.master_key.decrypt(context, encrypted)
+            };
+            let plain = match plain {
+                // Read before a rekey that this process has heard of, or after one that it has not.
+                Err(MasterKeyError::Wrong { .. }) => {
+                    self.reload().await?;
+                    let loaded = self.0.loaded.lock().await;
+                    loaded.master_key.decrypt(context, encrypted)?
+                }
+                plain => plain?,
+            };
+            secrets.extend(WebhookSecret::from_bytes(plain.to_vec()));
+        }
+        Ok(secrets)
+    }
+
+    async fn write_secret(
+        &self,
+        endpoint: &EndpointOfPartner,
+        write: &Write<'_>,
+        slot: u8,
+        secret: &WebhookSecret,
+    ) -> Result<bool, KeysError> {
+        let context = webhook_secret_context(endpoint.environment, endpoint.id, slot);
+        let store = &self.0.store;
+        for _ in 0..TRIES {
+            let current = self.in_force().await?;
+            let encrypted = current.master_key.encrypt(&context, secret.as_bytes(), &self.0.random);
+            let keys = KeysAsRead {
+                master_key_id: current.master_key.id(),
+                keys_version: current.installation.keys_version,
+                new_keys_version: new_version(&self.0.random),
+            };
+            let written = match write {
+                Write::Endpoint(settings) => {
+                    let at = self.0.clock.now();
+                    store.add_webhook_endpoint(&keys, endpoint, settings, (&encrypted, at)).await?
+                }
+                Write::Secret(slot) => {
+                    store.add_webhook_secret(&keys, endpoint, *slot, &encrypted).await?
+                }
+            };
+            if written {
+                return Ok(true);
+            }
+            let now = store.installation().await?.ok_or(KeysError::NotInstalled)?;
+            if now.keys_version == current.installation.keys_version {
+                return Ok(false);
+            }
+        }
+        Err(KeysError::Contended)
+    }
+}

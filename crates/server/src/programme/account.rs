@@ -1,0 +1,256 @@
+//! Accounts of the portal: signing up, a forgotten password, a new one.
+//!
+//! Nobody learns here who has an account: a mail is written in any case, and it alone says more.
+
+use std::net::IpAddr;
+
+use grantor_protocol::environment::Environment;
+
+use super::app::name_fault;
+use super::link::Link;
+use super::{Actor, FieldFault, Refused};
+use crate::mail::{Mail, MailAddress, Subject};
+use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
+use crate::site::{SignUp, Site};
+use crate::store::{NewPerson, Partner, Person, Role};
+use crate::throttle::{self, Caller, Credential};
+
+/// What somebody fills in who signs up.
+#[derive(Default)]
+pub struct SignUpForm {
+    /// The person's name.
+    pub name: String,
+    /// The organisation that integrates; only where a new one comes.
+    pub organisation: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Writes a mail to whoever wants to sign up with that address.
+///
+/// # Errors
+/// [`Refused`]: an address that is none, or a portal that takes nobody.
+pub async fn ask_to_sign_up(site: &Site, email: &str) -> Result<(), Refused> {
+    if site.portal.as_ref().is_none_or(|portal| portal.sign_up != SignUp::Open) {
+        return Err(Refused::NotAllowed);
+    }
+    let to = address(email)?;
+    let known = site.store.customer(Environment::Portal, to.as_str()).await?.is_some();
+    let text = if known {
+        format!(
+            "Somebody asked to sign up for the partner portal with this address, and it has an \
+             account already.\n\nSign in: {base}/sign-in\nForgotten the password? {base}/forgotten\n\n\
+             If it was not you, you need not do anything.\n",
+            base = site.base_url
+        )
+    } else {
+        let link = Link::SignUp { email: to.as_str().to_owned() }.address(site);
+        format!(
+            "Welcome. Follow this link to sign up for the partner portal; it works for one day:\n\n\
+             {link}\n\nIf it was not you who asked, you need not do anything.\n"
+        )
+    };
+    Ok(site.store.post_mail(&mail(site, to, "Sign up for the partner portal", text)?).await?)
+}
+
+/// Makes the account of somebody who read the mail, and the partner with it.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn sign_up(site: &Site, email: &str, form: SignUpForm) -> Result<(), Refused> {
+    let organisation = form.organisation.trim().to_owned();
+    let mut faults = Vec::new();
+    if let Some(words) = name_fault(&organisation, "The organisation's name") {
+        faults.push(FieldFault { field: "organisation", words });
+    }
+    let now = site.clock.now();
+    let partner = Partner {
+        id: site.random.id(&site.clock),
+        name: organisation,
+        contact: Some(email.to_owned()),
+        verified: false,
+        created_at: now,
+        suspended: false,
+    };
+    let role = Role::Owner { partner_id: partner.id };
+    join(site, (email, role), Some(&partner), None, form, faults).await
+}
+
+/// Makes a person, with what belongs to it.
+///
+/// # Errors
+/// [`Refused`]
+pub(super) async fn join(
+    site: &Site,
+    (email, role): (&str, Role),
+    partner: Option<&Partner>,
+    invitation: Option<[u8; 16]>,
+    form: SignUpForm,
+    mut faults: Vec<FieldFault>,
+) -> Result<(), Refused> {
+    let name = form.name.trim().to_owned();
+    if let Some(words) = name_fault(&name, "Your name") {
+        faults.push(FieldFault { field: "name", words });
+    }
+    if let Some(fault) = password_fault(&form.password) {
+        faults.push(fault);
+    }
+    if !faults.is_empty() {
+        return Err(Refused::Fields(faults));
+    }
+    let hash = hash(site, form.password).await?;
+    let person = NewPerson {
+        id: site.random.id(&site.clock),
+        email,
+        name: &name,
+        password_hash: &hash,
+        role,
+        demo: false,
+    };
+    let actor = Actor { name: email.to_owned(), id: Some(person.id), role };
+    let act = actor.act(site, "person.joined", format!("{name} as {}", role.as_str()));
+    match site.store.add_person(&person, partner, invitation, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "This link was used already, or the address has an account. Sign in instead.".into(),
+        )),
+    }
+}
+
+/// Writes a mail with which a password can be set anew, if the address has an account.
+///
+/// # Errors
+/// [`Refused`]: an address that is none.
+pub async fn forgotten(site: &Site, email: &str) -> Result<(), Refused> {
+    let to = address(email)?;
+    let known = site.store.credentials(Environment::Portal, to.as_str()).await?;
+    let text = match known {
+        Some(known) => {
+            let link = Link::Reset { person_id: known.customer_id, counter: known.counter };
+            format!(
+                "Follow this link to set a new password for the partner portal; it works for one \
+                 hour, and once:\n\n{}\n\nIf it was not you who asked, you need not do anything: \
+                 your password stays.\n",
+                link.address(site)
+            )
+        }
+        None => "Somebody asked for a new password for the partner portal with this address, and \
+                 it has no account there.\n\nIf it was not you, you need not do anything.\n"
+            .to_owned(),
+    };
+    Ok(site
+        .store
+        .post_mail(&mail(site, to, "A new password for the partner portal", text)?)
+        .await?)
+}
+
+/// Sets the password of somebody who read the mail.
+///
+/// # Errors
+/// [`Refused`]: a link that was used already.
+pub async fn reset(
+    site: &Site,
+    (person, counter): (&Person, i64),
+    password: String,
+) -> Result<(), Refused> {
+    set(site, person, counter, password, "password.reset").await
+}
+
+/// Sets another password of somebody who knows the one before. All sessions end.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn change_password(
+    site: &Site,
+    (person, address): (&Person, IpAddr),
+    former: String,
+    password: String,
+) -> Result<(), Refused> {
+    // As at sign-in: whoever sits at an open browser may not guess for ever (S20).
+    let subject = throttle::Subject::new(Credential::Password, person.email.as_bytes());
+    let taken = site.throttle.take(&subject, Caller { address, browser: None }).await?;
+    let stored = site.store.credentials(Environment::Portal, &person.email).await?;
+    let stored = stored.ok_or(Refused::NotFound)?;
+    let right = site.passwords.verify(Password::new(former), Some(stored.password_hash)).await;
+    match right {
+        Ok(true) => {
+            site.throttle.right(taken).await;
+            set(site, person, stored.counter, password, "password.changed").await
+        }
+        Ok(false) => Err(Refused::Fields(vec![FieldFault {
+            field: "former",
+            words: "This is not your password.".to_owned(),
+        }])),
+        Err(_) => Err(Refused::Busy),
+    }
+}
+
+async fn set(
+    site: &Site,
+    person: &Person,
+    counter: i64,
+    password: String,
+    name: &'static str,
+) -> Result<(), Refused> {
+    if let Some(fault) = password_fault(&password) {
+        return Err(Refused::Fields(vec![fault]));
+    }
+    let hash = hash(site, password).await?;
+    let mut act = Actor::from(person).act(site, name, "");
+    let words = "The password of your account in the partner portal was set anew, and all its \
+                 sessions ended.\n\nIf it was not you, ask for a new one at once: ";
+    let text = format!("{words}{}/forgotten\n", site.base_url);
+    act.mails.push(mail(site, address(&person.email)?, "Your password was changed", text)?);
+    match site.store.set_person_password(person.id, counter, &hash, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "The password was changed meanwhile. Ask for a new link.".to_owned(),
+        )),
+    }
+}
+
+/// An address, in lower case.
+///
+/// # Errors
+/// [`Refused::Fields`]
+pub fn address(text: &str) -> Result<MailAddress, Refused> {
+    MailAddress::parse(&text.trim().to_lowercase()).ok_or_else(|| {
+        Refused::Fields(vec![FieldFault {
+            field: "email",
+            words: "Write an e-mail address.".to_owned(),
+        }])
+    })
+}
+
+/// A mail of the portal.
+///
+/// # Errors
+/// [`Refused::Conflict`] for a subject that is none, which no subject of ours is.
+pub(super) fn mail(
+    site: &Site,
+    to: MailAddress,
+    subject: &str,
+    text: String,
+) -> Result<Mail, Refused> {
+    let subject = Subject::parse(subject);
+    let subject = subject.ok_or_else(|| Refused::Conflict("The mail has no subject.".into()))?;
+    Ok(Mail { id: site.random.id(&site.clock), to, subject, text, at: site.clock.now() })
+}
+
+fn password_fault(password: &str) -> Option<FieldFault> {
+    let characters = password.chars().count();
+    let fits = characters >= MIN_PASSWORD_CHARACTERS && password.len() <= MAX_PASSWORD_BYTES;
+    (!fits).then(|| FieldFault {
+        field: "password",
+        words: format!("A password has at least {MIN_PASSWORD_CHARACTERS} characters."),
+    })
+}
+
+async fn hash(site: &Site, password: String) -> Result<String, Refused> {
+    site.passwords.hash(Password::new(password)).await.map_err(|error| match error {
+        PasswordError::Busy | PasswordError::Corrupt => Refused::Busy,
+        PasswordError::Length => {
+            Refused::Fields(vec![FieldFault { field: "password", words: error.to_string() }])
+        }
+    })
+}

@@ -1,0 +1,395 @@
+//! What a partner asks for and a manager decides: a production client, more scopes, new hosts.
+//!
+//! 1. [`ask`] or [`answer`]: the partner says what it wants, why for each scope that changes
+//!    something, and whom to write to. Nothing changes yet: what a live client may do stays (U2);
+//! 2. [`decide`]: a manager approves, declines or asks back, always with a note (U3);
+//! 3. an approval makes or widens the client in the same transaction. The secret of a new one is
+//!    made by the partner, who alone sees it.
+
+use grantor_protocol::client::ClientSettings;
+use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
+use grantor_protocol::scope::Scope;
+
+use super::account;
+use super::app::{self, AppForm};
+use super::{Actor, FieldFault, Refused};
+use crate::catalogue;
+use crate::mail::{Mail, MailAddress};
+use crate::site::{Portal, Site};
+use crate::store::{
+    Approval, Asked, ChangedApp, ClientRecord, NewClient, ProgrammeRequest, Registration,
+    RequestKind, RequestState,
+};
+use crate::webhook::{Event, Notice};
+
+/// No text of a person is longer, in characters.
+pub const MAX_TEXT_CHARACTERS: usize = 2000;
+
+/// What a partner fills in: what the app is to be, why, and whom to write to.
+#[derive(Clone, Debug, Default)]
+pub struct RequestForm {
+    /// What the client is to be.
+    pub app: AppForm,
+    /// For each scope the reason why.
+    pub reasons: Vec<(String, String)>,
+    /// Whom the manager can write to.
+    pub contact: String,
+    /// What the app does.
+    pub message: String,
+}
+
+/// A manager's step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// do it
+    Approve,
+    /// do not
+    Decline,
+    /// the partner has to say more first
+    AskBack,
+}
+
+impl Decision {
+    /// The decision of that name.
+    pub fn parse(name: &str) -> Option<Decision> {
+        match name {
+            "approve" => Some(Decision::Approve),
+            "decline" => Some(Decision::Decline),
+            "ask_back" => Some(Decision::AskBack),
+            _ => None,
+        }
+    }
+
+    fn state(self) -> RequestState {
+        match self {
+            Decision::Approve => RequestState::Approved,
+            Decision::Decline => RequestState::Declined,
+            Decision::AskBack => RequestState::AskedBack,
+        }
+    }
+
+    fn act(self) -> &'static str {
+        match self {
+            Decision::Approve => "request.approved",
+            Decision::Decline => "request.declined",
+            Decision::AskBack => "request.asked_back",
+        }
+    }
+}
+
+/// What a request about that client is: of a staging client, for production; of a production client,
+/// for a change.
+pub fn kind_for(record: &ClientRecord) -> RequestKind {
+    match record.client.environment {
+        Environment::Production => RequestKind::Change,
+        Environment::Staging | Environment::Portal => RequestKind::Production,
+    }
+}
+
+/// Asks. Answers with the request's id.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn ask(
+    site: &Site,
+    portal: &Portal,
+    actor: &Actor,
+    record: &ClientRecord,
+    form: &RequestForm,
+) -> Result<[u8; 16], Refused> {
+    actor.of_partner(record.partner_id)?;
+    let kind = kind_for(record);
+    if kind == RequestKind::Production && record.listing.sibling.is_some() {
+        return Err(Refused::Conflict("This app is on production already.".to_owned()));
+    }
+    let asked = checked(portal, record, form)?;
+    let request = ProgrammeRequest {
+        id: site.random.id(&site.clock),
+        partner_id: record.partner_id,
+        partner: record.client.partner.name.clone(),
+        kind,
+        client_id: record.client.id.clone(),
+        asked,
+        state: RequestState::Waiting,
+        version: 1,
+        asked_by: actor.name.clone(),
+        asked_at: site.clock.now(),
+        decided_by: None,
+        decided_at: None,
+        note: None,
+        made_client_id: None,
+    };
+    let act = about(site, actor, &request, "request.made", request.asked.message.clone());
+    match site.store.add_request(&request, &act).await? {
+        true => Ok(request.id),
+        false => Err(Refused::Conflict(
+            "A request about this app is open already. Answer that one, or take it back.".into(),
+        )),
+    }
+}
+
+/// Says what was asked back, or mends an open request.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn answer(
+    site: &Site,
+    portal: &Portal,
+    actor: &Actor,
+    request: &ProgrammeRequest,
+    form: &RequestForm,
+) -> Result<(), Refused> {
+    actor.of_partner(request.partner_id)?;
+    let record = app::find(site, actor, &request.client_id).await?;
+    let asked = checked(portal, &record, form)?;
+    let act = about(site, actor, request, "request.answered", asked.message.clone());
+    stood(site.store.answer_request(request, &asked, &act).await?)
+}
+
+/// Takes a request back.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn withdraw(
+    site: &Site,
+    actor: &Actor,
+    request: &ProgrammeRequest,
+) -> Result<(), Refused> {
+    actor.of_partner(request.partner_id)?;
+    let act = about(site, actor, request, "request.withdrawn", String::new());
+    stood(site.store.withdraw_request(request, &act).await?)
+}
+
+/// Decides.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn decide(
+    site: &Site,
+    portal: &Portal,
+    actor: &Actor,
+    (request, decision): (&ProgrammeRequest, Decision),
+    note: &str,
+) -> Result<(), Refused> {
+    actor.staff()?;
+    let note = note.trim();
+    if let Some(words) = text_fault(note, "The note", true) {
+        return Err(Refused::Fields(vec![FieldFault { field: "note", words }]));
+    }
+    let record = app::find(site, actor, &request.client_id).await?;
+    let mut act = about(site, actor, request, decision.act(), note.to_owned());
+    act.mails = letters(site, request, decision, note)?;
+    act.notices.extend(notice(site, &record, decision, note));
+    let by = (actor.name.as_str(), note);
+    let state = decision.state();
+    let done = match (decision, request.kind) {
+        (Decision::Approve, RequestKind::Production) => {
+            let client = production_client(site, portal, request, &record)?;
+            let contact = request.asked.support_contact.as_deref();
+            let public = record.client.is_public();
+            let approval = Approval::Make { client: &client, support_contact: contact, public };
+            site.store.decide_request(request, state, by, Some(&approval), &act).await?
+        }
+        (Decision::Approve, RequestKind::Change) => {
+            let (uris, scopes) = widened(&request.asked);
+            let uris: Vec<&str> = uris.iter().map(RedirectUri::as_str).collect();
+            let approval = Approval::Widen {
+                record: &record,
+                redirect_uris: uris.join(" "),
+                scopes: scopes.to_string(),
+            };
+            site.store.decide_request(request, state, by, Some(&approval), &act).await?
+        }
+        (Decision::Decline | Decision::AskBack, _) => {
+            site.store.decide_request(request, state, by, None, &act).await?
+        }
+    };
+    stood(done)
+}
+
+/// A request of the actor's partner, or any for staff.
+///
+/// # Errors
+/// [`Refused::NotFound`] also where it is another partner's.
+pub async fn find(site: &Site, actor: &Actor, id: [u8; 16]) -> Result<ProgrammeRequest, Refused> {
+    let request = site.store.request(id).await?.ok_or(Refused::NotFound)?;
+    actor.of_partner(request.partner_id)?;
+    Ok(request)
+}
+
+/// What the partner reads: whoever asked, and the contact.
+fn letters(
+    site: &Site,
+    request: &ProgrammeRequest,
+    decision: Decision,
+    note: &str,
+) -> Result<Vec<Mail>, Refused> {
+    let (subject, what) = match decision {
+        Decision::Approve => ("Your request was approved", "approved what you asked for"),
+        Decision::Decline => ("Your request was declined", "declined what you asked for"),
+        Decision::AskBack => ("A question about your request", "asks you something about it"),
+    };
+    let next = match (decision, request.kind) {
+        (Decision::Approve, RequestKind::Production) => {
+            "The production app is there. Make its secret yourself, on its page."
+        }
+        (Decision::Approve, RequestKind::Change) => "It works now.",
+        (Decision::Decline, _) => "Nothing was changed. You can mend it and ask again.",
+        (Decision::AskBack, _) => "Nothing was changed so far. Answer on the page of the request.",
+    };
+    let page = format!("{}/requests/{}", site.base_url, uuid::Uuid::from_bytes(request.id));
+    let text = format!(
+        "Your partner manager {what}: {}.\n\n{note}\n\n{next}\n\n{page}\n",
+        request.asked.name
+    );
+    let mut to = vec![request.asked_by.as_str()];
+    if request.asked.contact.to_lowercase() != request.asked_by {
+        to.push(&request.asked.contact);
+    }
+    // Whoever asked by a program has no address: then the contact alone is told.
+    let to = to.into_iter().filter_map(|to| MailAddress::parse(&to.to_lowercase()));
+    to.map(|to| account::mail(site, to, subject, text.clone())).collect()
+}
+
+/// What the partner's own programs are told.
+fn notice(site: &Site, record: &ClientRecord, decision: Decision, note: &str) -> Option<Notice> {
+    let note = Some(note.to_owned());
+    let event = match decision {
+        Decision::Approve => Event::ClientApproved { note },
+        Decision::Decline => Event::ClientDeclined { note },
+        Decision::AskBack => return None,
+    };
+    Some(app::notice(site, record, event))
+}
+
+fn stood(done: bool) -> Result<(), Refused> {
+    match done {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "This request, or the app, was changed meanwhile. Nothing was done.".to_owned(),
+        )),
+    }
+}
+
+/// Checks what a partner filled in, and tells all that is wrong with it.
+fn checked(portal: &Portal, record: &ClientRecord, form: &RequestForm) -> Result<Asked, Refused> {
+    let production = portal
+        .site(Environment::Production)
+        .ok_or_else(|| Refused::Conflict("Production is not served here.".to_owned()))?;
+    let mut faults = Vec::new();
+    let app = match app::check(production, &form.app) {
+        Ok(app) => Some(app),
+        Err(Refused::Fields(found)) => {
+            faults.extend(found);
+            None
+        }
+        Err(refused) => return Err(refused),
+    };
+    let held = match record.client.environment {
+        Environment::Production => record.client.scopes.clone(),
+        Environment::Staging | Environment::Portal => Scope::default(),
+    };
+    let reason = |scope: &str| {
+        let found = form.reasons.iter().find(|(of, _)| of == scope);
+        found.map_or("", |(_, reason)| reason.trim())
+    };
+    for scope in app
+        .iter()
+        .flat_map(|app| app.scopes.without(&held).iter().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let needed = catalogue::changes_something(&scope);
+        if let Some(words) = text_fault(reason(&scope), &format!("The reason for {scope}"), needed)
+        {
+            faults.push(FieldFault { field: "reasons", words });
+        }
+    }
+    if let Some(words) = text_fault(form.message.trim(), "What the app does", true) {
+        faults.push(FieldFault { field: "message", words });
+    }
+    if !form.contact.contains('@') || form.contact.chars().any(char::is_control) {
+        faults.push(FieldFault {
+            field: "contact",
+            words: "Write an e-mail address at which somebody answers.".to_owned(),
+        });
+    }
+    match app {
+        Some(app) if faults.is_empty() => Ok(asked(app, form, reason)),
+        _ => Err(Refused::Fields(faults)),
+    }
+}
+
+fn asked<'a>(app: ChangedApp, form: &RequestForm, reason: impl Fn(&str) -> &'a str) -> Asked {
+    Asked {
+        name: app.name,
+        website: app.website,
+        support_contact: app.support_contact,
+        redirect_uris: app.redirect_uris.iter().map(RedirectUri::to_string).collect(),
+        scopes: app
+            .scopes
+            .iter()
+            .map(|scope| (scope.to_owned(), reason(scope).to_owned()))
+            .collect(),
+        contact: form.contact.trim().to_owned(),
+        message: form.message.trim().to_owned(),
+    }
+}
+
+/// What is wrong with a text of a person; `what` begins the sentence.
+pub fn text_fault(text: &str, what: &str, needed: bool) -> Option<String> {
+    if needed && text.is_empty() {
+        return Some(format!("{what} is missing."));
+    }
+    (text.chars().count() > MAX_TEXT_CHARACTERS)
+        .then(|| format!("{what} has at most {MAX_TEXT_CHARACTERS} characters."))
+}
+
+/// The client that an approval makes. What was asked was checked when it was asked, and is read
+/// again as it stands.
+fn production_client(
+    site: &Site,
+    portal: &Portal,
+    request: &ProgrammeRequest,
+    staging: &ClientRecord,
+) -> Result<NewClient, Refused> {
+    let production = portal.site(Environment::Production).ok_or(Refused::NotFound)?;
+    let (redirect_uris, scopes) = widened(&request.asked);
+    let public = staging.client.is_public();
+    Ok(NewClient {
+        environment: production.environment,
+        id: app::client_id(production.environment, &request.asked.name, &site.random),
+        partner_id: request.partner_id,
+        name: request.asked.name.clone(),
+        website: request.asked.website.clone(),
+        redirect_uris,
+        scopes,
+        optional_scopes: Scope::default(),
+        secret: None,
+        approved: true,
+        demo: false,
+        settings: ClientSettings { pkce_required: public, ..staging.client.settings },
+        keys: None,
+        post_logout_redirect_uris: Vec::new(),
+        registration: Registration::default(),
+    })
+}
+
+/// The redirect URIs and scopes that are asked for.
+pub fn widened(asked: &Asked) -> (Vec<RedirectUri>, Scope) {
+    let uris = asked.redirect_uris.iter().filter_map(|uri| RedirectUri::register(uri).ok());
+    let scopes: Vec<&str> = asked.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
+    (uris.collect(), Scope::parse(&scopes.join(" ")).unwrap_or_default())
+}
+
+fn about(
+    site: &Site,
+    actor: &Actor,
+    request: &ProgrammeRequest,
+    name: &'static str,
+    detail: String,
+) -> crate::store::Act {
+    let mut act = actor.act(site, name, detail);
+    act.partner_id = Some(request.partner_id);
+    act.client_id = Some(request.client_id.clone());
+    act
+}

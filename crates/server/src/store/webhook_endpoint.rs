@@ -1,0 +1,313 @@
+//! Webhook endpoints: where partners want to be told what happens to their clients. Each write and
+//! each read of a partner's own demands that the endpoint is that partner's.
+//!
+//! The secrets stand encrypted under the master key in the endpoint's own row, one or two of them,
+//! so that "never a third" and "never without" are conditions of one write. Whoever writes one gives
+//! the keys a new version (`encrypted.rs`).
+
+use grantor_protocol::environment::Environment;
+
+use super::encrypted::webhook_secret_context;
+use super::engine::{Columns, Row, Statement, Value};
+use super::outbox::give_up_lane;
+use super::sealing_keys::still_as_read;
+use super::{Store, StoreError};
+use crate::webhook::EventType;
+
+/// An endpoint, and the partner that it has to belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointOfPartner {
+    /// In this environment.
+    pub environment: Environment,
+    /// Its id.
+    pub id: [u8; 16],
+    /// The partner's.
+    pub partner_id: [u8; 16],
+}
+
+/// What a partner chose for an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSettings {
+    /// Of this client alone, or of all that the partner has in the environment.
+    pub client_id: Option<String>,
+    /// Where it is.
+    pub url: String,
+    /// What it wants to hear of.
+    pub events: Vec<EventType>,
+    /// Whether anything is sent there.
+    pub enabled: bool,
+}
+
+/// An endpoint as its owner looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// Which one.
+    pub of: EndpointOfPartner,
+    /// What the partner chose.
+    pub settings: EndpointSettings,
+    /// In which of the two places there is a secret.
+    pub secrets: [bool; 2],
+    /// In Unix seconds.
+    pub created_at: i64,
+    /// When it was tried last, in Unix seconds.
+    pub tried_at: Option<i64>,
+    /// The status of the last answer.
+    pub status: Option<i64>,
+    /// What was wrong the last time, in words; `None` where it went well.
+    pub fault: Option<String>,
+    /// How many tries failed since the last that went well.
+    pub failures: i64,
+}
+
+/// Where a call goes, and what signs it.
+#[derive(Clone, Debug)]
+pub struct EndpointTarget {
+    /// Where it is.
+    pub url: String,
+    /// Whether anything is sent there.
+    pub enabled: bool,
+    /// Its secrets, encrypted, each with what it is bound to.
+    pub secrets: Vec<(String, Vec<u8>)>,
+}
+
+/// The keys as they were read, and their new version: what a write of a secret demands.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysAsRead<'a> {
+    /// The id of the master key as it was read: it must still stand.
+    pub master_key_id: &'a str,
+    /// The version of the keys as it was read: it must still stand.
+    pub keys_version: i64,
+    /// The new version of the keys.
+    pub new_keys_version: i64,
+}
+
+/// What is wrong where the owner switched it off.
+const SWITCHED_OFF: &str = "The endpoint was switched off.";
+
+impl EndpointOfPartner {
+    /// The first parameters of a statement: `$1` its id, `$2` the environment, `$3` the partner.
+    pub(super) fn values(&self) -> Vec<Value> {
+        vec![self.id.into(), self.environment.as_str().into(), self.partner_id.into()]
+    }
+}
+
+impl EndpointSettings {
+    fn written_events(&self) -> String {
+        self.events.iter().map(|event| event.name()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Store {
+    /// Adds an endpoint with its first secret, encrypted. Answers whether the keys still were what
+    /// was read; where the partner has no such client it adds nothing and answers `false` too.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_webhook_endpoint(
+        &self,
+        keys: &KeysAsRead<'_>,
+        endpoint: &EndpointOfPartner,
+        settings: &EndpointSettings,
+        (secret, now): (&[u8], i64),
+    ) -> Result<bool, StoreError> {
+        let mut values = endpoint.values();
+        values.extend([
+            settings.client_id.as_deref().into(),
+            settings.url.as_str().into(),
+            settings.written_events().into(),
+            settings.enabled.into(),
+            now.into(),
+            secret.into(),
+        ]);
+        let insert = Statement::new(
+            "INSERT INTO webhook_endpoints (id, environment, partner_id, client_id, url, events, \
+             enabled, created_at, secret_1, failures) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0 FROM partners WHERE id = $3 \
+             AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM clients \
+               WHERE environment = $2 AND id = $4 AND partner_id = $3)) \
+             ON CONFLICT DO NOTHING",
+            values,
+        );
+        self.change_keys(vec![keys.statement(), insert], keys.new_keys_version).await
+    }
+
+    /// Adds a second secret, encrypted, in place 1 or 2. Answers whether it is there now.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_webhook_secret(
+        &self,
+        keys: &KeysAsRead<'_>,
+        endpoint: &EndpointOfPartner,
+        slot: u8,
+        secret: &[u8],
+    ) -> Result<bool, StoreError> {
+        let sql = match slot {
+            1 => ADD_1,
+            2 => ADD_2,
+            _ => return Ok(false),
+        };
+        let mut values = endpoint.values();
+        values.push(secret.into());
+        let transaction = vec![keys.statement(), Statement::new(sql, values)];
+        self.change_keys(transaction, keys.new_keys_version).await
+    }
+
+    /// Removes the secret in place 1 or 2, unless it is the last one. Answers whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_webhook_secret(
+        &self,
+        endpoint: &EndpointOfPartner,
+        slot: u8,
+    ) -> Result<bool, StoreError> {
+        let sql = match slot {
+            1 => REMOVE_1,
+            2 => REMOVE_2,
+            _ => return Ok(false),
+        };
+        let statement = Statement::new(sql, endpoint.values());
+        Ok(self.engine.write(vec![statement]).await?.is_done())
+    }
+
+    /// The endpoints of a partner in an environment, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn webhook_endpoints(
+        &self,
+        environment: Environment,
+        partner_id: [u8; 16],
+    ) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        let sql = "SELECT id, client_id, url, events, enabled, secret_1 IS NOT NULL, \
+                   secret_2 IS NOT NULL, created_at, tried_at, status, fault, failures \
+                   FROM webhook_endpoints WHERE environment = $1 AND partner_id = $2 ORDER BY id";
+        let values = vec![environment.as_str().into(), partner_id.into()];
+        let rows = self.engine.read(sql, values).await?;
+        rows.into_iter().map(|row| read_endpoint(row, environment, partner_id)).collect()
+    }
+
+    /// Makes other settings those of an endpoint. One that is switched off has nothing waiting any
+    /// more. Answers whether it is there, and the partner's, and the client too.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn change_webhook_endpoint(
+        &self,
+        endpoint: &EndpointOfPartner,
+        settings: &EndpointSettings,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let mut values = endpoint.values();
+        values.extend([
+            settings.client_id.as_deref().into(),
+            settings.url.as_str().into(),
+            settings.written_events().into(),
+            settings.enabled.into(),
+        ]);
+        let mut transaction = vec![Statement::new(
+            "UPDATE webhook_endpoints SET client_id = $4, url = $5, events = $6, enabled = $7, \
+             failures = 0 WHERE id = $1 AND environment = $2 AND partner_id = $3 \
+             AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM clients \
+               WHERE environment = $2 AND id = $4 AND partner_id = $3))",
+            values,
+        )];
+        if !settings.enabled {
+            transaction.push(give_up_lane(endpoint.id, SWITCHED_OFF, now));
+        }
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// Removes an endpoint, with all its messages. Answers whether it was there, and the partner's.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn remove_webhook_endpoint(
+        &self,
+        endpoint: &EndpointOfPartner,
+    ) -> Result<bool, StoreError> {
+        let transaction = vec![
+            Statement::new(
+                "DELETE FROM webhook_endpoints \
+                 WHERE id = $1 AND environment = $2 AND partner_id = $3",
+                endpoint.values(),
+            ),
+            Statement::any("DELETE FROM outbox WHERE lane = $1", vec![endpoint.id.into()]),
+        ];
+        Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// Where the messages of a lane go.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn webhook_target(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<Option<EndpointTarget>, StoreError> {
+        let sql = "SELECT url, enabled, COALESCE(secret_1, $3), COALESCE(secret_2, $3) \
+                   FROM webhook_endpoints WHERE environment = $1 AND id = $2";
+        let nothing: &[u8] = &[];
+        let values = vec![environment.as_str().into(), id.into(), nothing.into()];
+        let Some(row) = self.engine.read(sql, values).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let mut row = row.columns("webhook_endpoints", "(target)");
+        let (url, enabled) = (row.text("url")?, row.boolean("enabled")?);
+        let mut secrets = Vec::new();
+        for (slot, column) in [(1, "secret_1"), (2, "secret_2")] {
+            let encrypted = row.bytes(column)?;
+            if !encrypted.is_empty() {
+                secrets.push((webhook_secret_context(environment, id, slot), encrypted));
+            }
+        }
+        Ok(Some(EndpointTarget { url, enabled, secrets }))
+    }
+}
+
+impl KeysAsRead<'_> {
+    fn statement(&self) -> Statement {
+        still_as_read(self.master_key_id, [self.keys_version, self.new_keys_version])
+    }
+}
+
+const ADD_1: &str = "UPDATE webhook_endpoints SET secret_1 = $4 WHERE id = $1 \
+     AND environment = $2 AND partner_id = $3 AND secret_1 IS NULL";
+const ADD_2: &str = "UPDATE webhook_endpoints SET secret_2 = $4 WHERE id = $1 \
+     AND environment = $2 AND partner_id = $3 AND secret_2 IS NULL";
+const REMOVE_1: &str = "UPDATE webhook_endpoints SET secret_1 = NULL WHERE id = $1 \
+     AND environment = $2 AND partner_id = $3 AND secret_1 IS NOT NULL AND secret_2 IS NOT NULL";
+const REMOVE_2: &str = "UPDATE webhook_endpoints SET secret_2 = NULL WHERE id = $1 \
+     AND environment = $2 AND partner_id = $3 AND secret_1 IS NOT NULL AND secret_2 IS NOT NULL";
+
+fn read_endpoint(
+    row: Row,
+    environment: Environment,
+    partner_id: [u8; 16],
+) -> Result<WebhookEndpoint, StoreError> {
+    let mut row = row.columns("webhook_endpoints", "(listed)");
+    let of = EndpointOfPartner { environment, id: row.array("id")?, partner_id };
+    let settings = EndpointSettings {
+        client_id: row.optional_text("client_id")?,
+        url: row.text("url")?,
+        events: read_events(&mut row)?,
+        enabled: row.boolean("enabled")?,
+    };
+    Ok(WebhookEndpoint {
+        of,
+        settings,
+        secrets: [row.boolean("secret_1")?, row.boolean("secret_2")?],
+        created_at: row.integer("created_at")?,
+        tried_at: row.optional_integer("tried_at")?,
+        status: row.optional_integer("status")?,
+        fault: row.optional_text("fault")?,
+        failures: row.integer("failures")?,
+    })
+}
+
+/// Types that a later version wrote are left out.
+fn read_events(row: &mut Columns) -> Result<Vec<EventType>, StoreError> {
+    Ok(row.text("events")?.split_whitespace().filter_map(EventType::parse).collect())
+}

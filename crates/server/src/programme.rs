@@ -13,6 +13,7 @@ pub mod partner;
 pub mod request;
 pub mod scope;
 pub mod team;
+pub mod webhook;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};

@@ -20,6 +20,7 @@ mod sign_in;
 mod table;
 mod team;
 mod visit;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -75,6 +76,14 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/partners/{id}/unverify", post(partners::unverify))
         .route("/partners/{id}/suspend", post(partners::suspend))
         .route("/partners/{id}/resume", post(partners::resume))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/new", get(webhooks::new).post(webhooks::add))
+        .route("/webhooks/{environment}/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/webhooks/{environment}/{id}/remove", post(webhooks::remove))
+        .route("/webhooks/{environment}/{id}/ping", post(webhooks::ping))
+        .route("/webhooks/{environment}/{id}/secrets", post(webhooks::add_secret))
+        .route("/webhooks/{environment}/{id}/secrets/{slot}/remove", post(webhooks::remove_secret))
+        .route("/webhooks/{environment}/{id}/deliveries/{delivery}/again", post(webhooks::again))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::show))
         .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))

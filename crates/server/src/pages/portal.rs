@@ -5,6 +5,7 @@ mod api_client;
 mod app;
 mod partner;
 mod request;
+mod webhook;
 
 use askama::Template;
 
@@ -25,6 +26,9 @@ pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
     View,
+};
+pub(crate) use webhook::{
+    DeliveryLine, EventChoice, WebhookFormPage, WebhookLine, WebhookPage, WebhooksPage,
 };
 
 /// What stands around every page of the portal.

@@ -125,6 +125,15 @@ impl Store {
         Err(StoreError::Busy)
     }
 
+    /// Notes an act that was carried out by itself, right before: what has a transaction of its own
+    /// that the log cannot join, such as a change of what is encrypted.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn note_act(&self, act: &Act) -> Result<(), StoreError> {
+        self.act(Vec::new(), act).await.map(|_| ())
+    }
+
     /// Entries, the newest first, of those before number `before`.
     ///
     /// # Errors

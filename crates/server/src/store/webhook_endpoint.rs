@@ -11,7 +11,7 @@ use super::encrypted::webhook_secret_context;
 use super::engine::{Columns, Row, Statement, Value};
 use super::outbox::give_up_lane;
 use super::sealing_keys::still_as_read;
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
 use crate::webhook::EventType;
 
 /// An endpoint, and the partner that it has to belong to.
@@ -161,14 +161,14 @@ impl Store {
         &self,
         endpoint: &EndpointOfPartner,
         slot: u8,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let sql = match slot {
             1 => REMOVE_1,
             2 => REMOVE_2,
             _ => return Ok(false),
         };
-        let statement = Statement::new(sql, endpoint.values());
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        self.act(vec![Statement::new(sql, endpoint.values())], act).await
     }
 
     /// The endpoints of a partner in an environment, the oldest first.
@@ -197,7 +197,7 @@ impl Store {
         &self,
         endpoint: &EndpointOfPartner,
         settings: &EndpointSettings,
-        now: i64,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
         values.extend([
@@ -214,9 +214,9 @@ impl Store {
             values,
         )];
         if !settings.enabled {
-            transaction.push(give_up_lane(endpoint.id, SWITCHED_OFF, now));
+            transaction.push(give_up_lane(endpoint.id, SWITCHED_OFF, act.at));
         }
-        Ok(self.engine.write(transaction).await?.is_done())
+        self.act(transaction, act).await
     }
 
     /// Removes an endpoint, with all its messages. Answers whether it was there, and the partner's.
@@ -226,6 +226,7 @@ impl Store {
     pub async fn remove_webhook_endpoint(
         &self,
         endpoint: &EndpointOfPartner,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let transaction = vec![
             Statement::new(
@@ -235,7 +236,7 @@ impl Store {
             ),
             Statement::any("DELETE FROM outbox WHERE lane = $1", vec![endpoint.id.into()]),
         ];
-        Ok(self.engine.write(transaction).await?.is_done())
+        self.act(transaction, act).await
     }
 
     /// Where the messages of a lane go.

@@ -343,7 +343,7 @@ async fn gone_switches_the_endpoint_off_and_nothing_of_it_waits_any_more(server:
     let store = &server.staging.store;
     assert!(!store.redeliver(&endpoint, id, server.clock.now()).await.unwrap());
     let settings = EndpointSettings { enabled: true, ..shown.settings };
-    assert!(store.change_webhook_endpoint(&endpoint, &settings, START).await.unwrap());
+    assert!(store.change_webhook_endpoint(&endpoint, &settings, &act()).await.unwrap());
     receiver.answers(Answering::Status(200));
     tell(&server, &client, Event::Ping).await;
     assert_eq!(deliver(&mut outbox).await, 1);
@@ -356,9 +356,9 @@ async fn an_endpoint_is_its_partners_alone_and_ends_with_its_messages(server: Se
     let store = &server.staging.store;
     let stranger = EndpointOfPartner { partner_id: [7; 16], ..endpoint };
     let settings = EndpointSettings { enabled: false, ..listed(&server, &endpoint).await.settings };
-    assert!(!store.change_webhook_endpoint(&stranger, &settings, START).await.unwrap());
-    assert!(!store.remove_webhook_endpoint(&stranger).await.unwrap());
-    assert!(!store.remove_webhook_secret(&stranger, 1).await.unwrap());
+    assert!(!store.change_webhook_endpoint(&stranger, &settings, &act()).await.unwrap());
+    assert!(!store.remove_webhook_endpoint(&stranger, &act()).await.unwrap());
+    assert!(!store.remove_webhook_secret(&stranger, 1, &act()).await.unwrap());
     assert!(store.deliveries(&stranger, None, 10).await.unwrap().is_empty());
     assert!(store.webhook_endpoints(STAGING, [7; 16]).await.unwrap().is_empty());
     let keys = &server.staging.keys;
@@ -367,13 +367,13 @@ async fn an_endpoint_is_its_partners_alone_and_ends_with_its_messages(server: Se
     assert!(!keys.add_webhook_endpoint(&stranger, &settings, &secret).await.unwrap());
     // A client of nobody's is not taken either.
     let strange = EndpointSettings { client_id: Some("nobody".into()), ..settings.clone() };
-    assert!(!store.change_webhook_endpoint(&endpoint, &strange, START).await.unwrap());
+    assert!(!store.change_webhook_endpoint(&endpoint, &strange, &act()).await.unwrap());
     assert!(listed(&server, &endpoint).await.settings.enabled);
     assert_eq!(deliveries(&server, &endpoint).await[0].gave_up_at, None);
     // Switched off, nothing of it waits.
-    assert!(store.change_webhook_endpoint(&endpoint, &settings, START).await.unwrap());
+    assert!(store.change_webhook_endpoint(&endpoint, &settings, &act()).await.unwrap());
     assert_eq!(deliveries(&server, &endpoint).await[0].gave_up_at, Some(START));
-    assert!(store.remove_webhook_endpoint(&endpoint).await.unwrap());
+    assert!(store.remove_webhook_endpoint(&endpoint, &act()).await.unwrap());
     assert_eq!((server.count("outbox"), server.count("webhook_endpoints")), (0, 0));
 }
 
@@ -383,7 +383,10 @@ async fn u5_two_secrets_sign_while_one_is_changed_and_the_last_one_stays(server:
     let client = server.client().await;
     let (store, keys) = (&server.staging.store, &server.staging.keys);
     let mut outbox = outbox(&server);
-    assert!(!store.remove_webhook_secret(&endpoint, 1).await.unwrap(), "the last one stays");
+    assert!(
+        !store.remove_webhook_secret(&endpoint, 1, &act()).await.unwrap(),
+        "the last one stays"
+    );
     let second = WebhookSecret::generate(&Random::system());
     assert_eq!(keys.add_webhook_secret(&endpoint, &second).await.unwrap(), Some(2));
     assert_eq!(keys.add_webhook_secret(&endpoint, &second).await.unwrap(), None, "never a third");
@@ -392,8 +395,11 @@ async fn u5_two_secrets_sign_while_one_is_changed_and_the_last_one_stays(server:
     let both = [first, second.clone()];
     let call = &receiver.received()[0];
     assert_eq!(call.signature, sign(&both, &call.id, &call.body, START).signature);
-    assert!(store.remove_webhook_secret(&endpoint, 1).await.unwrap());
-    assert!(!store.remove_webhook_secret(&endpoint, 2).await.unwrap(), "the last one stays");
+    assert!(store.remove_webhook_secret(&endpoint, 1, &act()).await.unwrap());
+    assert!(
+        !store.remove_webhook_secret(&endpoint, 2, &act()).await.unwrap(),
+        "the last one stays"
+    );
     tell(&server, &client, Event::Ping).await;
     deliver(&mut outbox).await;
     let call = &receiver.received()[1];
@@ -667,4 +673,18 @@ async fn an_event_that_nobody_wants_leaves_no_row() {
     let store = &server.staging.store;
     assert!(store.set_client_disabled_telling(STAGING, &client.id, true, &[notice]).await.unwrap());
     assert_eq!(server.count("outbox"), 0);
+}
+
+fn act() -> grantor::store::Act {
+    grantor::store::Act {
+        at: START,
+        actor: "a test".to_owned(),
+        actor_id: None,
+        act: "webhook.changed",
+        partner_id: None,
+        client_id: None,
+        detail: String::new(),
+        mails: Vec::new(),
+        notices: Vec::new(),
+    }
 }

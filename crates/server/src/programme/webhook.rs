@@ -1,0 +1,246 @@
+//! Webhooks of a partner: where its own programs are told what happens to its clients.
+//!
+//! Owners and developers set them up alike. The secret that signs is shown once, and two may stand
+//! side by side, as with clients.
+
+use grantor_protocol::environment::Environment;
+
+use super::{Actor, FieldFault, Refused};
+use crate::keys::KeysError;
+use crate::site::Site;
+use crate::store::{Act, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
+use crate::webhook::{Event, EventType, Notice, WebhookSecret};
+
+/// No partner has more endpoints in one environment.
+pub const MOST_ENDPOINTS: usize = 20;
+/// No address is longer, in bytes.
+const MAX_URL_BYTES: usize = 500;
+
+/// An endpoint as a partner describes it.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookForm {
+    /// Where it is.
+    pub url: String,
+    /// What it wants to hear of, by name.
+    pub events: Vec<String>,
+    /// Of this client alone; empty for all.
+    pub client_id: String,
+    /// Whether anything is sent there.
+    pub enabled: bool,
+}
+
+impl From<KeysError> for Refused {
+    fn from(error: KeysError) -> Refused {
+        match error {
+            KeysError::Store(error) => error.into(),
+            error => {
+                tracing::error!(%error, "webhook.keys");
+                Refused::Busy
+            }
+        }
+    }
+}
+
+/// Adds an endpoint. Answers with its secret, which is shown this once.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn add(
+    site: &Site,
+    actor: &Actor,
+    environment: Environment,
+    form: &WebhookForm,
+) -> Result<(EndpointOfPartner, WebhookSecret), Refused> {
+    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let settings = check(site, form)?;
+    let held = site.store.webhook_endpoints(environment, partner_id).await?;
+    if held.len() >= MOST_ENDPOINTS {
+        return Err(Refused::Conflict(format!(
+            "Your organisation has {MOST_ENDPOINTS} webhooks on {environment}, and that is the most."
+        )));
+    }
+    let of = EndpointOfPartner { environment, id: site.random.id(&site.clock), partner_id };
+    let secret = WebhookSecret::generate(&site.random);
+    if !site.keys.add_webhook_endpoint(&of, &settings, &secret).await? {
+        return Err(fault("client_id", "Your organisation has no such app there."));
+    }
+    site.store.note_act(&actor.act(site, "webhook.added", settings.url)).await?;
+    Ok((of, secret))
+}
+
+/// Changes an endpoint.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn change(
+    site: &Site,
+    actor: &Actor,
+    endpoint: &WebhookEndpoint,
+    form: &WebhookForm,
+) -> Result<(), Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    let settings = check(site, form)?;
+    let act = about(site, actor, endpoint, "webhook.changed");
+    match site.store.change_webhook_endpoint(&endpoint.of, &settings, &act).await? {
+        true => Ok(()),
+        false => Err(fault("client_id", "Your organisation has no such app there.")),
+    }
+}
+
+/// Removes an endpoint with all that waits for it.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn remove(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Result<(), Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    let act = about(site, actor, endpoint, "webhook.removed");
+    match site.store.remove_webhook_endpoint(&endpoint.of, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::NotFound),
+    }
+}
+
+/// Makes a second secret, which signs beside the first.
+///
+/// # Errors
+/// [`Refused`]: there is never a third.
+pub async fn add_secret(
+    site: &Site,
+    actor: &Actor,
+    endpoint: &WebhookEndpoint,
+) -> Result<WebhookSecret, Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    let secret = WebhookSecret::generate(&site.random);
+    if site.keys.add_webhook_secret(&endpoint.of, &secret).await?.is_none() {
+        return Err(Refused::Conflict("It has two secrets, and there is never a third.".into()));
+    }
+    site.store.note_act(&about(site, actor, endpoint, "webhook.secret_added")).await?;
+    Ok(secret)
+}
+
+/// Removes one of two secrets.
+///
+/// # Errors
+/// [`Refused`]: the last one stays.
+pub async fn remove_secret(
+    site: &Site,
+    actor: &Actor,
+    endpoint: &WebhookEndpoint,
+    slot: u8,
+) -> Result<(), Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    let act = about(site, actor, endpoint, "webhook.secret_removed");
+    match site.store.remove_webhook_secret(&endpoint.of, slot, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict("The only secret stays: make a second one first.".into())),
+    }
+}
+
+/// Sends a test about a client to every endpoint that wants one.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn ping(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Result<(), Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    let (environment, partner_id) = (endpoint.of.environment, endpoint.of.partner_id);
+    let client_id = match &endpoint.settings.client_id {
+        Some(client_id) => client_id.clone(),
+        None => {
+            let apps = site.store.apps_of(partner_id, environment, "", 1).await?;
+            let first = apps.into_iter().next().ok_or_else(|| {
+                Refused::Conflict("A test is about an app, and there is none yet.".to_owned())
+            })?;
+            first.client.id
+        }
+    };
+    if !endpoint.settings.events.contains(&EventType::Ping) {
+        return Err(Refused::Conflict(
+            "This webhook does not want tests: tick ping, and save it first.".to_owned(),
+        ));
+    }
+    let notice = Notice::new((&site.clock, &site.random), environment, &client_id, Event::Ping);
+    Ok(site.store.tell_event(&notice).await?)
+}
+
+/// Sends something again that was delivered or given up.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn redeliver(
+    site: &Site,
+    actor: &Actor,
+    endpoint: &WebhookEndpoint,
+    id: [u8; 16],
+) -> Result<(), Refused> {
+    actor.of_partner(endpoint.of.partner_id)?;
+    match site.store.redeliver(&endpoint.of, id, site.clock.now()).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "It is under way already, or the webhook is switched off.".to_owned(),
+        )),
+    }
+}
+
+/// An endpoint of the actor's partner.
+///
+/// # Errors
+/// [`Refused::NotFound`]
+pub async fn find(
+    site: &Site,
+    actor: &Actor,
+    environment: Environment,
+    id: [u8; 16],
+) -> Result<WebhookEndpoint, Refused> {
+    let partner_id = actor.role.partner_id().ok_or(Refused::NotFound)?;
+    let held = site.store.webhook_endpoints(environment, partner_id).await?;
+    held.into_iter().find(|held| held.of.id == id).ok_or(Refused::NotFound)
+}
+
+/// What was sent to an endpoint, the newest first.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn deliveries(
+    site: &Site,
+    endpoint: &WebhookEndpoint,
+    before: Option<[u8; 16]>,
+    most: i64,
+) -> Result<Vec<Delivery>, Refused> {
+    Ok(site.store.deliveries(&endpoint.of, before, most).await?)
+}
+
+fn check(site: &Site, form: &WebhookForm) -> Result<EndpointSettings, Refused> {
+    let mut faults = Vec::new();
+    let url = form.url.trim();
+    if url.len() > MAX_URL_BYTES || !site.outbound.takes(url) {
+        faults.push(FieldFault {
+            field: "url",
+            words: "Write an address that begins with https:// and can be reached from the open \
+                    internet, without a name, a password or a fragment."
+                .to_owned(),
+        });
+    }
+    let events: Vec<EventType> =
+        form.events.iter().filter_map(|name| EventType::parse(name)).collect();
+    if events.is_empty() {
+        faults.push(FieldFault { field: "events", words: "Choose at least one.".to_owned() });
+    }
+    if !faults.is_empty() {
+        return Err(Refused::Fields(faults));
+    }
+    let client_id = Some(form.client_id.trim()).filter(|id| !id.is_empty());
+    Ok(EndpointSettings {
+        client_id: client_id.map(str::to_owned),
+        url: url.to_owned(),
+        events,
+        enabled: form.enabled,
+    })
+}
+
+fn fault(field: &'static str, words: &str) -> Refused {
+    Refused::Fields(vec![FieldFault { field, words: words.to_owned() }])
+}
+
+fn about(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint, name: &'static str) -> Act {
+    actor.act(site, name, endpoint.settings.url.clone())
+}

@@ -31,6 +31,7 @@ pub mod password;
 pub mod programme;
 pub mod random;
 pub mod seal;
+pub mod second_factor;
 pub mod signer;
 #[cfg(test)]
 mod simulation;

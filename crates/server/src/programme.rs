@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod app;
+pub mod factor;
 pub mod link;
 pub mod request;
 pub mod team;

@@ -2,6 +2,7 @@
 
 mod account;
 mod app;
+mod factor;
 mod request;
 
 use askama::Template;
@@ -18,6 +19,7 @@ pub(crate) use account::{
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };
+pub(crate) use factor::{CodePage, FactorPage, FactorState, RecoveryPage};
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
     View,
@@ -71,6 +73,10 @@ const OF_STAFF: [MenuEntry; 5] = [
 ];
 
 impl Shell {
+    fn is_staff(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.staff)
+    }
+
     fn menu(&self) -> &'static [MenuEntry] {
         match &self.reader {
             Some(reader) if reader.staff => &OF_STAFF,

@@ -162,11 +162,24 @@ pub async fn change_password(
     former: String,
     password: String,
 ) -> Result<(), Refused> {
+    let counter = right_password(site, person, former).await?;
+    set(site, person, counter, password, "password.changed").await
+}
+
+/// Checks the present password, the field `former` of a form. Answers with the counter that stood
+/// with it.
+///
+/// # Errors
+/// [`Refused`]
+pub(super) async fn right_password(
+    site: &Site,
+    person: &Person,
+    former: String,
+) -> Result<i64, Refused> {
     let stored = site.store.credentials(Environment::Portal, &person.email).await?;
     let stored = stored.ok_or(Refused::NotFound)?;
-    let right = site.passwords.verify(Password::new(former), Some(stored.password_hash)).await;
-    match right {
-        Ok(true) => set(site, person, stored.counter, password, "password.changed").await,
+    match site.passwords.verify(Password::new(former), Some(stored.password_hash)).await {
+        Ok(true) => Ok(stored.counter),
         Ok(false) => Err(Refused::Fields(vec![FieldFault {
             field: "former",
             words: "This is not your password.".to_owned(),

@@ -16,6 +16,8 @@ pub enum Once {
     Proof,
     /// one of a customer's tries to type the code of a device
     DeviceTry,
+    /// one of a person's tries to show its second factor
+    FactorTry,
 }
 
 impl Store {
@@ -64,6 +66,7 @@ fn digest(kind: Once, owner: &[u8], value: &[u8]) -> [u8; 32] {
         Once::Assertion => b"assertion",
         Once::Proof => b"proof",
         Once::DeviceTry => b"device try",
+        Once::FactorTry => b"factor try",
     };
     for part in [kind, owner, value] {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -16,7 +16,7 @@ use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
 use grantor::password::{Password, Passwords};
 use grantor::random::Random;
-use grantor::site::{Dev, Settings, Site};
+use grantor::site::{Dev, Portal, Settings, SignUp, Site};
 use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::usage::Usage;
 use grantor_protocol::client::{ClientSecret, ClientSettings};
@@ -35,10 +35,11 @@ pub const REDIRECT_URI: &str = "https://mycompany.com/redirection/ikentoo";
 /// The demo client's own redirect URI.
 pub const DEMO_REDIRECT_URI: &str = "http://127.0.0.1:9/staging/callback";
 
-/// Two environments, running.
+/// Two environments and the portal, running.
 pub struct Server {
     pub staging: Arc<Site>,
     pub production: Arc<Site>,
+    pub portal: Arc<Site>,
     pub clock: Clock,
     pub folder: Arc<tempfile::TempDir>,
     pub master_key: Arc<MasterKey>,
@@ -168,12 +169,13 @@ impl Server {
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for environment in Environment::ALL {
+        for environment in Environment::ISSUERS {
             let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
             let base_url = base_url(environment, socket.address());
             let mut settings = settings.clone();
             // The API of dev stands beside its issuer, which is known just now.
-            if dev && settings.apis.is_empty() {
+            let is_portal = environment == Environment::Portal;
+            if dev && !is_portal && settings.apis.is_empty() {
                 settings.apis = demo::apis(&base_url);
             }
             let site = Arc::new(Site {
@@ -192,8 +194,14 @@ impl Server {
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
+                portal: is_portal
+                    .then(|| Portal { environments: sites.clone(), sign_up: SignUp::Open }),
+                portal_url: None,
             });
-            demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
+            match is_portal {
+                true => demo::lay_portal(&site).await.unwrap(),
+                false => demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap(),
+            }
             let listener = Listener {
                 address: socket.address(),
                 tls: None,
@@ -208,6 +216,7 @@ impl Server {
         tokio::spawn(serve(listeners, async {
             let _ = stopped.await;
         }));
+        let portal = sites.pop().unwrap();
         let production = sites.pop().unwrap();
         let staging = sites.pop().unwrap();
         let postgres = None;
@@ -215,6 +224,7 @@ impl Server {
         Server {
             staging,
             production,
+            portal,
             clock,
             folder,
             postgres,
@@ -340,6 +350,7 @@ impl Server {
         match environment {
             Environment::Staging => &self.staging,
             Environment::Production => &self.production,
+            Environment::Portal => &self.portal,
         }
     }
 

@@ -72,6 +72,8 @@ mod outbox;
 mod outbox_mail;
 mod pages;
 mod par;
+mod portal_account;
+mod portal_factor;
 mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;

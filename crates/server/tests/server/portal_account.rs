@@ -361,11 +361,14 @@ async fn a_name_or_address_with_line_ends_makes_no_header_of_a_mail() {
         "robin@partner.example, other@partner.example",
         "Robin <robin@partner.example>",
         "robin@partner.example\u{2028}x",
+        "ro\u{202e}bin@partner.example",
+        "robin\u{200b}@partner.example",
         "robin",
         "",
     ] {
         for path in ["/sign-up", "/forgotten"] {
             let answer = submit_to(&server, &browser, &page, path, &[("email", hostile)]).await;
+            assert_eq!(answer.status.as_u16(), 422, "{hostile:?}");
             answer.assert_page(422, "Write an e-mail address.");
         }
     }

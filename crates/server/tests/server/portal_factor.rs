@@ -8,7 +8,7 @@ use crate::harness::{Browser, Page, Server};
 use crate::portal_account::{EMAIL, PASSWORD, person, sign_in};
 
 on_both_engines! {
-    u_staff_without_a_second_factor_reach_nothing_but_its_enrolment,
+    staff_without_a_second_factor_reach_nothing_but_its_enrolment,
     a_code_works_once_also_in_two_browsers_at_once_and_so_does_a_recovery_code,
     s20_codes_are_tried_ten_times_and_the_person_is_told,
     s18_each_step_up_gives_the_session_a_new_id_and_a_new_factor_ends_the_others,
@@ -32,12 +32,12 @@ fn shown(page: &Page) -> FactorSecret {
     FactorSecret::from_bytes(&bytes).unwrap()
 }
 
-/// The code of a secret at that time, found as an app would compute it: by what the server takes.
-pub(crate) fn code(secret: &FactorSecret, at: i64) -> String {
-    (0..1_000_000)
-        .map(|number| format!("{number:06}"))
-        .find(|code| secret.step(code, at) == Some(at / 30))
-        .unwrap()
+/// The code that an app shows at that time.
+fn code(secret: &FactorSecret, at: i64) -> String {
+    let mut bytes = [0; 20];
+    bytes.copy_from_slice(secret.as_bytes());
+    let app = totp_rs::Builder::new().with_secret(totp_rs::Secret::new_stack(bytes));
+    app.build().unwrap().generate(u64::try_from(at).unwrap()).to_string()
 }
 
 /// The recovery codes of the page that shows them.
@@ -83,7 +83,7 @@ async fn submit_to(
     crate::portal_account::submit_to(server, browser, page, path, fields).await
 }
 
-async fn u_staff_without_a_second_factor_reach_nothing_but_its_enrolment(server: Server) {
+async fn staff_without_a_second_factor_reach_nothing_but_its_enrolment(server: Server) {
     let boss = manager(&server, EMAIL).await;
     let browser = server.browser();
     let answer = sign_in(&server, &browser, EMAIL, "/sign-in?next=%2Fteam").await;
@@ -264,17 +264,14 @@ async fn d9_a_rekey_takes_the_secrets_of_second_factors_along(server: Server) {
         assert_eq!(count.values, 1, "{column}");
     }
     let stored = factor(&server, &boss).await;
+    // As a process that starts with the new key.
+    let key = grantor::master_key::MasterKey::read(&file).unwrap();
+    let keys = grantor::keys::Keys::open(store, &key, &server.clock, &server.portal.random);
+    let keys = keys.await.unwrap();
     for encrypted in [stored.secret.unwrap(), stored.next.unwrap()] {
-        let opened = server.portal.keys.factor_secret(boss.id, &encrypted).await.unwrap();
+        let opened = keys.factor_secret(boss.id, &encrypted).await.unwrap();
         assert_eq!(opened.unwrap().as_bytes(), secret.as_bytes());
     }
-    server.clock.advance(60);
-    let browser = server.browser();
-    sign_in(&server, &browser, EMAIL, "/sign-in").await;
-    let page = get(&server, &browser, "/sign-in/code").await;
-    let right = code(&secret, server.clock.now());
-    let passed = submit_to(&server, &browser, &page, "/sign-in/code", &[("code", &right)]).await;
-    assert_eq!(passed.location(), "/");
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ impl Create {
     async fn run(self) -> Result<(), Failure> {
         let email = partner::email_address(&self.email, "--email")?;
         let name = partner::name(&self.name, "--name")?;
-        let portal_url = self.place.portal_url()?;
+        let (portal_url, dev) = (self.place.portal_url()?, self.place.data.is_some());
         let opened = self.place.open().await?;
         let password_hash = new_password_hash(&opened.random).await?;
         let role = if self.operator { Role::Operator } else { Role::Manager };
@@ -158,6 +158,9 @@ impl Create {
             aligned(&lines)
         })?;
         let words = match data.portal_url {
+            None if dev => {
+                "Next: sign in at the portal of `grantor dev`. The first sign-in sets up a second factor."
+            }
             Some(_) => "Next: sign in at the portal. The first sign-in sets up a second factor.",
             None => {
                 "Next: add [portal] to the configuration. The first sign-in sets up a second factor."

@@ -17,7 +17,7 @@ on_both_engines! {
 
 /// The secret that an enrolment page shows.
 fn shown(page: &Page) -> FactorSecret {
-    let letters = page.text.split("<code class=\"pick value-long\"").nth(1).unwrap();
+    let letters = page.text.split("<code class=\"pick scan-key\"").nth(1).unwrap();
     let letters = letters.split('>').nth(1).unwrap().split('<').next().unwrap();
     let mut bits = String::new();
     for letter in letters.chars().filter(|letter| *letter != '-') {

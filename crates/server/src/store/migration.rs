@@ -220,7 +220,7 @@ mod tests {
          FALSE, FALSE, 0, TRUE, TRUE, FALSE, 0, 1 FROM partners";
 
     async fn opened(address: &Address) -> Engine {
-        Engine::open(address, &std::sync::Arc::new(StoreMetrics::default())).await.unwrap()
+        Engine::open(address, &Arc::new(StoreMetrics::default())).await.unwrap()
     }
 
     async fn write(engine: &Engine, sql: &'static str, values: Vec<super::super::engine::Value>) {

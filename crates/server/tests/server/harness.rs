@@ -198,16 +198,7 @@ impl Server {
                     .then(|| Portal { environments: sites.clone(), sign_up: SignUp::Open }),
                 portal_url: None,
             });
-            match is_portal {
-                true => demo::lay_portal(&site).await.unwrap(),
-                false => demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap(),
-            }
-            let listener = Listener {
-                address: socket.address(),
-                tls: None,
-                trusted_proxies: vec![],
-                sites: vec![Arc::clone(&site)],
-            };
+            let listener = lay(&site, socket.address()).await;
             addresses.push(listener.address);
             listeners.push(listener.on(socket).unwrap());
             sites.push(site);
@@ -473,6 +464,18 @@ impl Server {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
     }
+}
+
+/// Lays the demo data of a site, and says who listens for it.
+async fn lay(site: &Arc<Site>, address: SocketAddr) -> Listener {
+    match site.environment {
+        Environment::Portal => demo::lay_portal(site).await.unwrap(),
+        Environment::Staging | Environment::Production => {
+            demo::lay(site, DEMO_REDIRECT_URI).await.unwrap();
+        }
+    }
+    let sites = vec![Arc::clone(site)];
+    Listener { address, tls: None, trusted_proxies: vec![], sites }
 }
 
 impl Drop for Server {

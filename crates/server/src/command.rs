@@ -12,10 +12,12 @@ mod backup;
 mod basic;
 mod client;
 mod customer;
+mod doctor;
 mod failure;
 mod grant;
 mod init;
 mod key;
+mod manager;
 mod output;
 mod partner;
 mod place;
@@ -65,8 +67,12 @@ enum Command {
     Grant(grant::Arguments),
     /// Create partners, the organisations that clients belong to
     Partner(partner::Arguments),
+    /// Create, list and remove partner managers and operators
+    Manager(manager::Arguments),
     /// List, rotate and revoke the keys that make tokens, and change the master key
     Key(key::Arguments),
+    /// Look at an installation, and say what is well and what is not
+    Doctor(doctor::Arguments),
     /// Make an `Authorization: Basic` header, or explain one
     Basic(basic::Arguments),
     /// Write the Postman collection and its two environments
@@ -110,6 +116,8 @@ impl Command {
             Command::Customer(arguments) => customer::run(arguments).await,
             Command::Grant(arguments) => grant::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
+            Command::Manager(arguments) => manager::run(arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,

@@ -11,6 +11,7 @@
 //! Where the keys cannot be read while the server runs, it goes on with those that it has, and says
 //! so in the log.
 
+mod factor;
 pub mod rekey;
 pub mod rotation;
 pub mod signing;
@@ -205,6 +206,15 @@ impl Keys {
         })))
     }
 
+    /// Opens every key of a store, and changes nothing.
+    ///
+    /// # Errors
+    /// [`KeysError`]: what would keep a server from starting; [`KeysError::NotInstalled`] where the
+    /// store has no keys yet.
+    pub async fn check(store: &Store, master_key: &MasterKey) -> Result<(), KeysError> {
+        read(store, master_key).await.map(|_| ())
+    }
+
     /// The sealer of one environment. It takes on new keys while it is used.
     pub fn sealer(&self, environment: Environment) -> Arc<Sealer> {
         Arc::clone(&self.held(environment).sealer)
@@ -227,6 +237,23 @@ impl Keys {
     async fn in_force(&self) -> Result<Loaded, KeysError> {
         let master_key = self.0.loaded.lock().await.master_key.clone();
         in_force(&self.0.store, &master_key).await
+    }
+
+    /// What stands encrypted under the master key that is in force.
+    async fn decrypt(
+        &self,
+        context: &str,
+        encrypted: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, KeysError> {
+        let plain = self.0.loaded.lock().await.master_key.decrypt(context, encrypted);
+        match plain {
+            // Read before a rekey that this process has heard of, or after one that it has not.
+            Err(MasterKeyError::Wrong { .. }) => {
+                self.reload().await?;
+                Ok(self.0.loaded.lock().await.master_key.decrypt(context, encrypted)?)
+            }
+            plain => Ok(plain?),
+        }
     }
 
     /// Reads the keys again where they were changed. Answers whether they were.

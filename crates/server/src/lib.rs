@@ -32,6 +32,7 @@ pub mod programme;
 pub mod random;
 pub mod request_log;
 pub mod seal;
+pub mod second_factor;
 pub mod signer;
 #[cfg(test)]
 mod simulation;

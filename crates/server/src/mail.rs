@@ -155,7 +155,13 @@ pub enum MailerError {
 impl MailAddress {
     /// Reads an address; `None` where it is none.
     pub fn parse(text: &str) -> Option<MailAddress> {
-        let plain = text.len() <= MAX_ADDRESS_BYTES && !text.chars().any(char::is_control);
+        // Also what a reader does not see: a line's end that is none in ASCII, another direction.
+        let unseen = |each: char| {
+            each.is_control()
+                || each.is_whitespace()
+                || matches!(each, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        };
+        let plain = text.len() <= MAX_ADDRESS_BYTES && !text.chars().any(unseen);
         let address = plain.then(|| Address::from_str(text).ok()).flatten()?;
         // A quoted local part may hold anything; nobody has one, and no reader agrees on it.
         (!address.user().contains(['"', '\\', ' '])).then_some(MailAddress(address))

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod api_client;
 pub mod app;
+pub mod factor;
 pub mod link;
 pub mod listing;
 pub mod partner;

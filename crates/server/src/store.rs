@@ -27,6 +27,7 @@ mod encrypted;
 mod ending;
 mod engine;
 mod expired;
+mod factor;
 #[cfg(feature = "floor")]
 mod floor;
 mod grant;
@@ -66,13 +67,14 @@ pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer, NewPassword};
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
-    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, sealing_key_context,
-    signing_key_context, webhook_secret_context,
+    EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, factor_context,
+    sealing_key_context, signing_key_context, webhook_secret_context,
 };
 pub use engine::{Address, AddressError, Database};
 #[cfg(test)]
 pub(crate) use engine::{Simulated, Weather};
 pub use expired::{Expiring, Removed, Step};
+pub use factor::{Confirmed, Factor, Spent, SteppedUp};
 #[cfg(feature = "floor")]
 pub use floor::Floor;
 pub use grant::{NewGrant, Presented, Turn, Turned};
@@ -80,6 +82,7 @@ pub use installation::Installation;
 pub use invitation::Invitation;
 pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
+pub use migration::{SchemaVersion, schema_version};
 pub use once::Once;
 pub use outbox::{Attempt, AttemptOutcome, Content, Delivery, Lane, Lease, MAIL_LANE, Waiting};
 pub use partner::Partner;

@@ -316,7 +316,7 @@ pub(super) async fn find(
 }
 
 /// Asks for a new password and hashes it. The demo's words are refused: everybody knows them.
-async fn new_password_hash(random: &Random) -> Result<String, Failure> {
+pub(super) async fn new_password_hash(random: &Random) -> Result<String, Failure> {
     let typed = prompt::new_password("Password:")?;
     let password = Password::new(typed.to_string());
     if password.is(demo::PASSWORD) {

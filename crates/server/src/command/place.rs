@@ -84,6 +84,18 @@ impl Place {
         Ok(Opened { store, clock, random: Random::system() })
     }
 
+    /// Where the portal of this store is; `None` where there is none, or it is one of dev, whose port
+    /// is known only while it runs.
+    pub(super) fn portal_url(&self) -> Result<Option<String>, Failure> {
+        match &self.data {
+            Some(_) => Ok(None),
+            None => {
+                let portal = Config::read(&self.config.path)?.portal;
+                Ok(portal.map(|portal| portal.issuer.base_url))
+            }
+        }
+    }
+
     /// Where the master key of this store stands.
     pub(super) fn master_key_file(&self) -> Result<PathBuf, Failure> {
         match &self.data {

@@ -11,6 +11,7 @@ mod activity;
 mod api;
 mod api_clients;
 mod apps;
+mod factor;
 mod fault;
 mod home;
 mod mailbox;
@@ -41,6 +42,7 @@ fn table(site: &Arc<Site>) -> Table {
     let mut table = Table::new(site)
         .route("/", get(home::home))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-in/code", get(factor::ask).post(factor::pass))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/apps", get(apps::list))
         .route("/apps/new", get(apps::new).post(apps::make))
@@ -62,6 +64,10 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/reset/{link}", get(account::reset).post(account::set))
         .route("/account", get(account::account))
         .route("/account/password", post(account::password))
+        .route("/account/factor", get(factor::show).post(factor::confirm))
+        .route("/account/factor/picture.svg", get(factor::picture))
+        .route("/account/factor/begin", post(factor::begin))
+        .route("/account/factor/remove", post(factor::remove))
         .route("/team", get(team::list))
         .route("/team/invitations", post(team::invite))
         .route("/team/invitations/{id}/withdraw", post(team::withdraw))

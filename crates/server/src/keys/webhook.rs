@@ -4,7 +4,6 @@
 //! where the keys were changed meanwhile, it is encrypted anew and tried again.
 
 use super::{Keys, KeysError, TRIES, new_version};
-use crate::master_key::MasterKeyError;
 use crate::store::{
     EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, webhook_secret_context,
 };
@@ -60,19 +59,7 @@ impl Keys {
     ) -> Result<Vec<WebhookSecret>, KeysError> {
         let mut secrets = Vec::new();
         for (context, encrypted) in &target.secrets {
-            let plain = {
-                let loaded = self.0.loaded.lock().await;
-                loaded.master_key.decrypt(context, encrypted)
-            };
-            let plain = match plain {
-                // Read before a rekey that this process has heard of, or after one that it has not.
-                Err(MasterKeyError::Wrong { .. }) => {
-                    self.reload().await?;
-                    let loaded = self.0.loaded.lock().await;
-                    loaded.master_key.decrypt(context, encrypted)?
-                }
-                plain => plain?,
-            };
+            let plain = self.decrypt(context, encrypted).await?;
             secrets.extend(WebhookSecret::from_bytes(plain.to_vec()));
         }
         Ok(secrets)

@@ -3,6 +3,7 @@
 mod account;
 mod api_client;
 mod app;
+mod factor;
 mod partner;
 mod request;
 mod webhook;
@@ -22,6 +23,7 @@ pub(crate) use api_client::{ApiClientLine, ApiClientsPage, ApiScopeChoice, NewAp
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };
+pub(crate) use factor::{CodePage, FactorPage, FactorState, RecoveryPage};
 pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
@@ -79,6 +81,10 @@ const OF_STAFF: [MenuEntry; 5] = [
 ];
 
 impl Shell {
+    fn is_staff(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.staff)
+    }
+
     fn menu(&self) -> &'static [MenuEntry] {
         match &self.reader {
             Some(reader) if reader.staff => &OF_STAFF,

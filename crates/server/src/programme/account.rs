@@ -169,14 +169,25 @@ pub async fn change_password(
     // As at sign-in: whoever sits at an open browser may not guess for ever (S20).
     let subject = throttle::Subject::new(Credential::Password, person.email.as_bytes());
     let taken = site.throttle.take(&subject, Caller { address, browser: None }).await?;
+    let counter = right_password(site, person, former).await?;
+    site.throttle.right(taken).await;
+    set(site, person, counter, password, "password.changed").await
+}
+
+/// Checks the present password, the field `former` of a form. Answers with the counter that stood
+/// with it.
+///
+/// # Errors
+/// [`Refused`]
+pub(super) async fn right_password(
+    site: &Site,
+    person: &Person,
+    former: String,
+) -> Result<i64, Refused> {
     let stored = site.store.credentials(Environment::Portal, &person.email).await?;
     let stored = stored.ok_or(Refused::NotFound)?;
-    let right = site.passwords.verify(Password::new(former), Some(stored.password_hash)).await;
-    match right {
-        Ok(true) => {
-            site.throttle.right(taken).await;
-            set(site, person, stored.counter, password, "password.changed").await
-        }
+    match site.passwords.verify(Password::new(former), Some(stored.password_hash)).await {
+        Ok(true) => Ok(stored.counter),
         Ok(false) => Err(Refused::Fields(vec![FieldFault {
             field: "former",
             words: "This is not your password.".to_owned(),

@@ -6,7 +6,6 @@
 use grantor_protocol::environment::Environment;
 
 use super::{Actor, FieldFault, Refused};
-use crate::keys::KeysError;
 use crate::site::Site;
 use crate::store::{Act, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
 use crate::webhook::{Event, EventType, Notice, WebhookSecret};
@@ -27,18 +26,6 @@ pub struct WebhookForm {
     pub client_id: String,
     /// Whether anything is sent there.
     pub enabled: bool,
-}
-
-impl From<KeysError> for Refused {
-    fn from(error: KeysError) -> Refused {
-        match error {
-            KeysError::Store(error) => error.into(),
-            error => {
-                tracing::error!(%error, "webhook.keys");
-                Refused::Busy
-            }
-        }
-    }
 }
 
 /// Adds an endpoint. Answers with its secret, which is shown this once.

@@ -29,7 +29,7 @@ struct EncryptedColumn {
 type RowKey = (Vec<Value>, String);
 
 /// Every encrypted column.
-const COLUMNS: [EncryptedColumn; 5] = [
+const COLUMNS: [EncryptedColumn; 7] = [
     EncryptedColumn {
         name: "installation.key_check",
         table: "installation",
@@ -82,7 +82,26 @@ const COLUMNS: [EncryptedColumn; 5] = [
         update: "UPDATE webhook_endpoints SET secret_2 = $1 WHERE environment = $2 AND id = $3",
         key: |row| webhook_secret_key(row, 2),
     },
+    EncryptedColumn {
+        name: "people.totp",
+        table: "people",
+        select: "SELECT id, totp FROM people WHERE totp IS NOT NULL ORDER BY id",
+        update: "UPDATE people SET totp = $1 WHERE id = $2 AND totp IS NOT NULL",
+        key: factor_key,
+    },
+    EncryptedColumn {
+        name: "people.totp_next",
+        table: "people",
+        select: "SELECT id, totp_next FROM people WHERE totp_next IS NOT NULL ORDER BY id",
+        update: "UPDATE people SET totp_next = $1 WHERE id = $2 AND totp_next IS NOT NULL",
+        key: factor_key,
+    },
 ];
+
+fn factor_key(row: &mut Columns) -> Result<RowKey, StoreError> {
+    let id: [u8; 16] = row.array("id")?;
+    Ok((vec![id.into()], factor_context(id)))
+}
 
 fn webhook_secret_key(row: &mut Columns, slot: u8) -> Result<RowKey, StoreError> {
     let name = row.text("environment")?;
@@ -108,6 +127,12 @@ pub fn signing_key_context(environment: Environment, id: &str) -> String {
 /// What an encrypted secret of a webhook endpoint is bound to: the place too.
 pub fn webhook_secret_context(environment: Environment, id: [u8; 16], slot: u8) -> String {
     format!("the webhook secret {slot} of the endpoint {} of {environment}", hex(&id))
+}
+
+/// What an encrypted secret of a second factor is bound to: the person, and not the column, because a
+/// secret that is confirmed moves from one to the other.
+pub fn factor_context(person_id: [u8; 16]) -> String {
+    format!("the second factor of {}", hex(&person_id))
 }
 
 /// One value that is encrypted under the master key.
@@ -210,7 +235,7 @@ mod tests {
     use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 45] = [
+    const NOT_ENCRYPTED: [&str; 44] = [
         "partners.id",
         "clients.partner_id",
         "clients.secret_1_digest",
@@ -245,7 +270,6 @@ mod tests {
         "throttles.id",
         "people.id",
         "people.partner_id",
-        "people.totp",
         "invitations.id",
         "invitations.partner_id",
         "logos.partner_id",

@@ -82,6 +82,20 @@ impl Store {
         }
     }
 
+    /// The newest time that any server wrote for itself, in Unix seconds: the last proof that
+    /// something can be written, and the last entry of the audit log. 0 where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn newest_time(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT COALESCE(MAX(at), 0) FROM (\
+                     SELECT written_at AS at FROM installation \
+                     UNION ALL SELECT MAX(at) FROM audit \
+                     UNION ALL SELECT MAX(applied_at) FROM schema_migrations) times";
+        let row = self.engine.read(sql, vec![]).await?.into_iter().next();
+        row.map_or(Ok(0), |row| row.columns("installation", "(times)").integer("at"))
+    }
+
     /// What stands in this database that only dev may have: the demo clients and accounts,
     /// by name.
     ///

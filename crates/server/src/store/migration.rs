@@ -7,10 +7,11 @@
 //!    migration which broke off goes on where it was;
 //! 3. the version is written last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
-use super::engine::{Engine, Statement};
+use super::engine::{Address, Engine, Statement};
 use crate::clock::Clock;
 
 /// All, in order; the place in the list is the version.
@@ -38,6 +39,24 @@ pub(super) fn known() -> i64 {
 /// the schema after, and of a rolling upgrade either half may start again (D6).
 fn newest_usable() -> i64 {
     known() + 1
+}
+
+/// Which schema a database has, and which this program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// of the database
+    pub version: i64,
+    /// the newest that this program knows
+    pub known: i64,
+}
+
+/// Looks which schema a database has, and changes nothing.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn schema_version(address: &Address) -> Result<SchemaVersion, StoreError> {
+    let engine = Engine::open(address, &Arc::default()).await?;
+    Ok(SchemaVersion { version: newest(&engine).await?, known: known() })
 }
 
 /// All tables with rows to keep, in a schema of that version.
@@ -193,7 +212,7 @@ mod tests {
     use grantor_test_cluster::{Cluster, Database};
 
     use super::*;
-    use crate::store::{Address, RegisteredBy, Store, StoreMetrics};
+    use crate::store::{RegisteredBy, Store, StoreMetrics};
 
     const NOW: i64 = 1_700_000_000;
     /// How the version before adds a client.
@@ -204,7 +223,7 @@ mod tests {
          FALSE, FALSE, 0, TRUE, TRUE, FALSE, 0, 1 FROM partners";
 
     async fn opened(address: &Address) -> Engine {
-        Engine::open(address, &std::sync::Arc::new(StoreMetrics::default())).await.unwrap()
+        Engine::open(address, &Arc::new(StoreMetrics::default())).await.unwrap()
     }
 
     async fn write(engine: &Engine, sql: &'static str, values: Vec<super::super::engine::Value>) {

@@ -14,6 +14,8 @@ pub enum Once {
     Assertion,
     /// the `jti` of a proof of possession
     Proof,
+    /// one of a person's tries to show its second factor
+    FactorTry,
 }
 
 /// Of two callers with one value one writes the row, and the other learns that it is there: the
@@ -56,6 +58,7 @@ fn digest(environment: Environment, kind: Once, owner: &[u8], value: &[u8]) -> [
     let kind: &[u8] = match kind {
         Once::Assertion => b"assertion",
         Once::Proof => b"proof",
+        Once::FactorTry => b"factor try",
     };
     for part in [environment.as_str().as_bytes(), kind, owner, value] {
         context.update(&(part.len() as u64).to_be_bytes());

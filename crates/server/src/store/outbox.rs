@@ -289,6 +289,19 @@ impl Store {
         })
     }
 
+    /// How many messages wait, and since when the oldest of them, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn outbox_backlog(&self) -> Result<(i64, Option<i64>), StoreError> {
+        let sql = "SELECT COUNT(*), MIN(created_at) FROM outbox WHERE next_try_at IS NOT NULL";
+        let row = self.engine.read(sql, vec![]).await?.into_iter().next();
+        row.map_or(Ok((0, None)), |row| {
+            let mut row = row.columns("outbox", "(counted)");
+            Ok((row.integer("count")?, row.optional_integer("created_at")?))
+        })
+    }
+
     /// Removes messages that were written before that time, in Unix seconds, at most so many: by
     /// then each was delivered or given up long ago. Answers whether there may be more.
     ///

@@ -37,6 +37,8 @@ pub struct Session {
     pub customer_counter: i64,
     /// In Unix seconds.
     pub signed_in_at: i64,
+    /// When the second factor was shown, in Unix seconds.
+    pub factor_at: Option<i64>,
 }
 
 impl Store {
@@ -88,8 +90,8 @@ impl Store {
         epoch: i64,
         now: i64,
     ) -> Result<Option<Session>, StoreError> {
-        let sql = "SELECT s.customer_id, u.email, s.customer_counter, s.signed_in_at \
-                   FROM sessions s JOIN customers u ON u.environment = s.environment AND u.id = s.customer_id \
+        let sql = "SELECT s.customer_id, u.email, s.customer_counter, s.signed_in_at, \
+                   s.factor_at FROM sessions s JOIN customers u ON u.environment = s.environment AND u.id = s.customer_id \
                    WHERE s.environment = $1 AND s.id_digest = $2 AND s.epoch = $3 AND s.expires_at > $4 \
                    AND u.counter = s.customer_counter";
         let values = vec![environment.as_str().into(), id_digest.into(), epoch.into(), now.into()];
@@ -103,6 +105,7 @@ impl Store {
                     email: row.text("email")?,
                     customer_counter: row.integer("customer_counter")?,
                     signed_in_at: row.integer("signed_in_at")?,
+                    factor_at: row.optional_integer("factor_at")?,
                 })
             })
             .transpose()

@@ -269,7 +269,7 @@ impl Store {
 }
 
 impl KeysAsRead<'_> {
-    fn statement(&self) -> Statement {
+    pub(super) fn statement(&self) -> Statement {
         still_as_read(self.master_key_id, [self.keys_version, self.new_keys_version])
     }
 }

@@ -11,11 +11,15 @@ mod connections;
 #[cfg(test)]
 mod customer;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
 mod key;
+#[cfg(test)]
+mod manager;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]

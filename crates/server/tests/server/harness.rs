@@ -214,17 +214,7 @@ impl Server {
                 portal: is_portal.then_some(programme),
                 portal_url: None,
             });
-            if is_portal {
-                demo::lay_portal(&site).await.unwrap();
-            } else {
-                demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
-            }
-            let listener = Listener {
-                address: socket.address(),
-                tls: None,
-                trusted_proxies: vec![],
-                sites: vec![Arc::clone(&site)],
-            };
+            let listener = lay(&site, socket.address()).await;
             addresses.push(listener.address);
             listeners.push(listener.on(socket).unwrap());
             sites.push(site);
@@ -522,6 +512,18 @@ fn throttle(
 ) -> Throttle {
     let realm = environment;
     Throttle::new(store.clone(), realm, keys.sealer(environment), clock.clone(), limits)
+}
+
+/// Lays the demo data of a site, and says who listens for it.
+async fn lay(site: &Arc<Site>, address: SocketAddr) -> Listener {
+    match site.environment {
+        Environment::Portal => demo::lay_portal(site).await.unwrap(),
+        Environment::Staging | Environment::Production => {
+            demo::lay(site, DEMO_REDIRECT_URI).await.unwrap();
+        }
+    }
+    let sites = vec![Arc::clone(site)];
+    Listener { address, tls: None, trusted_proxies: vec![], sites }
 }
 
 impl Drop for Server {

@@ -80,7 +80,7 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
     let rotated = rotate(&house.store, &former, STAGING, &house.clock, &house.random).await;
     let new_key = rotated.unwrap().key;
     running.make_signing_keys(STAGING).await.unwrap();
-    assert_eq!(house.opened_by(&former).await, [7, 0]);
+    assert_eq!(house.opened_by(&former).await, [8, 0]);
 
     let done = house.rekey().await.unwrap();
     let count = |column, values| EncryptedCount { column, values };
@@ -88,15 +88,19 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
         done.counts,
         [
             count("installation.key_check", 1),
-            count("sealing_keys.encrypted", 3),
+            count("sealing_keys.encrypted", 4),
             count("signing_keys.encrypted", 3),
+            count("webhook_endpoints.secret_1", 0),
+            count("webhook_endpoints.secret_2", 0),
+            count("people.totp", 0),
+            count("people.totp_next", 0),
         ]
     );
     let new = house.key();
     assert_eq!(new.id(), done.master_key_id);
     assert_ne!(new.id(), former.id());
-    assert_eq!(house.opened_by(&new).await, [7, 0]);
-    assert_eq!(house.opened_by(&former).await, [0, 7]);
+    assert_eq!(house.opened_by(&new).await, [8, 0]);
+    assert_eq!(house.opened_by(&former).await, [0, 8]);
     assert!(!done.finished);
     assert_eq!(house.files(), ["master.key".to_owned(), format!("master.key.{}", former.id())]);
     assert_eq!(MasterKey::read(&done.former_file.unwrap()).unwrap().id(), former.id());
@@ -121,7 +125,7 @@ async fn d9_killed_before_the_database_changed_the_next_rekey_goes_on_with_the_k
     fs::write(&part, "id = \"mk-").unwrap();
     let laid = prepare_only(&house.store, &house.file, &house.random).await.unwrap();
     assert_eq!(MasterKey::read(&next_file(&house.file)).unwrap().id(), laid);
-    assert_eq!(house.opened_by(&former).await, [3, 0]);
+    assert_eq!(house.opened_by(&former).await, [4, 0]);
     house.start().await.unwrap();
     let again = prepare_only(&house.store, &house.file, &house.random).await.unwrap();
     assert_eq!(again, laid, "what was brought to other machines is worth nothing now");
@@ -163,7 +167,7 @@ async fn d9_killed_after_the_database_changed_everything_works_and_the_next_reke
         let finished = house.rekey().await.unwrap();
         assert!(finished.finished);
         assert_eq!(finished.master_key_id, done.master_key_id);
-        assert_eq!(finished.counts[1].values, 3 + before);
+        assert_eq!(finished.counts[1].values, 4 + before);
         assert_eq!(house.key().id(), done.master_key_id);
         assert_eq!(MasterKey::read(&kept).unwrap().id(), former.id());
         assert_eq!(house.files().len(), 2 + before);
@@ -187,7 +191,7 @@ async fn d8_d9_under_a_key_of_another_installation_a_rekey_refuses_and_changes_n
         let words = house.rekey().await.unwrap_err().to_string();
         assert!(words.contains(former.id()) && words.contains(other.id()), "{words}");
         assert_eq!(house.files(), files);
-        assert_eq!(house.opened_by(&former).await, [3, 0]);
+        assert_eq!(house.opened_by(&former).await, [4, 0]);
     }
 }
 
@@ -258,7 +262,7 @@ async fn d9_a_key_that_was_prepared_before_a_restore_is_not_taken_on(server: Ser
     assert_eq!(house.server.execute("UPDATE installation SET epoch = 2"), 1);
     let refused = house.rekey().await;
     assert!(matches!(refused, Err(KeysError::PreparedBefore { epoch: 1, .. })), "{refused:?}");
-    assert_eq!(house.opened_by(&house.key()).await, [3, 0]);
+    assert_eq!(house.opened_by(&house.key()).await, [4, 0]);
     fs::remove_file(next_file(&house.file)).unwrap();
     house.rekey().await.unwrap();
     assert_eq!(house.key().epoch(), 2);

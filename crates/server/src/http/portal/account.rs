@@ -5,12 +5,15 @@ use axum::extract::Path;
 use axum::http::{Response, StatusCode};
 use grantor_protocol::parameters::Parameters;
 
+use super::apps::day;
 use super::fault::Fault;
 use super::visit::{Posted, SignedIn, Visit};
-use crate::pages::portal::{AccountPage, AddressPage, Form, JoinPage, ResetPage, ToldPage};
+use crate::pages::portal::{
+    AccountPage, AddressPage, FactorState, Form, JoinPage, ResetPage, ToldPage,
+};
 use crate::programme::account::{self, SignUpForm};
 use crate::programme::link::Link;
-use crate::programme::{FieldFault, Refused, team};
+use crate::programme::{FieldFault, Refused, factor, team};
 use crate::site::SignUp;
 use crate::store::{Invitation, Person};
 
@@ -268,7 +271,7 @@ fn reset_page(
 
 /// One's own account.
 pub(super) async fn account(by: SignedIn) -> Result<Response<Body>, Fault> {
-    own(&by, StatusCode::OK, Form::default()).await
+    own(&by, StatusCode::OK, ("", Form::default())).await
 }
 
 /// Changes one's own password.
@@ -280,7 +283,7 @@ pub(super) async fn password(posted: Posted) -> Result<Response<Body>, Fault> {
     {
         Ok(()) => Ok(by.visit.go("/sign-in")),
         Err(Refused::Fields(faults)) => {
-            own(&by, StatusCode::UNPROCESSABLE_ENTITY, again(faults)).await
+            own(&by, StatusCode::UNPROCESSABLE_ENTITY, ("password", again(faults))).await
         }
         Err(refused) => Err(refused.into()),
     }
@@ -291,15 +294,34 @@ fn again(faults: Vec<FieldFault>) -> Form {
     Form::again(&Parameters::default(), faults)
 }
 
-async fn own(by: &SignedIn, status: StatusCode, form: Form) -> Result<Response<Body>, Fault> {
+/// The page, with the form that was sent, named by its panel.
+pub(super) async fn own(
+    by: &SignedIn,
+    status: StatusCode,
+    (panel, form): (&str, Form),
+) -> Result<Response<Body>, Fault> {
     let person = &by.person;
     let partner = match person.role.partner_id() {
         Some(id) => by.visit.site.store.partner(id).await?.map(|partner| partner.name),
         None => None,
     };
+    let (password_form, factor_form) = match panel {
+        "factor" => (Form::default(), form),
+        _ => (form, Form::default()),
+    };
+    let factor = match person.factor_since {
+        Some(since) => FactorState::On {
+            since: day(since),
+            left: factor::recovery_codes_left(&by.visit.site, person).await?,
+        },
+        None if factor::exempt(&by.visit.site, person) => FactorState::Exempt,
+        None => FactorState::Off,
+    };
     let page = AccountPage {
         shell: by.visit.shell("account"),
-        form,
+        password_form,
+        factor_form,
+        factor,
         email: person.email.clone(),
         name: person.name.clone(),
         role: person.role.as_str(),

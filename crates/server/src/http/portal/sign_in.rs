@@ -7,28 +7,37 @@ use grantor_protocol::parameters::Parameters;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::answer::too_many_tries;
-use super::super::sign_in::{SignInFault, WRONG, sign_in};
+use super::super::sign_in::{SignInFault, WRONG, canonical, sign_in};
+use super::factor;
 use super::fault::Fault;
-use super::visit::{Posted, Visit};
-use crate::demo;
+use super::visit::Visit;
 use crate::pages::DemoLogin;
 use crate::pages::portal::SignInPage;
+use crate::programme::factor::Missing;
 use crate::site::SignUp;
+use crate::{demo, programme};
 
 /// The address of the form that leads to a path of ours afterwards.
 pub(super) fn address(next: &str) -> String {
+    address_of("/sign-in", next)
+}
+
+/// The address of a page that leads to a path of ours afterwards.
+pub(super) fn address_of(page: &str, next: &str) -> String {
     match next {
-        "/" => "/sign-in".to_owned(),
-        next => format!("/sign-in?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC)),
+        "/" => page.to_owned(),
+        next => format!("{page}?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC)),
     }
 }
 
 /// Shows the form.
 pub(super) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     let next = next(query.as_deref());
-    match visit.person {
-        Some(_) => Ok(visit.go(&next)),
-        None => show(&visit, &next, StatusCode::OK, ("", None)),
+    match (&visit.person, &visit.waiting) {
+        (Some(_), _) => Ok(visit.go(&next)),
+        (None, Some((_, Missing::Code))) => Ok(visit.go(&address_of(factor::CODE_PATH, &next))),
+        (None, Some((_, Missing::Enrolment))) => Ok(visit.go(factor::PATH)),
+        (None, None) => show(&visit, &next, StatusCode::OK, ("", None)),
     }
 }
 
@@ -42,7 +51,12 @@ pub(super) async fn post(
     let form = visit.form(&body)?;
     match sign_in(&visit.site, &visit.request_id, (&visit.browser, visit.address), &form).await {
         Ok(browser) => {
-            let mut response = visit.go(&next);
+            let email = canonical(form.value("email").unwrap_or_default());
+            let mut response = match begins_with(&visit, &email).await? {
+                Some(Missing::Code) => visit.go(&address_of(factor::CODE_PATH, &next)),
+                Some(Missing::Enrolment) => visit.go(factor::PATH),
+                None => visit.go(&next),
+            };
             browser.remember(&visit.site, response.headers_mut());
             Ok(response)
         }
@@ -60,9 +74,23 @@ pub(super) async fn post(
     }
 }
 
-/// Signs out.
-pub(super) async fn sign_out(posted: Posted) -> Result<Response<Body>, Fault> {
-    let visit = posted.by.visit;
+/// What a session that just began is without. Who has to set up a factor finds its key drawn.
+async fn begins_with(visit: &Visit, email: &str) -> Result<Option<Missing>, Fault> {
+    let site = &visit.site;
+    let Some(account) = site.store.customer(site.environment, email).await? else {
+        return Ok(None);
+    };
+    let Some(person) = site.store.person(account.id).await? else { return Ok(None) };
+    let missing = programme::factor::missing(site, &person, None);
+    if missing == Some(Missing::Enrolment) {
+        programme::factor::begin_first(site, &person).await?;
+    }
+    Ok(missing)
+}
+
+/// Signs out, also somebody whose second factor is missing.
+pub(super) async fn sign_out(visit: Visit, body: Bytes) -> Result<Response<Body>, Fault> {
+    visit.form(&body)?;
     visit.site.store.end_session(visit.site.environment, visit.browser.digest()).await?;
     Ok(visit.go("/sign-in"))
 }
@@ -90,7 +118,7 @@ fn show(
 }
 
 /// Where to go afterwards: a path of ours, and nothing that a browser reads as another host.
-fn next(query: Option<&str>) -> String {
+pub(super) fn next(query: Option<&str>) -> String {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let next = parameters.value("next").unwrap_or("/");
     let ours = next.starts_with('/')

@@ -17,6 +17,7 @@ use super::super::session::Browser;
 use super::fault::Fault;
 use crate::http::ClientAddress;
 use crate::pages::portal::{Reader, Shell};
+use crate::programme::factor::{self, Missing};
 use crate::site::{Portal, Site};
 use crate::store::{Person, Role};
 
@@ -30,8 +31,10 @@ pub(in crate::http) struct Visit {
     pub(in crate::http) browser: Browser,
     /// Where the request comes from.
     pub(in crate::http) address: IpAddr,
-    /// Who is signed in.
+    /// Who is signed in, with all that it takes: who did not show a second factor is nobody.
     pub(in crate::http) person: Option<Person>,
+    /// Who gave the password, and what is missing.
+    pub(in crate::http) waiting: Option<(Person, Missing)>,
     /// The path and query that were asked for.
     pub(in crate::http) here: String,
     from_elsewhere: bool,
@@ -109,17 +112,24 @@ impl FromRequestParts<Arc<Site>> for Visit {
         let request_id = request_id.ok_or(Fault::NotFound)?;
         let address = parts.extensions.get::<ClientAddress>().ok_or(Fault::NotFound)?.0;
         let browser = Browser::of(site, &parts.headers);
-        let person = match browser.session(site).await? {
-            Some(session) => site.store.person(session.customer_id).await?,
-            None => None,
-        };
+        let (mut person, mut waiting) = (None, None);
+        if let Some(session) = browser.session(site).await? {
+            let found = site.store.person(session.customer_id).await?;
+            if let Some(found) = found.filter(|person| !person.disabled) {
+                match factor::missing(site, &found, session.factor_at) {
+                    None => person = Some(found),
+                    Some(missing) => waiting = Some((found, missing)),
+                }
+            }
+        }
         let from = parts.headers.get(SEC_FETCH_SITE);
         Ok(Visit {
             site: Arc::clone(site),
             request_id,
             browser,
             address,
-            person: person.filter(|person| !person.disabled),
+            person,
+            waiting,
             here: parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
             from_elsewhere: from.is_some_and(|site| site != "same-origin" && site != "none"),
         })

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::factor::FactorState;
 use super::{Form, Shell};
 use crate::pages::filters;
 
@@ -50,16 +51,24 @@ pub(crate) struct ResetPage {
     pub(crate) email: String,
 }
 
-/// One's own account. Posts `former`, `password`, `csrf_token`.
+/// One's own account. Posts `former`, `password` or `code`, `csrf_token`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "portal/account.html")]
 pub(crate) struct AccountPage {
     pub(crate) shell: Shell,
-    pub(crate) form: Form,
+    pub(crate) password_form: Form,
+    pub(crate) factor_form: Form,
+    pub(crate) factor: FactorState,
     pub(crate) email: String,
     pub(crate) name: String,
     pub(crate) role: &'static str,
     pub(crate) partner: Option<String>,
+}
+
+impl AccountPage {
+    fn is_on(&self) -> bool {
+        matches!(self.factor, FactorState::On { .. })
+    }
 }
 
 /// Who belongs to a partner, or to the staff. Posts `email`, `role`, `csrf_token`.

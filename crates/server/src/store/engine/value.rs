@@ -99,6 +99,17 @@ impl Columns {
         }
     }
 
+    pub(in crate::store) fn optional_bytes(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.next() {
+            Value::Null => Ok(None),
+            Value::Bytes(bytes) => Ok(Some(bytes)),
+            _ => Err(self.corrupt(column)),
+        }
+    }
+
     pub(in crate::store) fn array<const N: usize>(
         &mut self,
         column: &'static str,

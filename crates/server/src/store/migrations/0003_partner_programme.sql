@@ -19,6 +19,7 @@ CREATE TABLE people (
   role TEXT,
   joined_at BIGINT NOT NULL,
   totp {BYTES},
+  totp_next {BYTES},
   totp_confirmed_at BIGINT,
   totp_step BIGINT,
   recovery_codes TEXT

@@ -9,6 +9,7 @@ pub mod app;
 pub mod link;
 pub mod request;
 pub mod team;
+pub mod test_customer;
 
 use crate::site::Site;
 use crate::store::{Act, Person, Role, StoreError};

@@ -44,6 +44,7 @@ mod request;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod test_customer;
 mod webhook_endpoint;
 
 pub use app::{AppChange, ChangedApp};
@@ -84,6 +85,7 @@ pub use request::{Approval, Asked, ProgrammeRequest, RequestKind, RequestState, 
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use test_customer::TestCustomer;
 pub use webhook_endpoint::{
     EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
 };

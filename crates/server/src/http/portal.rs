@@ -14,6 +14,7 @@ mod mailbox;
 mod requests;
 mod sign_in;
 mod team;
+mod test_customers;
 mod visit;
 
 use std::sync::Arc;
@@ -40,6 +41,9 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/test-customers", get(test_customers::list).post(test_customers::make))
+        .route("/test-customers/{id}/password", post(test_customers::password))
+        .route("/test-customers/{id}/remove", post(test_customers::remove))
         .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
         .route("/sign-up/{link}", get(account::join).post(account::make))
         .route("/invitation/{link}", get(account::invited).post(account::take))

@@ -3,6 +3,7 @@
 mod account;
 mod app;
 mod request;
+mod test_customer;
 
 use askama::Template;
 
@@ -22,6 +23,7 @@ pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
     View,
 };
+pub(crate) use test_customer::{DrawnLine, TestCustomerLine, TestCustomersPage};
 
 /// What stands around every page of the portal.
 #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ const MIGRATIONS: [(&str, &str); 3] = [
             include_str!("migrations/0003_partner_programme.sql"),
             include_str!("migrations/0003_outbox.sql"),
             include_str!("migrations/0003_connections.sql"),
+            include_str!("migrations/0003_test_customers.sql"),
         ),
     ),
 ];

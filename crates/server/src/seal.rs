@@ -59,6 +59,10 @@ pub enum Kind {
     Link,
     /// what was done right before, for the page that says so
     Notice,
+    /// the `state` of a request that the portal's playground begins
+    Playground,
+    /// the PKCE verifier of such a request, computed again when it is needed
+    Verifier,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -151,6 +155,8 @@ impl Kind {
         Kind::Device,
         Kind::Link,
         Kind::Notice,
+        Kind::Playground,
+        Kind::Verifier,
         Kind::Csrf,
     ];
 
@@ -166,6 +172,8 @@ impl Kind {
             Kind::Device => "gr_approval_",
             Kind::Link => "gr_link_",
             Kind::Notice => "gr_notice_",
+            Kind::Playground => "gr_state_",
+            Kind::Verifier => "gr_verifier_",
             Kind::Csrf => "gr_form_",
         }
     }

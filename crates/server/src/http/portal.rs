@@ -8,9 +8,11 @@
 mod account;
 mod activity;
 mod apps;
+mod exports;
 mod fault;
 mod home;
 mod mailbox;
+mod playground;
 mod requests;
 mod sign_in;
 mod team;
@@ -41,6 +43,10 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/apps/{id}/exports", get(exports::show))
+        .route("/apps/{id}/exports/{file}", get(exports::file))
+        .route("/apps/{id}/playground", get(playground::begin).post(playground::post))
+        .route("/playground/callback", get(playground::callback))
         .route("/test-customers", get(test_customers::list).post(test_customers::make))
         .route("/test-customers/{id}/password", post(test_customers::password))
         .route("/test-customers/{id}/remove", post(test_customers::remove))

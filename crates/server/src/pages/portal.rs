@@ -2,6 +2,8 @@
 
 mod account;
 mod app;
+mod exports;
+mod playground;
 mod request;
 mod test_customer;
 
@@ -18,6 +20,10 @@ pub(crate) use account::{
 };
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
+};
+pub(crate) use exports::{ExportsPage, SnippetLine};
+pub(crate) use playground::{
+    Check, Held, PlaygroundPage, PlaygroundStepPage, RawCall, RawHeader, RawPart,
 };
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,

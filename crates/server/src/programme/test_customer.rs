@@ -27,22 +27,8 @@ const FIRST_NAMES: [&str; 16] = [
     "Lena", "Mateo", "Noor", "Olga", "Priya",
 ];
 const LAST_NAMES: [&str; 16] = [
-    "Almeida",
-    "Bakker",
-    "Costa",
-    "Dubois",
-    "Eriksen",
-    "Fischer",
-    "Garcia",
-    "Hughes",
-    "Ivanova",
-    "Janssens",
-    "Kaya",
-    "Laurent",
-    "Moreau",
-    "Novak",
-    "Okafor",
-    "Peeters",
+    "Almeida", "Bakker", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Hughes", "Ivanova",
+    "Janssens", "Kaya", "Laurent", "Moreau", "Novak", "Okafor", "Peeters",
 ];
 const BUSINESS_FIRST: [&str; 16] = [
     "Amber", "Blue", "Cedar", "Copper", "Corner", "Golden", "Green", "Harbour", "Little", "Maple",

@@ -64,8 +64,8 @@ pub(super) fn javascript(call: &Call) -> String {
 pub(super) fn python(call: &Call) -> String {
     let fields = fields(call, |name, value| {
         let value = match value {
-                Value::Known(text) => Language::Python.quote(text),
-                Value::Variable(variable) => format!("os.environ[\"{variable}\"]"),
+            Value::Known(text) => Language::Python.quote(text),
+            Value::Variable(variable) => format!("os.environ[\"{variable}\"]"),
         };
         format!("        \"{name}\": {value},")
     });
@@ -89,8 +89,8 @@ pub(super) fn python(call: &Call) -> String {
 pub(super) fn php(call: &Call) -> String {
     let fields = fields(call, |name, value| {
         let value = match value {
-                Value::Known(text) => Language::Php.quote(text),
-                Value::Variable(variable) => format!("getenv('{variable}')"),
+            Value::Known(text) => Language::Php.quote(text),
+            Value::Variable(variable) => format!("getenv('{variable}')"),
         };
         format!("        '{name}' => {value},")
     });
@@ -117,10 +117,10 @@ pub(super) fn php(call: &Call) -> String {
 pub(super) fn csharp(call: &Call) -> String {
     let fields = fields(call, |name, value| {
         let value = match value {
-                Value::Known(text) => Language::CSharp.quote(text),
-                Value::Variable(variable) => {
-                    format!("Environment.GetEnvironmentVariable(\"{variable}\")!")
-                }
+            Value::Known(text) => Language::CSharp.quote(text),
+            Value::Variable(variable) => {
+                format!("Environment.GetEnvironmentVariable(\"{variable}\")!")
+            }
         };
         format!("    [\"{name}\"] = {value},")
     });
@@ -146,8 +146,8 @@ pub(super) fn csharp(call: &Call) -> String {
 pub(super) fn rust(call: &Call) -> String {
     let fields = fields(call, |name, value| {
         let value = match value {
-                Value::Known(text) => format!("{}.to_string()", Language::Rust.quote(text)),
-                Value::Variable(variable) => format!("env::var(\"{variable}\")?"),
+            Value::Known(text) => format!("{}.to_string()", Language::Rust.quote(text)),
+            Value::Variable(variable) => format!("env::var(\"{variable}\")?"),
         };
         format!("        (\"{name}\", {value}),")
     });

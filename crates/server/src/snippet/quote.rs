@@ -59,10 +59,7 @@ mod tests {
     #[test]
     fn nothing_leaves_its_quotes() {
         let hostile = "a'b\"c\\d$(id)`id`${x}{x}\n#\u{2028}\u{202E}é";
-        assert_eq!(
-            shell(hostile),
-            "'a'\\''b\"c\\d$(id)`id`${x}{x}\n#\u{2028}\u{202E}é'"
-        );
+        assert_eq!(shell(hostile), "'a'\\''b\"c\\d$(id)`id`${x}{x}\n#\u{2028}\u{202E}é'");
         assert_eq!(php("a'b\\'"), r"'a\'b\\\''");
         assert_eq!(python("a\"b\\\n"), r#""a\"b\\\U0000000a""#);
         assert_eq!(rust("\u{202E}"), r#""\u{202e}""#);

@@ -74,6 +74,8 @@ mod outbox_mail;
 mod pages;
 mod par;
 mod password;
+mod portal_playground;
+mod portal_test_customers;
 mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;

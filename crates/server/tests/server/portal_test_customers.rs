@@ -173,7 +173,9 @@ async fn a_password_that_is_drawn_anew_ends_what_the_former_one_began(server: Se
     assert_eq!(same, email);
     assert_ne!(anew, password);
     assert_eq!(server.api("/f/data/businesses", tokens.text("access_token")).await.status, 401);
-    connect(&server, &server.browser(), (&email, &anew)).await;
+    let browser = server.browser();
+    let page = browser.get(&server.authorize_url(&client, "")).await;
+    browser.sign_in_as(&page, &email, &anew).await;
 }
 
 async fn no_partner_touches_another_partners_test_customers_and_staff_has_none(server: Server) {

@@ -104,7 +104,7 @@ impl Call<'_> {
         };
         let request = request.extension(ClientAddress(address)).body(Body::from(body));
         let request = request.map_err(|_| {
-            Fault::Conflict("What was typed cannot be sent in a header: look at the secret.".into())
+            Fault::Conflict("A token with such letters in it cannot be sent in a header.".into())
         })?;
         let (status, answered, body) = answer(environment, request).await?;
         let raw =

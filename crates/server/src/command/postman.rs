@@ -66,7 +66,7 @@ enum Source {
     /// Nowhere: the options say all of it.
     Options,
     /// The configuration: its base URLs.
-    Config(Config),
+    Config(Box<Config>),
     /// Nowhere, so that dev is meant, on its usual ports.
     Dev,
     /// A data folder of dev: its demo clients, without their secrets.
@@ -140,7 +140,7 @@ impl Arguments {
         }
         let file = &self.place.config.path;
         if file.exists() {
-            return Ok(Source::Config(Config::read(file)?));
+            return Ok(Source::Config(Box::new(Config::read(file)?)));
         }
         self.answer.say(&format!(
             "There is no {}: where no option says otherwise, the base URLs are those of grantor dev.",

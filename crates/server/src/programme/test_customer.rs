@@ -100,7 +100,7 @@ pub async fn make(portal: &Site, actor: &Actor) -> Result<DrawnPassword, Refused
     let act = actor.act(portal, "test_customer.made", format!("{email}, {name}"));
     let made = portal
         .store
-        .make_test_customer(partner_id, &customer, &businesses, MOST_TEST_CUSTOMERS, &act)
+        .make_test_customer((partner_id, MOST_TEST_CUSTOMERS), &customer, &businesses, &act)
         .await?;
     if made { Ok(DrawnPassword { email, password }) } else { Err(too_many()) }
 }

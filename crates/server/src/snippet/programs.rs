@@ -20,9 +20,9 @@ pub(super) fn curl(call: &Call) -> String {
 pub(super) fn httpie(call: &Call) -> String {
     let quote = |text: &str| Language::HttPie.quote(text);
     let mut lines = vec![
-        "http --ignore-stdin --form POST \\".to_owned(),
-        format!("  {} \\", quote(&call.token_url())),
-        format!("  --auth {}:\"${SECRET}\" \\", quote(&call.client_id)),
+        // Its options have to come before the URL.
+        format!("http --ignore-stdin --form --auth {}:\"${SECRET}\" \\", quote(&call.client_id)),
+        format!("  POST {} \\", quote(&call.token_url())),
     ];
     lines.extend(call.form().iter().map(|(name, value)| match value {
         Value::Known(text) => format!("  {} \\", quote(&format!("{name}={text}"))),

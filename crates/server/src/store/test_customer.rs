@@ -38,10 +38,9 @@ impl Store {
     /// [`StoreError`]
     pub async fn make_test_customer(
         &self,
-        partner_id: [u8; 16],
+        (partner_id, most): ([u8; 16], i64),
         customer: &NewCustomer<'_>,
         businesses: &[Business],
-        most: i64,
         act: &Act,
     ) -> Result<bool, StoreError> {
         let customer = NewCustomer { environment: Environment::Staging, demo: false, ..*customer };

@@ -152,6 +152,34 @@ async fn u12_the_exchange_goes_letter_by_letter_as_in_the_guide_too_and_with_pkc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn u12_a_public_client_plays_without_a_secret_and_always_with_pkce() {
+    let server = Server::start().await;
+    let browser = developer(&server).await;
+    let new = browser.get(&portal(&server, "/apps/new")).await;
+    let form = [
+        ("csrf_token", new.hidden("csrf_token")),
+        ("name", "Pocket Planner".to_owned()),
+        ("redirect_uris", portal(&server, "/playground/callback")),
+        ("scopes", "financial-api".to_owned()),
+        ("kind", "public".to_owned()),
+    ];
+    let made = post(&browser, &portal(&server, "/apps/new"), &form).await;
+    let id =
+        made.text.split("/apps/").find(|link| link.starts_with("devp-staging-pocket")).unwrap();
+    let own = portal(&server, &format!("/apps/{}/playground", id.split('/').next().unwrap()));
+    let page = browser.get(&own).await;
+    page.assert_page(200, "This app always uses PKCE.");
+    let arrived = browser.get(&server.browser().allow(&first_step(&page)).await).await;
+    arrived.assert_page(200, "proves with PKCE that it began");
+    let mut fields: Vec<(&str, String)> =
+        ["csrf_token", "code", "state"].map(|name| (name, arrived.hidden(name))).to_vec();
+    fields.push(("step", "exchange".to_owned()));
+    let token = post(&browser, &own, &fields).await;
+    token.assert_page(200, "Step 7: a working token");
+    assert!(!unescape(&token.text).contains("Authorization: Basic"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn u12_s9_a_callback_that_another_browser_began_is_refused_and_its_code_is_not_shown() {
     let server = Server::start().await;
     let browser = developer(&server).await;
@@ -246,14 +274,20 @@ fn call(base_url: &str, client_id: &str, redirect_uri: &str, step: Step) -> Call
 /// The interpreter of a language, where it is here.
 fn interpreter(language: Language) -> Option<Command> {
     let (program, arguments): (&str, &[&str]) = match language {
-        Language::Curl => ("bash", &["-s"]),
+        Language::Curl | Language::HttPie => ("bash", &["-s"]),
         Language::JavaScript => ("node", &["--input-type=module", "-"]),
         Language::Python => ("python3", &["-"]),
         Language::Php => ("php", &[]),
-        Language::HttPie | Language::CSharp | Language::Rust => return None,
+        Language::CSharp | Language::Rust => return None,
     };
     let mut version = Command::new(program);
-    let found = version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match language {
+        // The package that the program imports.
+        Language::Python => version.args(["-c", "import requests"]),
+        Language::HttPie => version.args(["-c", "http --version"]),
+        _ => version.arg("--version"),
+    };
+    let found = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success()).then(|| {
         let mut command = Command::new(program);
         command.args(arguments);
@@ -272,31 +306,15 @@ fn run(mut command: Command, program: &str) -> std::process::Output {
     child.wait_with_output().unwrap()
 }
 
-/// As the file of a package that is not on every machine: the few lines of `requests` that the
-/// program needs, over the standard library.
-const REQUESTS: &str = "import base64, sys, types, urllib.parse, urllib.request, urllib.error
-def post(url, auth, data, timeout):
-    pair = base64.b64encode(':'.join(auth).encode()).decode()
-    request = urllib.request.Request(url, urllib.parse.urlencode(data).encode(), {'Authorization': 'Basic ' + pair})
-    try:
-        answer = urllib.request.urlopen(request, timeout=timeout)
-        return types.SimpleNamespace(ok=True, text=answer.read().decode())
-    except urllib.error.HTTPError as error:
-        return types.SimpleNamespace(ok=False, text=error.read().decode())
-";
-
 async fn walk(server: &Server, client: &TestClient, language: Language) -> bool {
     let Some(command) = interpreter(language) else {
         return false;
     };
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("requests.py"), REQUESTS).unwrap();
     let mut command = Some(command);
     let mut refresh_token = String::new();
     for step in [Step::Exchange, Step::Refresh] {
         let mut command = command.take().or_else(|| interpreter(language)).unwrap();
-        let path = folder.path().to_owned();
-        command.env("CLIENT_SECRET", &client.secret).env("PYTHONPATH", path);
+        command.env("CLIENT_SECRET", &client.secret);
         match step {
             Step::Exchange => command.env("CODE", server.code(client, "").await),
             Step::Refresh => command.env("REFRESH_TOKEN", &refresh_token),
@@ -332,7 +350,8 @@ fn is_sound(language: Language, program: &str) -> bool {
         Language::JavaScript => ("node", &["--check"], "a.mjs"),
         Language::Python => ("python3", &["-m", "py_compile"], "a.py"),
         Language::Php => ("php", &["-l"], "a.php"),
-        Language::CSharp | Language::Rust => return true,
+        Language::Rust => ("rustfmt", &["--edition", "2024", "--emit", "stdout"], "a.rs"),
+        Language::CSharp => return true,
     };
     let path = folder.path().join(file);
     std::fs::write(&path, program).unwrap();
@@ -350,7 +369,7 @@ proptest! {
         id in "[a-z0-9'\"`$(){};|&<>#!%*?~\\\\\n\u{2028}\u{202E}é -]{0,40}",
         uri in "https://[a-z'\"`$(){};\\\\\n]{1,30}",
     ) {
-        for language in [Language::Curl, Language::HttPie, Language::JavaScript, Language::Python, Language::Php] {
+        for language in Language::ALL {
             for step in [Step::Exchange, Step::Refresh] {
                 let program = language.write(&call("https://api.example", &id, &uri, step));
                 prop_assert!(is_sound(language, &program), "{language:?}: {program}");

@@ -25,7 +25,7 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use url::form_urlencoded::Serializer;
 
 use self::call::{Answer, Call, Caller};
-use self::state::Begun;
+use self::state::{Begun, StateFault};
 use super::fault::Fault;
 use super::visit::{Posted, SignedIn, Visit};
 use crate::http::ClientAddress;
@@ -195,13 +195,7 @@ pub(super) async fn callback(
     let browser = visit.browser.digest();
     let begun = match Begun::of(&visit.site, browser, parameters.value("state")).await {
         Ok(begun) => begun,
-        Err(fault) => {
-            return Err(Fault::Conflict(format!(
-                "This callback was not begun in this browser. {} A partner must not take such a \
-                 code. Begin again from the page of your app.",
-                fault.words()
-            )));
-        }
+        Err(fault) => return Ok(not_begun_here(&visit, fault)),
     };
     let player = Player::of(SignedIn { visit, person }, &begun.client_id).await?;
     let code = parameters.value("code").unwrap_or_default().to_owned();
@@ -245,6 +239,21 @@ pub(super) async fn callback(
         response: None,
     };
     Ok(player.show(Shown { title, words, checks, raw, held, status: StatusCode::OK }))
+}
+
+/// What a partner must not take either: a code that somebody else may have asked for.
+fn not_begun_here(visit: &Visit, fault: StateFault) -> Response<Body> {
+    let page = ToldPage {
+        shell: visit.shell("apps"),
+        title: "This callback was not begun here",
+        words: format!(
+            "{} A partner must not take such a code, so it is not shown. Begin again from the page \
+             of your app.",
+            fault.words()
+        ),
+        ways: vec![("/apps".to_owned(), "Your apps")],
+    };
+    visit.page(StatusCode::CONFLICT, &page)
 }
 
 /// One step, by the name of its button.

@@ -29,7 +29,9 @@ use self::state::{Begun, StateFault};
 use super::fault::Fault;
 use super::visit::{Posted, SignedIn, Visit};
 use crate::http::ClientAddress;
-use crate::pages::portal::{Check, Held, PlaygroundPage, PlaygroundStepPage, RawCall, RawPart};
+use crate::pages::portal::{
+    Check, Held, PlaygroundPage, PlaygroundStepPage, RawCall, RawPart, ToldPage,
+};
 use crate::programme::app::{self, AppForm};
 use crate::programme::{Actor, Refused};
 use crate::site::Site;

@@ -7,11 +7,11 @@ use reqwest::StatusCode;
 
 use crate::harness::{Browser, DEMO_REDIRECT_URI, Page, START, Server, encode, query};
 
-pub async fn developer(server: &Server) -> Browser {
+pub(crate) async fn developer(server: &Server) -> Browser {
     signed_in(server, demo::DEVELOPER_EMAIL).await
 }
 
-pub async fn signed_in(server: &Server, email: &str) -> Browser {
+pub(crate) async fn signed_in(server: &Server, email: &str) -> Browser {
     let browser = server.browser();
     let page = browser.get(&portal(server, "/sign-in")).await;
     let fields = [
@@ -24,12 +24,12 @@ pub async fn signed_in(server: &Server, email: &str) -> Browser {
     browser
 }
 
-pub fn portal(server: &Server, path: &str) -> String {
+pub(crate) fn portal(server: &Server, path: &str) -> String {
     format!("{}{path}", server.portal.base_url)
 }
 
 /// Posts fields as a form.
-pub async fn post(browser: &Browser, url: &str, fields: &[(&str, String)]) -> Page {
+pub(crate) async fn post(browser: &Browser, url: &str, fields: &[(&str, String)]) -> Page {
     let pairs: Vec<String> =
         fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -37,14 +37,14 @@ pub async fn post(browser: &Browser, url: &str, fields: &[(&str, String)]) -> Pa
 }
 
 /// Posts a form without fields, as the buttons of a page do.
-pub async fn press(server: &Server, browser: &Browser, path: &str) -> Page {
+pub(crate) async fn press(server: &Server, browser: &Browser, path: &str) -> Page {
     let page = browser.get(&portal(server, "/test-customers")).await;
     let token = [("csrf_token", page.hidden("csrf_token"))];
     post(browser, &portal(server, path), &token).await
 }
 
 /// Makes one, and gives its address and password.
-pub async fn make(server: &Server, browser: &Browser) -> (String, String) {
+pub(crate) async fn make(server: &Server, browser: &Browser) -> (String, String) {
     drawn(&press(server, browser, "/test-customers").await)
 }
 
@@ -61,7 +61,7 @@ fn id_of(page: &Page, email: &str) -> String {
 }
 
 /// A second partner, whose owner signs in with the demo's password.
-pub async fn other_partner(server: &Server) -> Browser {
+pub(crate) async fn other_partner(server: &Server) -> Browser {
     let site = &server.portal;
     let password = grantor::password::Password::new(demo::PASSWORD.to_owned());
     let password_hash = site.passwords.hash(password).await.unwrap();

@@ -28,6 +28,7 @@ pub mod outbound;
 pub mod outbox;
 mod pages;
 pub mod password;
+pub mod postman;
 pub mod programme;
 pub mod random;
 pub mod request_log;
@@ -37,6 +38,7 @@ pub mod signer;
 #[cfg(test)]
 mod simulation;
 pub mod site;
+pub mod snippet;
 pub mod store;
 pub mod throttle;
 pub mod trials;

@@ -14,6 +14,7 @@ pub mod partner;
 pub mod request;
 pub mod scope;
 pub mod team;
+pub mod test_customer;
 pub mod webhook;
 
 use crate::site::Site;

@@ -65,6 +65,10 @@ pub enum Kind {
     KnownBrowser,
     /// the name of a tally of tries; it leaves the server nowhere
     Tally,
+    /// the `state` of a request that the portal's playground begins
+    Playground,
+    /// the PKCE verifier of such a request, computed again when it is needed
+    Verifier,
     /// what a form of ours carries to show that the browser got it from us
     Csrf,
 }
@@ -160,6 +164,8 @@ impl Kind {
         Kind::Notice,
         Kind::KnownBrowser,
         Kind::Tally,
+        Kind::Playground,
+        Kind::Verifier,
         Kind::Csrf,
     ];
 
@@ -178,6 +184,8 @@ impl Kind {
             Kind::Notice => "gr_notice_",
             Kind::KnownBrowser => "gr_browser_",
             Kind::Tally => "gr_tally_",
+            Kind::Playground => "gr_state_",
+            Kind::Verifier => "gr_verifier_",
             Kind::Csrf => "gr_form_",
         }
     }

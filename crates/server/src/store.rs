@@ -48,6 +48,7 @@ mod request_log;
 mod sealing_keys;
 mod session;
 mod signing_keys;
+mod test_customer;
 mod throttling;
 mod trial;
 mod webhook_endpoint;
@@ -96,6 +97,7 @@ pub use request_log::{
 pub use sealing_keys::{KeyChange, StoredSealingKey};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
+pub use test_customer::TestCustomer;
 pub use throttling::{Narrowed, Settled, Tallied, Tally};
 pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 pub use webhook_endpoint::{

@@ -3,9 +3,7 @@
 //!
 //! 1. the base URLs come from the options, else from the configuration, else they are dev's;
 //! 2. nothing is written where a file is there already, unless `--force` says so;
-//! 3. `collection.rs` is the collection. No secret is ever written: it is typed into Postman.
-
-mod collection;
+//! 3. `crate::postman` is the collection. No secret is ever written: it is typed into Postman.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,9 +18,7 @@ use super::Failure;
 use super::output::{Output, aligned};
 use super::place::{Opened, Place};
 use crate::config::Config;
-use crate::demo;
-
-const COLLECTION: &str = "grantor.postman_collection.json";
+use crate::{demo, postman};
 
 /// The arguments of `grantor postman`.
 #[derive(clap::Args)]
@@ -70,7 +66,7 @@ enum Source {
     /// Nowhere: the options say all of it.
     Options,
     /// The configuration: its base URLs.
-    Config(Config),
+    Config(Box<Config>),
     /// Nowhere, so that dev is meant, on its usual ports.
     Dev,
     /// A data folder of dev: its demo clients, without their secrets.
@@ -93,8 +89,8 @@ struct WrittenEnvironment {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut files: Vec<(PathBuf, Value)> = Vec::new();
-    let collection = arguments.output.join(COLLECTION);
-    files.push((collection.clone(), collection::collection()));
+    let collection = arguments.output.join(postman::COLLECTION_FILE);
+    files.push((collection.clone(), postman::collection()));
     let mut written = Written { collection, environments: Vec::new() };
     let source = arguments.source().await?;
     for environment in Environment::ALL {
@@ -106,9 +102,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             ));
             continue;
         };
-        let file = arguments.output.join(format!("grantor-{environment}.postman_environment.json"));
+        let file = arguments.output.join(postman::environment_file(environment));
         let content =
-            collection::environment(environment, &base_url, &known.client_id, &known.redirect_uri);
+            postman::environment(environment, &base_url, &known.client_id, &known.redirect_uri);
         files.push((file.clone(), content));
         written.environments.push(WrittenEnvironment {
             name: environment.as_str(),
@@ -144,7 +140,7 @@ impl Arguments {
         }
         let file = &self.place.config.path;
         if file.exists() {
-            return Ok(Source::Config(Config::read(file)?));
+            return Ok(Source::Config(Box::new(Config::read(file)?)));
         }
         self.answer.say(&format!(
             "There is no {}: where no option says otherwise, the base URLs are those of grantor dev.",

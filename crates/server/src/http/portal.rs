@@ -11,15 +11,18 @@ mod activity;
 mod api;
 mod api_clients;
 mod apps;
+mod exports;
 mod factor;
 mod fault;
 mod home;
 mod mailbox;
 mod partners;
+mod playground;
 mod requests;
 mod sign_in;
 mod table;
 mod team;
+mod test_customers;
 mod visit;
 mod webhooks;
 
@@ -57,6 +60,13 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/account/api-clients/{id}/secrets/{slot}/remove", post(api_clients::remove_secret))
         .route("/account/api-clients/{id}/remove", post(api_clients::remove))
         .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/apps/{id}/exports", get(exports::show))
+        .route("/apps/{id}/exports/{file}", get(exports::file))
+        .route("/apps/{id}/playground", get(playground::begin).post(playground::post))
+        .route("/playground/callback", get(playground::callback))
+        .route("/test-customers", get(test_customers::list).post(test_customers::make))
+        .route("/test-customers/{id}/password", post(test_customers::password))
+        .route("/test-customers/{id}/remove", post(test_customers::remove))
         .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
         .route("/sign-up/{link}", get(account::join).post(account::make))
         .route("/invitation/{link}", get(account::invited).post(account::take))

@@ -3,9 +3,12 @@
 mod account;
 mod api_client;
 mod app;
+mod exports;
 mod factor;
 mod partner;
+mod playground;
 mod request;
+mod test_customer;
 mod webhook;
 
 use askama::Template;
@@ -23,12 +26,17 @@ pub(crate) use api_client::{ApiClientLine, ApiClientsPage, ApiScopeChoice, NewAp
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };
+pub(crate) use exports::{ExportsPage, SnippetLine};
 pub(crate) use factor::{CodePage, FactorPage, FactorState, RecoveryPage};
 pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
+pub(crate) use playground::{
+    Check, Held, PlaygroundPage, PlaygroundStepPage, RawCall, RawHeader, RawPart,
+};
 pub(crate) use request::{
     DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
     View,
 };
+pub(crate) use test_customer::{DrawnLine, TestCustomerLine, TestCustomersPage};
 pub(crate) use webhook::{
     DeliveryLine, EventChoice, WebhookFormPage, WebhookLine, WebhookPage, WebhooksPage,
 };
@@ -49,12 +57,8 @@ pub(crate) struct Shell {
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     pub(crate) name: String,
-    pub(crate) email: String,
-    pub(crate) role: &'static str,
     /// A manager or an operator.
     pub(crate) staff: bool,
-    /// An owner of the partner.
-    pub(crate) owner: bool,
 }
 
 /// An entry of the menu.

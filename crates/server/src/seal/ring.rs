@@ -32,8 +32,9 @@ pub struct Ring {
 pub(super) struct DerivedKey {
     pub(super) id: u32,
     seals_from: i64,
-    /// One for each kind, on the heap: together they are several kilobytes, and a ring is moved.
-    pub(super) macs: Box<[hmac::Key; Kind::ALL.len()]>,
+    /// One for each kind, in the order of [`Kind::ALL`]. On the heap: each is large, and a future
+    /// that holds a ring would be as large as all of them.
+    pub(super) macs: Box<[hmac::Key]>,
 }
 
 impl Ring {
@@ -73,7 +74,7 @@ impl Ring {
 impl DerivedKey {
     fn derive(environment: Environment, key: &SealingKey) -> DerivedKey {
         let root = Salt::new(HKDF_SHA256, b"grantor seal 1").extract(&key.secret);
-        let macs = Kind::ALL.map(|kind| {
+        let macs = Kind::ALL.iter().map(|kind| {
             let info = [environment.as_str().as_bytes(), b"/", kind.prefix().as_bytes()];
             #[expect(
                 clippy::expect_used,
@@ -82,6 +83,6 @@ impl DerivedKey {
             let derived = root.expand(&info, HMAC_SHA256).expect("one digest long");
             hmac::Key::from(derived)
         });
-        DerivedKey { id: key.id, seals_from: key.seals_from, macs: Box::new(macs) }
+        DerivedKey { id: key.id, seals_from: key.seals_from, macs: macs.collect() }
     }
 }

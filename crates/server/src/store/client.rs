@@ -71,8 +71,6 @@ pub struct Registration {
 pub struct Listing {
     /// Whom customers can ask.
     pub support_contact: Option<String>,
-    /// The id of its logo.
-    pub logo: Option<String>,
     /// Its other half: the production client of a staging client, or the reverse.
     pub sibling: Option<String>,
     /// Whether it was switched off together with its partner.
@@ -144,7 +142,7 @@ pub(super) const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.n
     c.query_calls, c.query_called_at, c.created_at, c.authentication_method, c.jwks, c.jwks_uri, \
     c.grant_types, c.par_required, c.dpop_required, c.offline_access_required, \
     c.id_token_algorithm, c.post_logout_redirect_uris, c.registration, \
-    c.registration_token_digest, c.metadata, c.support_contact, c.logo, c.sibling, c.suspended \
+    c.registration_token_digest, c.metadata, c.support_contact, c.sibling, c.suspended \
     FROM clients c JOIN partners p ON p.id = c.partner_id";
 
 impl Store {
@@ -513,7 +511,6 @@ pub(super) fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
     let profile = profile::read(&mut row, public, digests, &mut settings)?;
     let listing = Listing {
         support_contact: row.optional_text("support_contact")?,
-        logo: row.optional_text("logo")?,
         sibling: row.optional_text("sibling")?,
         suspended: row.optional_boolean("suspended")?.unwrap_or_default(),
     };

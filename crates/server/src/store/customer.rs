@@ -94,21 +94,7 @@ impl Store {
         customer: &NewCustomer<'_>,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO customers (environment, id, email, name, password_hash, demo, disabled, \
-             counter, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING",
-            vec![
-                customer.environment.as_str().into(),
-                customer.id.into(),
-                customer.email.into(),
-                customer.name.into(),
-                customer.password_hash.into(),
-                customer.demo.into(),
-                false.into(),
-                now.into(),
-            ],
-        );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        Ok(self.engine.write(vec![insert_customer(customer, now)]).await?.is_done())
     }
 
     /// Sets a customer's password and ends the sessions and grants of the one before.
@@ -281,38 +267,7 @@ impl Store {
         customer_id: [u8; 16],
         business: &Business,
     ) -> Result<bool, StoreError> {
-        let environment = environment.as_str();
-        let mut transaction = vec![
-            Statement::new(
-                "INSERT INTO businesses (environment, id, name, currency) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT DO NOTHING",
-                vec![
-                    environment.into(),
-                    business.id.into(),
-                    business.name.as_str().into(),
-                    business.currency.as_str().into(),
-                ],
-            ),
-            Statement::new(
-                "INSERT INTO memberships (environment, customer_id, business_id) \
-                 VALUES ($1, $2, $3)",
-                vec![environment.into(), customer_id.into(), business.id.into()],
-            ),
-        ];
-        transaction.extend(business.locations.iter().map(|location| {
-            Statement::new(
-                "INSERT INTO locations (environment, id, business_id, name, country, timezone) \
-                 VALUES ($1, $2, $3, $4, $5, $6)",
-                vec![
-                    environment.into(),
-                    location.id.into(),
-                    business.id.into(),
-                    location.name.as_str().into(),
-                    location.country.as_str().into(),
-                    location.timezone.as_str().into(),
-                ],
-            )
-        }));
+        let transaction = insert_business(environment, customer_id, business);
         Ok(self.engine.write(transaction).await?.is_done())
     }
 
@@ -354,6 +309,63 @@ impl Store {
         }
         Ok(businesses)
     }
+}
+
+pub(super) fn insert_customer(customer: &NewCustomer<'_>, now: i64) -> Statement {
+    Statement::new(
+        "INSERT INTO customers (environment, id, email, name, password_hash, demo, disabled, \
+         counter, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING",
+        vec![
+            customer.environment.as_str().into(),
+            customer.id.into(),
+            customer.email.into(),
+            customer.name.into(),
+            customer.password_hash.into(),
+            customer.demo.into(),
+            false.into(),
+            now.into(),
+        ],
+    )
+}
+
+pub(super) fn insert_business(
+    environment: Environment,
+    customer_id: [u8; 16],
+    business: &Business,
+) -> Vec<Statement> {
+    let environment = environment.as_str();
+    let mut transaction = vec![
+        Statement::new(
+            "INSERT INTO businesses (environment, id, name, currency) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING",
+            vec![
+                environment.into(),
+                business.id.into(),
+                business.name.as_str().into(),
+                business.currency.as_str().into(),
+            ],
+        ),
+        Statement::new(
+            "INSERT INTO memberships (environment, customer_id, business_id) \
+             VALUES ($1, $2, $3)",
+            vec![environment.into(), customer_id.into(), business.id.into()],
+        ),
+    ];
+    transaction.extend(business.locations.iter().map(|location| {
+        Statement::new(
+            "INSERT INTO locations (environment, id, business_id, name, country, timezone) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            vec![
+                environment.into(),
+                location.id.into(),
+                business.id.into(),
+                location.name.as_str().into(),
+                location.country.as_str().into(),
+                location.timezone.as_str().into(),
+            ],
+        )
+    }));
+    transaction
 }
 
 fn read_customer(row: Row) -> Result<Customer, StoreError> {

@@ -272,14 +272,14 @@ mod tests {
         "people.partner_id",
         "invitations.id",
         "invitations.partner_id",
-        "logos.partner_id",
-        "logos.png",
         "requests.id",
         "requests.partner_id",
         "audit.actor_id",
         "audit.partner_id",
         "audit.previous",
         "audit.hash",
+        "test_customers.partner_id",
+        "test_customers.customer_id",
     ];
 
     #[tokio::test]

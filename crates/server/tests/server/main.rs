@@ -82,6 +82,8 @@ mod portal_account;
 mod portal_api;
 mod portal_api_calls;
 mod portal_factor;
+mod portal_playground;
+mod portal_test_customers;
 mod portal_tokens;
 mod postgres_faults;
 mod postgres_lost_answers;

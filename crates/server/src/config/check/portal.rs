@@ -21,6 +21,7 @@ impl Check<'_> {
             session_ttl_seconds: self
                 .seconds(section.session_ttl_seconds.as_ref(), 60..=90 * 24 * 3600)
                 .unwrap_or(usual.session_ttl_seconds),
+            throttling: self.throttling(&section.throttling),
             // What was never offered here need not be taken: parameters stand in the body.
             parameters_in_query: false,
             ..usual

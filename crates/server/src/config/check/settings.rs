@@ -70,7 +70,7 @@ impl Check<'_> {
         settings
     }
 
-    fn throttling(&mut self, section: &Throttling) -> Limits {
+    pub(super) fn throttling(&mut self, section: &Throttling) -> Limits {
         let usual = Limits::default();
         let mut tries = |value: &Option<Spanned<i64>>, usual| {
             self.number(value.as_ref(), (2..=1_000_000, "tries")).unwrap_or(usual)

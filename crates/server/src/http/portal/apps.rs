@@ -72,7 +72,6 @@ pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
         id: record.client.id,
         name: record.client.name,
         partner: whose.then_some(record.client.partner.name),
-        logo: record.listing.logo,
     }
 }
 
@@ -129,7 +128,6 @@ fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {
         support_contact: record.listing.support_contact.clone(),
         redirect_uris: client.redirect_uris.iter().map(RedirectUri::to_string).collect(),
         scopes: client.scopes.iter().map(|scope| (scope.to_owned(), sentence(scope))).collect(),
-        logo: record.listing.logo.clone(),
         sibling: record.listing.sibling.clone(),
         made: day(record.created_at),
     })

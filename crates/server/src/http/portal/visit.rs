@@ -19,7 +19,7 @@ use crate::http::ClientAddress;
 use crate::pages::portal::{Reader, Shell};
 use crate::programme::factor::{self, Missing};
 use crate::site::{Portal, Site};
-use crate::store::{Person, Role};
+use crate::store::Person;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -66,13 +66,10 @@ impl Visit {
     pub(in crate::http) fn shell(&self, place: &'static str) -> Shell {
         Shell {
             frame: frame(&self.site, &self.request_id),
-            reader: self.person.as_ref().map(|person| Reader {
-                name: person.name.clone(),
-                email: person.email.clone(),
-                role: person.role.as_str(),
-                staff: person.role.is_staff(),
-                owner: matches!(person.role, Role::Owner { .. }),
-            }),
+            reader: self
+                .person
+                .as_ref()
+                .map(|person| Reader { name: person.name.clone(), staff: person.role.is_staff() }),
             csrf_token: self.browser.form_token(&self.site),
             place,
         }

@@ -34,7 +34,6 @@ pub(crate) struct AppLine {
     /// Whose; for staff alone.
     pub(crate) partner: Option<String>,
     pub(crate) state: AppState,
-    pub(crate) logo: Option<String>,
 }
 
 /// How an app stands.
@@ -89,7 +88,6 @@ pub(crate) struct AppFacts {
     pub(crate) redirect_uris: Vec<String>,
     /// Each with its sentence.
     pub(crate) scopes: Vec<(String, String)>,
-    pub(crate) logo: Option<String>,
     /// The other half: on production, or on staging.
     pub(crate) sibling: Option<String>,
     pub(crate) made: String,

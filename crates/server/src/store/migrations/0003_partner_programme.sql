@@ -1,14 +1,10 @@
 ALTER TABLE sessions ADD COLUMN factor_at BIGINT;
 
 ALTER TABLE clients ADD COLUMN support_contact TEXT;
-ALTER TABLE clients ADD COLUMN logo TEXT;
 ALTER TABLE clients ADD COLUMN sibling TEXT;
-ALTER TABLE clients ADD COLUMN secret_1_expires_at BIGINT;
-ALTER TABLE clients ADD COLUMN secret_2_expires_at BIGINT;
 ALTER TABLE clients ADD COLUMN suspended BOOLEAN;
 CREATE INDEX clients_of_partner ON clients (partner_id, environment, id);
 
-ALTER TABLE partners ADD COLUMN website TEXT;
 ALTER TABLE partners ADD COLUMN suspended BOOLEAN;
 CREATE INDEX partners_by_name ON partners (name, id);
 
@@ -37,13 +33,6 @@ CREATE TABLE invitations (
   expires_at BIGINT NOT NULL
 );
 CREATE INDEX invitations_of_partner ON invitations (partner_id, id);
-
-CREATE TABLE logos (
-  id TEXT PRIMARY KEY,
-  partner_id {BYTES} NOT NULL,
-  png {BYTES} NOT NULL,
-  created_at BIGINT NOT NULL
-);
 
 CREATE TABLE requests (
   id {BYTES} PRIMARY KEY,

@@ -1,8 +1,12 @@
-//! The collection (format v2.1.0) and the environments, as values.
+//! A Postman collection (format v2.1.0) with the guide's steps, and an environment file each for
+//! staging and production, as values. `grantor postman` writes them, and the portal gives them to
+//! whoever has an app. No secret is ever in them: it is typed into Postman.
 
 use grantor_protocol::environment::Environment;
 use serde_json::{Value, json};
 
+/// The name of the collection's file.
+pub const COLLECTION_FILE: &str = "grantor.postman_collection.json";
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
 /// Fixed, so that a second import replaces the first.
 const COLLECTION_ID: &str = "5d0c1f4e-7a52-4a0e-9d5c-6f6b8f1f3a01";
@@ -10,7 +14,7 @@ const STAGING_ID: &str = "5d0c1f4e-7a52-4a0e-9d5c-6f6b8f1f3a02";
 const PRODUCTION_ID: &str = "5d0c1f4e-7a52-4a0e-9d5c-6f6b8f1f3a03";
 
 /// The collection: the guide's seven steps, the refresh, and two calls of the API.
-pub(super) fn collection() -> Value {
+pub fn collection() -> Value {
     json!({
         "info": {
             "_postman_id": COLLECTION_ID,
@@ -30,8 +34,13 @@ pub(super) fn collection() -> Value {
     })
 }
 
+/// The name of the file of one environment.
+pub fn environment_file(environment: Environment) -> String {
+    format!("grantor-{environment}.postman_environment.json")
+}
+
 /// The file of one environment. Secrets and tokens are empty, and of the type that Postman hides.
-pub(super) fn environment(
+pub fn environment(
     environment: Environment,
     base_url: &str,
     client_id: &str,

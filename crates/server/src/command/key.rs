@@ -15,7 +15,7 @@ use grantor_protocol::jose::Thumbprint;
 use serde::Serialize;
 
 use super::output::{Output, table, time};
-use super::place::{In, Opened, Place, environment_parser};
+use super::place::{Opened, Place, issuer_parser};
 use super::{Failure, prompt};
 use crate::keys::rotation::{self, KeyRecord, KeyState};
 use crate::master_key::MasterKey;
@@ -45,7 +45,7 @@ enum Action {
 )]
 struct List {
     /// Only the keys of this environment
-    #[arg(long, value_parser = environment_parser())]
+    #[arg(long, value_parser = issuer_parser())]
     environment: Option<Environment>,
     #[command(flatten)]
     place: Place,
@@ -59,9 +59,9 @@ struct List {
 )]
 struct Rotate {
     /// staging or production
-    #[arg(long, value_parser = environment_parser(), required_unless_present = "all")]
+    #[arg(long, value_parser = issuer_parser(), required_unless_present = "all")]
     environment: Option<Environment>,
-    /// Both environments
+    /// Both environments, and the portal
     #[arg(long, conflicts_with = "environment")]
     all: bool,
     /// The signing keys, one of each algorithm, and not the sealing key
@@ -81,8 +81,9 @@ struct Revoke {
     /// The key's id, as `grantor key list` shows it
     #[arg(value_name = "ID", value_parser = key_id)]
     id: KeyId,
-    #[command(flatten)]
-    environment: In,
+    /// The environment, or the portal
+    #[arg(long, value_parser = issuer_parser())]
+    environment: Environment,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -236,7 +237,7 @@ impl Rotate {
 
 impl Revoke {
     async fn run(self) -> Result<(), Failure> {
-        let environment = self.environment.environment;
+        let environment = self.environment;
         let master_key = MasterKey::read(&self.place.master_key_file()?)?;
         let opened = self.place.open().await?;
         let id = match &self.id {

@@ -141,7 +141,18 @@ fn make(database: &Path) -> Result<(), Failure> {
 
 /// Takes the name of an environment.
 pub(super) fn environment_parser() -> impl clap::builder::TypedValueParser<Value = Environment> {
+    one_of(Environment::ALL)
+}
+
+/// Takes the name of an environment, or the portal: whatever has keys.
+pub(super) fn issuer_parser() -> impl clap::builder::TypedValueParser<Value = Environment> {
+    one_of(Environment::ISSUERS)
+}
+
+fn one_of<const N: usize>(
+    environments: [Environment; N],
+) -> impl clap::builder::TypedValueParser<Value = Environment> {
     use clap::builder::TypedValueParser as _;
-    clap::builder::PossibleValuesParser::new(Environment::ALL.map(Environment::as_str))
+    clap::builder::PossibleValuesParser::new(environments.map(Environment::as_str))
         .try_map(|name| Environment::parse(&name).ok_or("no environment of this name"))
 }

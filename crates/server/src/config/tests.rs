@@ -231,7 +231,7 @@ const WRONG: &[(usize, &str, &str)] = &[
         r#"base_url = "http://localhost.example.com""#,
         "4: base_url is http, which is for this machine alone",
     ),
-    (4, r#"base_url = "https://api.example.com""#, "7: both environments have this base_url"),
+    (4, r#"base_url = "https://api.example.com""#, "7: staging and production have this base_url"),
     (5, r#"listen = "localhost:8300""#, "5: listen is not an address with a port"),
     (5, r#"listen = "127.0.0.1""#, "5: listen is not an address with a port"),
     (5, r#"listen = "127.0.0.1:0""#, "5: port 0 is another port at each start"),
@@ -434,10 +434,10 @@ fn environments_that_share_an_address_have_hosts_that_differ_and_one_certificate
     );
     assert_eq!(
         faults(&tls),
-        ["9: both environments listen on 127.0.0.1:8300, but their tls or trusted_proxies differ"]
+        ["9: staging and production listen on 127.0.0.1:8300, but their tls or trusted_proxies differ"]
     );
     let one_host = shared.replace("api.trial.example.com", "api.example.com");
-    assert_eq!(faults(&one_host), ["7: both environments have this base_url"]);
+    assert_eq!(faults(&one_host), ["7: staging and production have this base_url"]);
     // A port of its own is another host to a browser, and to the Host header.
     assert!(parse(&one_host.replacen("api.example.com", "api.example.com:8443", 1)).is_ok());
 }

@@ -43,7 +43,7 @@ fn without_keys_a_list_is_empty_and_the_rest_says_when_they_are_made() {
 fn s27_keys_are_listed_and_rotated_in_one_environment_or_both(store: &str) {
     let house = installed(store);
     let before = keys(&house);
-    assert_eq!(before.len(), 2);
+    assert_eq!(before.len(), 3);
     assert!(before.iter().all(|key| key["state"] == "sealing"), "{before:?}");
     let staging = text(&before[0], "id");
 
@@ -51,14 +51,14 @@ fn s27_keys_are_listed_and_rotated_in_one_environment_or_both(store: &str) {
     let new = &rotated["rotated"][0];
     assert_eq!((&new["environment"], &new["removed"]), (&"staging".into(), &serde_json::json!([])));
     let listed = keys(&house);
-    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.len(), 4);
     let next = listed.iter().find(|key| key["id"] == new["id"]).unwrap();
     assert_eq!(next["state"], "next");
     assert_eq!(next["seals_from"], new["seals_from"]);
     assert_eq!(listed.iter().find(|key| key["id"] == staging).unwrap()["state"], "sealing");
 
     let both = house.json(&["key", "rotate", "--all"]);
-    assert_eq!(both["rotated"].as_array().unwrap().len(), 2);
+    assert_eq!(both["rotated"].as_array().unwrap().len(), 3);
     let shown = house.run(&["key", "list", "--environment", "production"]).done();
     assert_eq!(shown.stdout.lines().count(), 3, "{shown:?}");
     for arguments in
@@ -66,7 +66,7 @@ fn s27_keys_are_listed_and_rotated_in_one_environment_or_both(store: &str) {
     {
         assert_eq!(house.run(arguments).code, 1);
     }
-    assert_eq!(keys(&house).len(), 5);
+    assert_eq!(keys(&house).len(), 7);
 }
 
 fn a_key_is_revoked_only_by_its_id_its_environment_and_a_yes(store: &str) {
@@ -84,7 +84,7 @@ fn a_key_is_revoked_only_by_its_id_its_environment_and_a_yes(store: &str) {
 
     let revoked = house.json(&[&revoke[..], &["--yes"]].concat());
     let left = keys(&house);
-    assert_eq!(left.len(), 2);
+    assert_eq!(left.len(), 3);
     let new = left.iter().find(|key| key["environment"] == "staging").unwrap();
     assert_eq!((&new["id"], &new["state"]), (&revoked["replaced_by"], &"sealing".into()));
     assert!(left.contains(&before[1]), "{left:?}");
@@ -103,8 +103,12 @@ fn d9_a_rekey_prints_its_counts_and_a_prepared_key_is_the_one_that_it_takes(stor
         done["columns"],
         serde_json::json!([
             {"column": "installation.key_check", "values": 1},
-            {"column": "sealing_keys.encrypted", "values": 2},
+            {"column": "sealing_keys.encrypted", "values": 3},
             {"column": "signing_keys.encrypted", "values": 0},
+            {"column": "webhook_endpoints.secret_1", "values": 0},
+            {"column": "webhook_endpoints.secret_2", "values": 0},
+            {"column": "people.totp", "values": 0},
+            {"column": "people.totp_next", "values": 0},
         ])
     );
     assert_eq!(std::fs::read_to_string(house.path(text(&done, "former_file"))).unwrap(), former);

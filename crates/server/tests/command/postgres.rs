@@ -44,6 +44,6 @@ fn d6_postgres_ten_servers_that_start_at_once_on_an_empty_database_are_all_ready
     assert_eq!(count("SELECT count(*) FROM schema_migrations"), "3");
     assert_eq!(count("SELECT count(*) FROM schema_leases"), "0");
     assert_eq!(count("SELECT count(*) FROM installation"), "1");
-    assert_eq!(count("SELECT count(DISTINCT environment) FROM sealing_keys"), "2");
-    assert_eq!(count("SELECT count(*) FROM sealing_keys"), "2");
+    assert_eq!(count("SELECT count(DISTINCT environment) FROM sealing_keys"), "3");
+    assert_eq!(count("SELECT count(*) FROM sealing_keys"), "3");
 }

@@ -191,6 +191,11 @@ fn refused(
         | PageFault::RedirectUriMissing
         | PageFault::Parameter(_) => Vec::new(),
     };
+    // U6: what is registered stands in the portal alone, and only for whom the client belongs to.
+    let portal_url = match fault {
+        PageFault::RedirectUriDiffers { .. } => site.portal_url.as_ref(),
+        _ => None,
+    };
     let page = MessagePage {
         frame: frame(site, request_id),
         title: words.title.to_owned(),
@@ -199,7 +204,7 @@ fn refused(
         facts,
         registered,
         docs_url: Some(format!("{ERRORS_PATH}#{}", words.anchor)),
-        portal_url: None,
+        portal_url: portal_url.map(|url| format!("{url}/log?request_id={}", request_id.0)),
         retry_url: None,
     };
     answer::page(site, StatusCode::BAD_REQUEST, &page, None)

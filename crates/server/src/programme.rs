@@ -7,6 +7,7 @@
 pub mod account;
 pub mod app;
 pub mod link;
+pub mod log;
 pub mod partner;
 pub mod request;
 pub mod team;

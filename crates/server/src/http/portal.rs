@@ -10,6 +10,7 @@ mod activity;
 mod apps;
 mod fault;
 mod home;
+mod log;
 mod mailbox;
 mod partners;
 mod requests;
@@ -41,6 +42,11 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/apps/{id}/request", get(requests::new).post(requests::ask))
+        .route("/apps/{id}/log", get(log::list))
+        .route("/apps/{id}/log/{request_id}", get(log::call))
+        .route("/apps/{id}/report", get(log::report))
+        .route("/apps/{id}/trials", post(log::begin))
+        .route("/log", get(log::search))
         .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
         .route("/sign-up/{link}", get(account::join).post(account::make))
         .route("/invitation/{link}", get(account::invited).post(account::take))

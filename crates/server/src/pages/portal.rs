@@ -2,6 +2,7 @@
 
 mod account;
 mod app;
+mod log;
 mod partner;
 mod request;
 
@@ -19,10 +20,13 @@ pub(crate) use account::{
 pub(crate) use app::{
     AppFacts, AppFormPage, AppLine, AppList, AppPage, AppState, AppsPage, ScopeChoice, SecretLine,
 };
+pub(crate) use log::{
+    CallCause, CallLine, CallPage, LogPage, LoggedApp, ParameterLine, ReportLine, ReportPage,
+    SearchPage, TrialLine, shown_of,
+};
 pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
 pub(crate) use request::{
-    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
-    View,
+    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestsPage, View,
 };
 
 /// What stands around every page of the portal.
@@ -105,6 +109,13 @@ pub(crate) struct SignInPage {
     pub(crate) sign_up: bool,
     /// In dev, the sign-ins that work.
     pub(crate) demos: Vec<DemoLogin>,
+}
+
+/// How something stands: in words, and in the class of its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) words: &'static str,
+    pub(crate) class: &'static str,
 }
 
 /// A form as it was sent, to be shown again with what is wrong in it; or what stands now, to be

@@ -76,6 +76,7 @@ mod outbox_peers;
 mod pages;
 mod par;
 mod password;
+mod portal_log;
 mod postgres_faults;
 mod postgres_lost_answers;
 mod postgres_tls;

@@ -196,6 +196,7 @@ fn trial_lines(records: &[TrialRecord], now: i64) -> Vec<TrialLine> {
         TrialLine {
             name: trial.as_str(),
             title,
+            waits: matches!(trial, Trial::LoseResponse | Trial::DenyConsent),
             words,
             standing: record.map(|record| trial_standing(record, now)),
         }

@@ -129,6 +129,8 @@ pub(crate) struct ReportLine {
 pub(crate) struct TrialLine {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// Whether it waits for a call.
+    pub(crate) waits: bool,
     /// What happens.
     pub(crate) words: &'static str,
     /// How it stands, and since or until when.

@@ -167,26 +167,18 @@ pub(super) fn report_lines(report: &Report) -> Vec<ReportLine> {
 }
 
 fn report_line(line: &Line) -> ReportLine {
-    let how = || line.subject.how().to_owned();
+    let how = line.subject.how().to_owned();
     let earlier = line.violated_at.map(|at| format!("The opposite was last seen {}.", moment(at)));
-    let (standing, when, notes) = match line.state {
+    let (standing, at, notes, by_anybody) = match line.state {
         LineState::Green { at } => {
-            (ReportLine::SHOWN, Some(moment(at)), earlier.into_iter().collect())
+            (ReportLine::SHOWN, Some(at), earlier.into_iter().collect(), false)
         }
         LineState::Open => {
-            (ReportLine::OPEN, None, earlier.into_iter().chain(Some(how())).collect())
+            (ReportLine::OPEN, None, earlier.into_iter().chain(Some(how)).collect(), false)
         }
-        LineState::Red { at, proved } => {
-            let anybody = "Anybody may have sent that call: look at it in the log.".to_owned();
-            let anybody = (!proved).then_some(anybody);
-            (
-                ReportLine::BROKEN,
-                Some(moment(at)),
-                anybody.into_iter().chain(Some(how())).collect::<Vec<String>>(),
-            )
-        }
+        LineState::Red { at, proved } => (ReportLine::BROKEN, Some(at), vec![how], !proved),
     };
-    ReportLine { title: line.subject.title(), standing, when, notes }
+    ReportLine { title: line.subject.title(), standing, when: at.map(moment), notes, by_anybody }
 }
 
 fn trial_lines(records: &[TrialRecord], now: i64) -> Vec<TrialLine> {

@@ -122,6 +122,8 @@ pub(crate) struct ReportLine {
     pub(crate) when: Option<String>,
     /// More about it, each in a sentence.
     pub(crate) notes: Vec<String>,
+    /// Whether it is to be mended for a call that anybody may have sent.
+    pub(crate) by_anybody: bool,
 }
 
 /// A hard case.

@@ -346,7 +346,7 @@ impl Subject {
                  for byte."
             }
             Subject::Denial => {
-                "Arm \"deny this consent\" or press Deny, let your app say what happened, and \
+                "Choose \"Deny the next consent\" or press Deny, let your app say what happened, and \
                  connect again."
             }
             Subject::CodeLife => "Exchange a code as soon as it comes.",
@@ -358,11 +358,11 @@ impl Subject {
             }
             Subject::NoReuse => "Refresh a connection, and use no code and no refresh token twice.",
             Subject::Expiry => {
-                "Arm \"expire this token\", call the API, and refresh when it answers 401."
+                "Choose \"Expire the newest token\", call the API, and refresh when it answers 401."
             }
             Subject::Revocation => {
-                "Arm \"end this grant\", let your app refresh, and connect again when it is told \
-                 invalid_grant."
+                "Choose \"End the newest connection\", let your app refresh, and connect again when \
+                 it is told invalid_grant."
             }
         }
     }

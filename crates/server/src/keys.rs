@@ -154,7 +154,8 @@ struct Held {
 
 /// The keys of one environment, as they were read.
 struct Rings {
-    sealing: Ring,
+    /// On the heap: it is large, and three of them on their way are more than a small stack takes.
+    sealing: Box<Ring>,
     signing: SigningRing,
 }
 
@@ -334,13 +335,13 @@ impl Keys {
 impl Held {
     fn new(rings: Rings) -> Held {
         Held {
-            sealer: Arc::new(Sealer::new(rings.sealing)),
+            sealer: Arc::new(Sealer::new(*rings.sealing)),
             signer: Arc::new(Signer::new(rings.signing)),
         }
     }
 
     fn replace(&self, rings: Rings) {
-        self.sealer.replace(rings.sealing);
+        self.sealer.replace(*rings.sealing);
         self.signer.replace(rings.signing);
     }
 }
@@ -375,7 +376,7 @@ async fn read_rings(
     loaded: &Loaded,
     environment: Environment,
 ) -> Result<Rings, KeysError> {
-    let sealing = ring(store, loaded, environment).await?;
+    let sealing = Box::new(ring(store, loaded, environment).await?);
     let stored = store.signing_keys(environment).await?;
     let held = stored.into_iter().map(|key| held_key(&loaded.master_key, key));
     Ok(Rings { sealing, signing: SigningRing::new(held.collect::<Result<_, _>>()?) })

@@ -434,7 +434,9 @@ fn environments_that_share_an_address_have_hosts_that_differ_and_one_certificate
     );
     assert_eq!(
         faults(&tls),
-        ["9: staging and production listen on 127.0.0.1:8300, but their tls or trusted_proxies differ"]
+        [
+            "9: staging and production listen on 127.0.0.1:8300, but their tls or trusted_proxies differ"
+        ]
     );
     let one_host = shared.replace("api.trial.example.com", "api.example.com");
     assert_eq!(faults(&one_host), ["7: staging and production have this base_url"]);

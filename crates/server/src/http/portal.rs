@@ -15,6 +15,7 @@ mod exports;
 mod factor;
 mod fault;
 mod home;
+mod log;
 mod mailbox;
 mod partners;
 mod playground;
@@ -67,6 +68,11 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/test-customers", get(test_customers::list).post(test_customers::make))
         .route("/test-customers/{id}/password", post(test_customers::password))
         .route("/test-customers/{id}/remove", post(test_customers::remove))
+        .route("/apps/{id}/log", get(log::list))
+        .route("/apps/{id}/log/{request_id}", get(log::call))
+        .route("/apps/{id}/report", get(log::report))
+        .route("/apps/{id}/trials", post(log::begin))
+        .route("/log", get(log::search))
         .route("/sign-up", get(account::sign_up).post(account::send_sign_up))
         .route("/sign-up/{link}", get(account::join).post(account::make))
         .route("/invitation/{link}", get(account::invited).post(account::take))

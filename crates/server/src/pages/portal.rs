@@ -5,6 +5,7 @@ mod api_client;
 mod app;
 mod exports;
 mod factor;
+mod log;
 mod partner;
 mod playground;
 mod request;
@@ -28,13 +29,16 @@ pub(crate) use app::{
 };
 pub(crate) use exports::{ExportsPage, SnippetLine};
 pub(crate) use factor::{CodePage, FactorPage, FactorState, RecoveryPage};
+pub(crate) use log::{
+    CallCause, CallLine, CallPage, LogPage, LoggedApp, ParameterLine, ReportLine, ReportPage,
+    SearchPage, TrialLine, shown_of,
+};
 pub(crate) use partner::{PartnerLine, PartnerPage, PartnersPage};
 pub(crate) use playground::{
     Check, Held, PlaygroundPage, PlaygroundStepPage, RawCall, RawHeader, RawPart,
 };
 pub(crate) use request::{
-    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestStanding, RequestsPage,
-    View,
+    DiffChange, DiffLine, RequestFormPage, RequestLine, RequestPage, RequestsPage, View,
 };
 pub(crate) use test_customer::{DrawnLine, TestCustomerLine, TestCustomersPage};
 pub(crate) use webhook::{
@@ -121,6 +125,13 @@ pub(crate) struct SignInPage {
     pub(crate) sign_up: bool,
     /// In dev, the sign-ins that work.
     pub(crate) demos: Vec<DemoLogin>,
+}
+
+/// How something stands: in words, and in the class of its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) words: &'static str,
+    pub(crate) class: &'static str,
 }
 
 /// A form as it was sent, to be shown again with what is wrong in it; or what stands now, to be

@@ -10,6 +10,7 @@ use grantor_protocol::grant::GrantStatus;
 use grantor_protocol::integration_report::Seen;
 use grantor_protocol::trial::{ARMED_SECONDS, Trial};
 
+use super::audit::Act;
 use super::client_fact;
 use super::client_key::client_key;
 use super::connection::WhichConnections;
@@ -59,6 +60,13 @@ pub enum BegunTrial {
     NoClient,
 }
 
+/// When a trial begins, and the entry of the audit log that it leaves.
+#[derive(Clone, Copy)]
+struct Begin<'a> {
+    now: i64,
+    act: Option<&'a Act>,
+}
+
 const NOTE: &str = "INSERT INTO trials (environment, client_key, kind, armed_at, expires_at, \
      taken_at) SELECT c.environment, c.key, $3, $4, $5, $6 FROM clients c \
      WHERE c.environment = $1 AND c.id = $2 \
@@ -78,17 +86,53 @@ impl Store {
         trial: Trial,
         now: i64,
     ) -> Result<BegunTrial, StoreError> {
+        self.begin(staging, client_id, trial, Begin { now, act: None }).await
+    }
+
+    /// The same, for somebody of the portal: with its entry in the audit log, where anything comes of
+    /// it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn begin_trial_noting(
+        &self,
+        staging: Staging,
+        client_id: &str,
+        trial: Trial,
+        act: &Act,
+    ) -> Result<BegunTrial, StoreError> {
+        self.begin(staging, client_id, trial, Begin { now: act.at, act: Some(act) }).await
+    }
+
+    async fn begin(
+        &self,
+        staging: Staging,
+        client_id: &str,
+        trial: Trial,
+        begin: Begin<'_>,
+    ) -> Result<BegunTrial, StoreError> {
         match trial {
             Trial::LoseResponse | Trial::DenyConsent => {
-                let until = now + ARMED_SECONDS;
-                let armed = note(staging, client_id, trial, (now, until, None));
-                match self.engine.write(vec![armed]).await?.is_done() {
+                let until = begin.now + ARMED_SECONDS;
+                let armed = note(staging, client_id, trial, (begin.now, until, None));
+                match self.write_begun(vec![armed], begin).await? {
                     true => Ok(BegunTrial::Armed { until }),
                     false => Ok(BegunTrial::NoClient),
                 }
             }
-            Trial::ExpireToken => self.expire_newest_token(staging, client_id, now).await,
-            Trial::EndGrant => self.end_newest_grant(staging, client_id, now).await,
+            Trial::ExpireToken => self.expire_newest_token(staging, client_id, begin).await,
+            Trial::EndGrant => self.end_newest_grant(staging, client_id, begin).await,
+        }
+    }
+
+    async fn write_begun(
+        &self,
+        transaction: Vec<Statement>,
+        begin: Begin<'_>,
+    ) -> Result<bool, StoreError> {
+        match begin.act {
+            Some(act) => self.act(transaction, act).await,
+            None => Ok(self.engine.write(transaction).await?.is_done()),
         }
     }
 
@@ -103,14 +147,24 @@ impl Store {
         grant_id: [u8; 16],
         now: i64,
     ) -> Result<BegunTrial, StoreError> {
+        self.end_grant_begun(staging, client_id, grant_id, Begin { now, act: None }).await
+    }
+
+    async fn end_grant_begun(
+        &self,
+        staging: Staging,
+        client_id: &str,
+        grant_id: [u8; 16],
+        begin: Begin<'_>,
+    ) -> Result<BegunTrial, StoreError> {
         let environment = staging.environment();
         let grant = self.grant(environment, grant_id).await?;
         // Whose a grant is never changes.
         if grant.is_none_or(|grant| grant.client_id != client_id) {
             return Ok(BegunTrial::NothingThere);
         }
-        match self.revoke_grant(environment, grant_id, now).await? {
-            true => self.done(staging, client_id, Trial::EndGrant, now).await,
+        match self.revoke_grant(environment, grant_id, begin.now).await? {
+            true => self.done(staging, client_id, Trial::EndGrant, begin).await,
             false => Ok(BegunTrial::NothingThere),
         }
     }
@@ -119,7 +173,7 @@ impl Store {
         &self,
         staging: Staging,
         client_id: &str,
-        now: i64,
+        begin: Begin<'_>,
     ) -> Result<BegunTrial, StoreError> {
         let which = WhichConnections {
             environment: staging.environment(),
@@ -128,13 +182,13 @@ impl Store {
             limit: LOOKED_AT,
         };
         let living = |status: GrantStatus| match status {
-            GrantStatus::Active(active) => now < active.idle_expires_at,
+            GrantStatus::Active(active) => begin.now < active.idle_expires_at,
             GrantStatus::Pending | GrantStatus::Revoked { .. } => false,
         };
         let connections = self.connections(&which).await?;
         let mut grants = connections.into_iter().map(|connection| connection.grant);
         match grants.find(|grant| grant.in_force && living(grant.status)) {
-            Some(grant) => self.end_grant_on_purpose(staging, client_id, grant.id, now).await,
+            Some(grant) => self.end_grant_begun(staging, client_id, grant.id, begin).await,
             None => Ok(BegunTrial::NothingThere),
         }
     }
@@ -143,15 +197,15 @@ impl Store {
         &self,
         staging: Staging,
         client_id: &str,
-        now: i64,
+        begin: Begin<'_>,
     ) -> Result<BegunTrial, StoreError> {
         let environment = staging.environment();
         let newest = self.newest_token(environment, client_id).await?;
-        let Some(token) = newest.filter(|token| now < token.expires_at) else {
+        let Some(token) = newest.filter(|token| begin.now < token.expires_at) else {
             return Ok(BegunTrial::NothingThere);
         };
         self.revoke_access_token(environment, token.owner, token.id, token.expires_at).await?;
-        self.done(staging, client_id, Trial::ExpireToken, now).await
+        self.done(staging, client_id, Trial::ExpireToken, begin).await
     }
 
     /// Notes a trial that was carried out, and what that says of its client.
@@ -160,8 +214,9 @@ impl Store {
         staging: Staging,
         client_id: &str,
         trial: Trial,
-        now: i64,
+        begin: Begin<'_>,
     ) -> Result<BegunTrial, StoreError> {
+        let now = begin.now;
         let mut transaction = vec![note(staging, client_id, trial, (now, now, Some(now)))];
         let environment = staging.environment();
         transaction.extend(
@@ -169,7 +224,7 @@ impl Store {
                 .fact()
                 .map(|fact| client_fact::statement(environment, client_id, fact, Seen::once(now))),
         );
-        self.engine.write(transaction).await?;
+        self.write_begun(transaction, begin).await?;
         Ok(BegunTrial::Done)
     }
 

@@ -82,6 +82,7 @@ mod portal_account;
 mod portal_api;
 mod portal_api_calls;
 mod portal_factor;
+mod portal_log;
 mod portal_playground;
 mod portal_test_customers;
 mod portal_tokens;

@@ -306,6 +306,11 @@ pub(super) fn moment(seconds: i64) -> String {
     shown_as(seconds, "%-d %B %Y, %H:%M UTC")
 }
 
+/// A moment to the second, as it stands in a log. `millis` are Unix milliseconds.
+pub(super) fn instant(millis: i64) -> String {
+    shown_as(millis / 1000, "%-d %B %Y, %H:%M:%S UTC")
+}
+
 fn shown_as(seconds: i64, format: &str) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| "at an unknown time".to_owned(), |at| at.strftime(format).to_string())

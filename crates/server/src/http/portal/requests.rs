@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::apps::{self, moment};
 use super::fault::Fault;
+use super::log::report_lines;
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
-    DiffChange, DiffLine, Form, RequestFormPage, RequestLine, RequestPage, RequestStanding,
-    RequestsPage, ScopeChoice, View,
+    DiffChange, DiffLine, Form, RequestFormPage, RequestLine, RequestPage, RequestsPage,
+    ScopeChoice, Standing, View,
 };
 use crate::programme::app::{self, hosts};
+use crate::programme::log::shown_on_staging;
 use crate::programme::request::{self, Decision, RequestForm};
 use crate::programme::{Actor, Refused};
 use crate::store::{
@@ -96,7 +98,9 @@ async fn shown(
     form: Form,
 ) -> Result<Response<Body>, Fault> {
     let site = &by.visit.site;
-    let record = app::find(site, &Actor::from(&by.person), &request.client_id).await?;
+    let actor = Actor::from(&by.person);
+    let record = app::find(site, &actor, &request.client_id).await?;
+    let report = shown_on_staging(site, &actor, request, &record).await?;
     let asked = &request.asked;
     let is_change = request.kind == RequestKind::Change && request.state.is_open();
     let (uris, scopes) = request::widened(asked);
@@ -135,6 +139,7 @@ async fn shown(
         note: request.note.clone(),
         decided: decided.map(|(by, at)| format!("{by}, {}", moment(at))),
         made_client_id: request.made_client_id.clone(),
+        report: report.map(|(id, report)| (id, report_lines(&report))),
         decides: staff && request.state == RequestState::Waiting,
         answers: !staff && request.state.is_open(),
         form,
@@ -357,7 +362,7 @@ fn title(request: &ProgrammeRequest) -> String {
     }
 }
 
-fn standing(state: RequestState) -> RequestStanding {
+fn standing(state: RequestState) -> Standing {
     let (words, class) = match state {
         RequestState::Waiting => ("Waiting", "state-waiting"),
         RequestState::AskedBack => ("Asked back", "state-waiting"),
@@ -365,7 +370,7 @@ fn standing(state: RequestState) -> RequestStanding {
         RequestState::Declined => ("Declined", "state-bad"),
         RequestState::Withdrawn => ("Withdrawn", ""),
     };
-    RequestStanding { words, class }
+    Standing { words, class }
 }
 
 fn age(request: &ProgrammeRequest, now: i64) -> String {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Form, ScopeChoice, Shell};
+use super::{Form, ReportLine, ScopeChoice, Shell, Standing};
 use crate::pages::filters;
 
 /// The queue of a manager, or all requests of a partner.
@@ -32,18 +32,11 @@ pub(crate) struct RequestLine {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) partner: String,
-    pub(crate) state: RequestStanding,
+    pub(crate) state: Standing,
     /// How long it has waited, in words.
     pub(crate) age: String,
     /// Where codes would go.
     pub(crate) hosts: String,
-}
-
-/// How a request stands, in words and in its colour.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestStanding {
-    pub(crate) words: &'static str,
-    pub(crate) class: &'static str,
 }
 
 /// One request. A manager's form posts `decision`, `note`, `version`, `csrf_token`.
@@ -57,7 +50,7 @@ pub(crate) struct RequestPage {
     pub(crate) partner: String,
     pub(crate) verified: bool,
     pub(crate) client_id: String,
-    pub(crate) standing: RequestStanding,
+    pub(crate) standing: Standing,
     pub(crate) asked_by: String,
     pub(crate) asked_when: String,
     pub(crate) contact: String,
@@ -68,6 +61,8 @@ pub(crate) struct RequestPage {
     pub(crate) note: Option<String>,
     pub(crate) decided: Option<String>,
     pub(crate) made_client_id: Option<String>,
+    /// What the staging client has shown, and its id; `None` where there is none.
+    pub(crate) report: Option<(String, Vec<ReportLine>)>,
     /// Whether the reader decides.
     pub(crate) decides: bool,
     /// Whether the reader may answer or withdraw.

@@ -28,7 +28,7 @@ export async function* everyPortalPage(server, visit) {
   yield* managersPages((await visit()).page, server, request);
 
   await page.goto(request);
-  yield { name: 'request asked back', page };
+  yield { name: 'request, asked back', page };
   await page.getByRole('link', { name: 'Answer' }).click();
   yield { name: 'answer', page };
   await page.goto(portal(server, '/activity'));
@@ -127,20 +127,20 @@ async function* requestPages(page, server) {
 
 async function* managersPages(page, server, request) {
   await enterAsManager(page, server);
-  yield { name: "manager's queue", page };
+  yield { name: 'requests, for a manager', page };
   await page.goto(request);
-  yield { name: "manager's request", page };
+  yield { name: 'request, for a manager', page };
   await button(page, 'Decline').click();
   await page.locator('[aria-invalid=true]').waitFor();
-  yield { name: "manager's request with an error", page };
+  yield { name: 'request with an error', page };
   await page.getByLabel('Note to the partner').fill('For whom is it?');
   await button(page, 'Ask back').click();
   await page.getByRole('heading', { name: 'Decide' }).waitFor({ state: 'detached' });
   for (const [name, path] of [
     ['partners', '/partners'],
-    ["manager's apps", '/apps'],
+    ['apps, for a manager', '/apps'],
     ['managers', '/team'],
-    ["manager's activity", '/activity'],
+    ['activity, for a manager', '/activity'],
   ]) {
     await page.goto(portal(server, path));
     yield { name, page };
@@ -149,7 +149,7 @@ async function* managersPages(page, server, request) {
   await page.getByRole('link', { name: PARTNER.organisation }).click();
   yield { name: 'partner', page };
   await page.locator('section[aria-labelledby=apps] a').first().click();
-  yield { name: "manager's app", page };
+  yield { name: 'app, for a manager', page };
 }
 
 export const PORTAL_PAGES_WALKED = 39;

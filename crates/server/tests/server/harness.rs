@@ -151,7 +151,8 @@ impl Server {
             folder,
             master_key: Arc::new(MasterKey::generate(&Random::system())),
         };
-        Server::start_on_ground(ground, settings, dev, base_url).await
+        // On the heap: a thread of a test has no room for all of it, and for the test.
+        Box::pin(Server::start_on_ground(ground, settings, dev, base_url)).await
     }
 
     /// Starts another server on the same database, as a second machine would: with the same master
@@ -165,7 +166,8 @@ impl Server {
         };
         let base_url = |_, address| format!("http://{address}");
         let settings = self.staging.settings.clone();
-        let mut other = Server::start_on_ground(ground, settings, true, base_url).await;
+        let started = Server::start_on_ground(ground, settings, true, base_url);
+        let mut other = Box::pin(started).await;
         other.postgres = self.postgres.clone();
         other
     }
@@ -217,9 +219,9 @@ impl Server {
                 portal_url: None,
             });
             if environment == Environment::Portal {
-                demo::lay_portal(&site).await.unwrap();
+                Box::pin(demo::lay_portal(&site)).await.unwrap();
             } else {
-                demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
+                Box::pin(demo::lay(&site, DEMO_REDIRECT_URI)).await.unwrap();
             }
             let listener = Listener {
                 address: socket.address(),

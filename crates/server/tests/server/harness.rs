@@ -219,9 +219,9 @@ impl Server {
                 portal_url: None,
             });
             if environment == Environment::Portal {
-                Box::pin(demo::lay_portal(&site)).await.unwrap();
+                demo::lay_portal(&site).await.unwrap();
             } else {
-                Box::pin(demo::lay(&site, DEMO_REDIRECT_URI)).await.unwrap();
+                demo::lay(&site, DEMO_REDIRECT_URI).await.unwrap();
             }
             let listener = Listener {
                 address: socket.address(),

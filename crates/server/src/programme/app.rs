@@ -150,13 +150,13 @@ pub async fn change(
 /// Makes a second secret, which works at once beside the first.
 ///
 /// # Errors
-/// [`Refused`]: there is never a third, and none for a public client.
+/// [`Refused`]: there is never a third, none for a public client, and none for a manager.
 pub async fn add_secret(
     portal: &Site,
     actor: &Actor,
     record: &ClientRecord,
 ) -> Result<ClientSecret, Refused> {
-    actor.of_partner(record.partner_id)?;
+    actor.holder(record.partner_id)?;
     if record.client.is_public() {
         return Err(Refused::Conflict("A public app has no secret: it uses PKCE.".to_owned()));
     }

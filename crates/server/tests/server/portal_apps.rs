@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use grantor::programme::app::MOST_APPS;
 use grantor_protocol::environment::Environment;
 
-use crate::harness::{Server, encode, form_body};
+use crate::harness::{Server, encode, form_body, unescape};
 use crate::portal_desk::{
     APP_URI, Desk, FORM, acts, app_form, authenticates, client_id, demo_partner, record,
     request_form, secret, standing,
@@ -332,6 +333,33 @@ async fn s24_a_cursor_that_was_tampered_with_shows_nothing_of_others(server: Ser
     }
 }
 
+async fn s24_a_partner_has_a_hundred_apps_at_most_and_they_are_shown_in_parts(server: Server) {
+    let stranger = Desk::stranger(&server).await;
+    let token = stranger.form_token().await;
+    let body = form_body(&[&[("csrf_token", token.as_str())], &app_form("Many")[..]].concat());
+    let mut last = 0;
+    for _ in 0..=MOST_APPS {
+        let page = stranger.browser.post(&stranger.url("/apps/new"), &[FORM], body.clone()).await;
+        last = page.status.as_u16();
+    }
+    assert_eq!(last, 409);
+    let sql = "SELECT COUNT(*) FROM clients WHERE name = 'Many'";
+    assert_eq!(server.number(sql), MOST_APPS);
+    let mut found = std::collections::BTreeSet::new();
+    let mut path = "/apps".to_owned();
+    loop {
+        let page = stranger.get(&path).await;
+        let ids = page.text.split("href=\"/apps/devp-staging-many-").skip(1);
+        let ids: Vec<_> = ids.filter_map(|after| after.split('"').next()).collect();
+        assert!(!ids.is_empty() && ids.len() <= 50, "{}", ids.len());
+        assert!(ids.into_iter().all(|id| found.insert(id.to_owned())), "shown twice");
+        let next = page.text.split("href=\"/apps?staging=").nth(1);
+        let Some(next) = next.and_then(|after| after.split('"').next()) else { break };
+        path = unescape(&format!("/apps?staging={next}"));
+    }
+    assert_eq!(i64::try_from(found.len()).unwrap(), MOST_APPS);
+}
+
 async fn u5_there_are_two_secrets_at_most_and_one_at_least(server: Server) {
     let owner = Desk::owner(&server).await;
     let app = owner.make_app("Secrets").await;
@@ -507,6 +535,7 @@ on_both_engines! {
     s24_a_developer_makes_apps_and_nobody_of_a_partner_decides,
     s9_no_form_of_the_portal_is_taken_from_another_site_or_browser,
     s24_a_cursor_that_was_tampered_with_shows_nothing_of_others,
+    s24_a_partner_has_a_hundred_apps_at_most_and_they_are_shown_in_parts,
     u5_there_are_two_secrets_at_most_and_one_at_least,
     u5_many_at_once_make_no_third_secret_and_take_no_last_one,
     u2_on_production_more_scopes_and_new_hosts_wait_and_the_rest_changes_at_once,

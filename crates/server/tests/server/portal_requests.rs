@@ -216,17 +216,19 @@ async fn u1_u5_approval_makes_one_production_client_whose_secret_its_partner_mak
     page.assert_page(200, "There is none yet.");
     page.assert_page(200, &staging.id);
     owner.get(&format!("/apps/{}", staging.id)).await.assert_page(200, &id);
+    // Who approves it does not get to hold what opens it.
+    manager.get(&format!("/apps/{id}")).await.assert_page(200, "Its partner makes it.");
+    let refused = manager.post(&format!("/apps/{id}/secrets"), &[]).await;
+    refused.assert_page(403, "That is not yours to do");
+    assert!(record(&server, &id).await.secrets.is_empty());
     let secret = secret(&owner.post(&format!("/apps/{id}/secrets"), &[]).await);
     assert!(authenticates(&server, PRODUCTION, (&id, &secret)).await);
 
     let code = server.code(&staging, "").await;
     assert_eq!(server.exchange(&staging, &code).await.status, 200);
-    // There is never a second one: neither can it be asked for, nor would it be made.
+    // There is never a second one.
     let again = owner.post(&format!("/apps/{}/request", staging.id), &request_form("More.")).await;
-    if again.status == 303 {
-        let page = manager.decide(&again.location(), "1", "approve").await;
-        page.assert_page(409, "was changed meanwhile");
-    }
+    again.assert_page(409, "This app is on production already.");
     assert_eq!(server.count("clients"), clients + 1);
     manager.decide(&request, "2", "approve").await.assert_page(409, "was changed meanwhile");
     assert_eq!(server.count("clients"), clients + 1);

@@ -132,6 +132,7 @@ fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {
         logo: record.listing.logo.clone(),
         sibling: record.listing.sibling.clone(),
         made: day(record.created_at),
+        by_partner: !by.person.role.is_staff(),
     })
 }
 

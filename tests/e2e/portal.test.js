@@ -76,7 +76,7 @@ onDev(
 
 onDev(
   here,
-  'U3 a manager asks back, the partner answers in the same request, and enter decides nothing',
+  'U3 a manager asks back with a note, and the partner answers in the same request',
   async ({ server, visit }) => {
     const { page } = await visit();
     await signUp(page, server);

@@ -457,6 +457,8 @@ async fn u2_on_production_more_scopes_and_new_hosts_wait_and_the_rest_changes_at
     let now = record(&server, &id).await;
     assert_eq!((now.client.name.as_str(), now.client.redirect_uris.len()), ("Live, renamed", 2));
     assert!(now.client.approved);
+    let shown = owner.get(&format!("/apps/{id}")).await;
+    shown.assert_page(200, "help@app.example");
     assert_eq!(acts(&server, &id).await.last().unwrap(), "client.changed");
 }
 

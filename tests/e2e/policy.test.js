@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { newVisitor } from './browser.js';
 import { button, connect, everyPage, PAGES_WALKED, reachConsent } from './flow.js';
+import { assertStrictHeaders, directives, isPage, origin } from './policy.js';
 import { inEachEnvironment, useChromium } from './setup.js';
 
 const here = useChromium();
@@ -103,39 +104,3 @@ test('U16 the watch over violations sees a form that its policy forbids to redir
     }
   }
 });
-
-function origin(url) {
-  return new URL(url).origin;
-}
-
-function isPage(response) {
-  return (response.headers()['content-type'] ?? '').startsWith('text/html');
-}
-
-function directives(headers) {
-  const policy = headers['content-security-policy'] ?? '';
-  return Object.fromEntries(
-    policy
-      .split(';')
-      .map((directive) => directive.trim())
-      .filter(Boolean)
-      .map((directive) => {
-        const [name, ...sources] = directive.split(/\s+/);
-        return [name, sources.join(' ')];
-      }),
-  );
-}
-
-function assertStrictHeaders(url, headers) {
-  const policy = directives(headers);
-  assert.equal(policy['default-src'], "'none'", url);
-  assert.equal(policy['frame-ancestors'], "'none'", url);
-  assert.equal(policy['base-uri'], "'none'", url);
-  assert.ok('form-action' in policy, `${url}: default-src does not cover form-action`);
-  const sources = Object.values(policy).join(' ');
-  assert.doesNotMatch(sources, /unsafe-|\*|data:|(^| )https?:( |$)/, url);
-  assert.equal(headers['referrer-policy'], 'no-referrer', url);
-  assert.equal(headers['x-content-type-options'], 'nosniff', url);
-  assert.match(headers['cache-control'], /no-store/, url);
-  assert.equal(headers['access-control-allow-origin'], undefined, url);
-}

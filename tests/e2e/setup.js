@@ -17,26 +17,36 @@ export function useChromium() {
 }
 
 /**
+ * One test with a server on new data. Its body gets the server, and `visit`, which opens a browser
+ * context with one page.
+ */
+export function onDev(here, title, body, options = {}) {
+  test(title, { timeout: TEST_LIMIT_MS, ...options }, async () => {
+    const server = await startGrantor();
+    const contexts = [];
+    const visit = async (options) => {
+      const visitor = await newVisitor(here.chromium, options);
+      contexts.push(visitor.context);
+      return visitor;
+    };
+    try {
+      await body({ server, visit });
+    } finally {
+      for (const context of contexts) await context.close();
+      await server.stop();
+    }
+  });
+}
+
+/**
  * One test in staging and one in production. Each has a server on new data, because a consent
- * that an earlier test gave would silence the pages of the next. Its body gets the environment,
- * the server, and `visit`, which opens a browser context with one page.
+ * that an earlier test gave would silence the pages of the next. Its body gets the environment
+ * beside what `onDev` gives.
  */
 export function inEachEnvironment(here, title, body) {
   for (const name of ['staging', 'production']) {
-    test(`${title} (${name})`, { timeout: TEST_LIMIT_MS }, async () => {
-      const server = await startGrantor();
-      const contexts = [];
-      const visit = async (options) => {
-        const visitor = await newVisitor(here.chromium, options);
-        contexts.push(visitor.context);
-        return visitor;
-      };
-      try {
-        await body({ environment: server[name], server, visit });
-      } finally {
-        for (const context of contexts) await context.close();
-        await server.stop();
-      }
-    });
+    onDev(here, `${title} (${name})`, ({ server, visit }) =>
+      body({ environment: server[name], server, visit }),
+    );
   }
 }

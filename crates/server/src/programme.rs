@@ -98,6 +98,20 @@ impl Actor {
         }
     }
 
+    /// Whether it may have what only this partner may: a manager decides about clients, and never
+    /// holds what opens them.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`], [`Refused::NotAllowed`]
+    pub fn holder(&self, partner_id: [u8; 16]) -> Result<(), Refused> {
+        match self.role {
+            Role::Manager => Err(Refused::NotAllowed),
+            Role::Owner { .. } | Role::Developer { .. } | Role::Operator => {
+                self.of_partner(partner_id)
+            }
+        }
+    }
+
     /// Whether it decides.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ type Statuses = [u16; 7];
 const PEOPLE: [&str; 7] =
     ["nobody", "customer", "another partner's", "developer", "owner", "manager", "operator"];
 
+const SIGNED_IN: Statuses = [401, 401, 200, 200, 200, 200, 200];
+/// What is not there, for who may look.
+const ABSENT: Statuses = [401, 401, 404, 404, 404, 404, 404];
 const EVERYBODY: Statuses = [200; 7];
 /// A page of a partner's own.
 const OWN: Statuses = [401, 401, 404, 200, 200, 200, 200];
@@ -36,7 +39,7 @@ const API_OWN: Statuses = [401, 401, 404, 401, 200, 200, 200];
 const API_LIST: Statuses = [401, 401, 200, 401, 200, 200, 200];
 const API_STAFF: Statuses = [401, 401, 403, 401, 403, 200, 200];
 
-const ROWS: [(&str, &str, Statuses); 42] = [
+const ROWS: [(&str, &str, Statuses); 100] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -58,6 +61,65 @@ const ROWS: [(&str, &str, Statuses); 42] = [
     ("POST", "/account/api-clients/{id}/secrets", [401, 401, 403, 403, 200, 404, 404]),
     ("POST", "/account/api-clients/{id}/secrets/{slot}/remove", API_CLIENT),
     ("POST", "/account/api-clients/{id}/remove", API_CLIENT),
+    ("GET", "/sign-up", [200; 7]),
+    ("POST", "/sign-up", [200; 7]),
+    ("GET", "/sign-up/{link}", [410; 7]),
+    ("POST", "/sign-up/{link}", [410; 7]),
+    ("GET", "/invitation/{link}", [410; 7]),
+    ("POST", "/invitation/{link}", [410; 7]),
+    ("GET", "/forgotten", [200; 7]),
+    ("POST", "/forgotten", [200; 7]),
+    ("GET", "/reset/{link}", [410; 7]),
+    ("POST", "/reset/{link}", [410; 7]),
+    ("GET", "/account", SIGNED_IN),
+    ("POST", "/account/password", [401, 401, 422, 422, 422, 422, 422]),
+    ("GET", "/team", SIGNED_IN),
+    ("POST", "/team/invitations", [401, 401, 403, 403, 422, 422, 422]),
+    ("POST", "/team/invitations/{id}/withdraw", [401, 401, 403, 403, 404, 404, 404]),
+    ("POST", "/team/{id}/role", [401, 401, 404, 404, 404, 404, 404]),
+    ("POST", "/team/{id}/remove", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/activity", SIGNED_IN),
+    ("GET", "/activity.jsonl", SIGNED_IN),
+    // Mail of dev, which is everybody's.
+    ("GET", "/mailbox", [200; 7]),
+    ("GET", "/partners", [401, 401, 403, 403, 403, 200, 200]),
+    ("GET", "/partners/{id}", [401, 401, 403, 403, 403, 200, 200]),
+    ("POST", "/partners/{id}/verify", [401, 401, 403, 403, 403, 409, 409]),
+    ("POST", "/partners/{id}/unverify", [401, 401, 403, 403, 403, 303, 409]),
+    ("POST", "/partners/{id}/suspend", [401, 401, 403, 403, 403, 303, 409]),
+    ("POST", "/partners/{id}/resume", [401, 401, 403, 403, 403, 303, 409]),
+    ("GET", "/requests", SIGNED_IN),
+    ("GET", "/requests/{id}", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/requests/{id}/answer", [401, 401, 404, 404, 404, 404, 404]),
+    ("POST", "/requests/{id}/answer", [401, 401, 404, 404, 404, 404, 404]),
+    ("POST", "/requests/{id}/withdraw", [401, 401, 404, 404, 404, 404, 404]),
+    ("POST", "/requests/{id}/decision", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/apps/{id}/request", OWN),
+    ("POST", "/apps/{id}/request", [401, 401, 404, 422, 422, 422, 422]),
+    ("GET", "/apps/{id}/exports", OWN),
+    ("GET", "/apps/{id}/exports/{file}", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/apps/{id}/playground", [401, 401, 404, 200, 200, 403, 403]),
+    ("POST", "/apps/{id}/playground", [401, 401, 404, 403, 403, 403, 403]),
+    ("GET", "/playground/callback", [401, 401, 200, 200, 200, 200, 200]),
+    ("GET", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
+    ("POST", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
+    ("POST", "/test-customers/{id}/password", [401, 401, 404, 404, 404, 403, 403]),
+    ("POST", "/test-customers/{id}/remove", [401, 401, 404, 404, 404, 403, 403]),
+    ("GET", "/apps/{id}/log", OWN),
+    ("GET", "/apps/{id}/log/{request_id}", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/apps/{id}/report", OWN),
+    ("POST", "/apps/{id}/trials", [401, 401, 404, 422, 422, 422, 422]),
+    ("GET", "/log", SIGNED_IN),
+    ("GET", "/webhooks", [401, 401, 200, 200, 200, 404, 404]),
+    ("GET", "/webhooks/new", [401, 401, 200, 200, 200, 404, 404]),
+    ("POST", "/webhooks/new", [401, 401, 422, 422, 422, 403, 403]),
+    ("GET", "/webhooks/{environment}/{id}", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}/remove", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}/ping", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}/secrets", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}/secrets/{slot}/remove", ABSENT),
+    ("POST", "/webhooks/{environment}/{id}/deliveries/{delivery}/again", ABSENT),
     // For clients, which prove themselves: no sign-in counts.
     ("POST", "/oauth/token", [401; 7]),
     ("POST", "/oauth/revoke", [401; 7]),
@@ -180,7 +242,7 @@ async fn concrete(server: &Server, path: &str) -> String {
             second_secret(server, &id).await;
         }
         id
-    } else if path.contains("{id}") {
+    } else if path.starts_with("/apps/{id}") || path.starts_with("/api/v1/apps/{id}") {
         let secrets = if path.contains("{slot}") { 2 } else { 1 };
         let id = server.app(PARTNER_ID, secrets).await;
         if path.ends_with("/resume") {
@@ -189,11 +251,20 @@ async fn concrete(server: &Server, path: &str) -> String {
         }
         id
     } else {
-        String::new()
+        // Nothing of this name is there.
+        Uuid::nil().to_string()
     };
     let asset = stylesheet(server).await;
     let query = if path == "/api/v1/apps" { "?environment=staging" } else { "" };
-    let named = path.replace("{id}", &id).replace("{slot}", "1").replace("{name}", &asset);
+    let named = path
+        .replace("{id}", &id)
+        .replace("{slot}", "1")
+        .replace("{name}", &asset)
+        .replace("{link}", "gr_link_none")
+        .replace("{file}", "none.json")
+        .replace("{request_id}", "0000000000000000")
+        .replace("{environment}", "staging")
+        .replace("{delivery}", &Uuid::nil().to_string());
     format!("{}{query}", named.replace("{*page}", "reference/errors"))
 }
 

@@ -152,7 +152,8 @@ impl Server {
             folder,
             master_key: Arc::new(MasterKey::generate(&Random::system())),
         };
-        Server::start_on_ground(ground, settings, dev, base_url).await
+        // On the heap: a thread of a test has no room for all of it, and for the test.
+        Box::pin(Server::start_on_ground(ground, settings, dev, base_url)).await
     }
 
     /// Starts another server on the same database, as a second machine would: with the same master
@@ -166,7 +167,8 @@ impl Server {
         };
         let base_url = |_, address| format!("http://{address}");
         let settings = self.staging.settings.clone();
-        let mut other = Server::start_on_ground(ground, settings, true, base_url).await;
+        let started = Server::start_on_ground(ground, settings, true, base_url);
+        let mut other = Box::pin(started).await;
         other.postgres = self.postgres.clone();
         other
     }

@@ -130,6 +130,7 @@ fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {
         scopes: client.scopes.iter().map(|scope| (scope.to_owned(), sentence(scope))).collect(),
         sibling: record.listing.sibling.clone(),
         made: day(record.created_at),
+        by_partner: !by.person.role.is_staff(),
     })
 }
 

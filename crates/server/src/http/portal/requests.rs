@@ -306,7 +306,12 @@ fn form_page(
         About::Request(request) => {
             let id = shown_id(request.id);
             let path = format!("/requests/{id}");
-            (title(request), format!("{path}/answer"), path, request.note.clone())
+            let name = &request.asked.name;
+            let title = match request.state {
+                RequestState::AskedBack => format!("Answer about {name}"),
+                _ => format!("Change what you ask for: {name}"),
+            };
+            (title, format!("{path}/answer"), path, request.note.clone())
         }
     };
     let page = RequestFormPage {

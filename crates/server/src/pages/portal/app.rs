@@ -93,6 +93,8 @@ pub(crate) struct AppFacts {
     pub(crate) made: String,
     /// The first step of the guide, to be opened in a browser.
     pub(crate) authorize_url: Option<String>,
+    /// Whether its own partner reads it, who alone makes its secrets.
+    pub(crate) by_partner: bool,
 }
 
 impl AppFacts {

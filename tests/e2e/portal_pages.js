@@ -1,0 +1,155 @@
+// A walk through every kind of page of the partner portal.
+
+import { button, signIn } from './flow.js';
+import {
+  enterAsManager,
+  fillAccount,
+  makeApp,
+  PARTNER,
+  portal,
+  readSecret,
+  sendRequest,
+} from './portal.js';
+
+const COLLEAGUE = { ...PARTNER, email: 'sam@newcomer.example', name: 'Sam Second' };
+// As wide as a name and an address may be without a place to break.
+const LONG = { name: 'W'.repeat(60), redirectUri: `https://${'long'.repeat(12)}.example/${'c'.repeat(80)}` };
+
+/**
+ * Yields each page while it is open, with its name. `visit` gives a browser to each of two people:
+ * a newcomer, and the demo's manager.
+ */
+export async function* everyPortalPage(server, visit) {
+  const page = (await visit()).page;
+  yield* strangersPages(page, server);
+  yield* newcomersPages(page, server);
+  yield* appPages(page, server);
+  const request = yield* requestPages(page, server);
+  yield* managersPages((await visit()).page, server, request);
+
+  await page.goto(request);
+  yield { name: 'request, asked back', page };
+  await page.getByRole('link', { name: 'Answer' }).click();
+  yield { name: 'answer', page };
+  await page.goto(portal(server, '/activity'));
+  yield { name: 'activity', page };
+  await page.goto(portal(server, '/account'));
+  yield { name: 'account', page };
+  await page.getByLabel('Present password').fill('not the password');
+  await page.getByLabel('New password').fill('too short');
+  await button(page, 'Change the password').click();
+  await page.locator('[aria-invalid=true]').first().waitFor();
+  yield { name: 'account with an error', page };
+  await page.goto(portal(server, '/no-such-page'));
+  yield { name: 'not found', page };
+}
+
+async function* strangersPages(page, server) {
+  await page.goto(portal(server));
+  yield { name: 'welcome', page };
+  await page.goto(portal(server, '/sign-in'));
+  yield { name: 'sign-in', page };
+  await signIn(page, { email: 'nobody@newcomer.example', password: 'not the password' });
+  await page.getByRole('alert').waitFor();
+  yield { name: 'sign-in with an error', page };
+  await page.goto(portal(server, '/forgotten'));
+  yield { name: 'forgotten', page };
+  await page.goto(portal(server, '/sign-up'));
+  yield { name: 'sign-up', page };
+  await button(page, 'Send me the link').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'sign-up with an error', page };
+  await page.getByLabel('Email').fill(PARTNER.email);
+  await button(page, 'Send me the link').click();
+  await page.getByRole('link', { name: 'Open the mailbox of dev' }).waitFor();
+  yield { name: 'mail sent', page };
+  await page.goto(portal(server, '/sign-up/nonsense'));
+  yield { name: 'stale link', page };
+  await page.goto(portal(server, '/mailbox'));
+  yield { name: 'mailbox', page };
+  await page.locator('a[href*="/sign-up/"]').first().click();
+  yield { name: 'join', page };
+  await fillAccount(page, { name: '', organisation: '', password: 'short' });
+  await page.getByRole('alert').waitFor();
+  yield { name: 'join with an error', page };
+}
+
+async function* newcomersPages(page, server) {
+  await fillAccount(page, PARTNER);
+  await page.getByRole('heading', { name: 'Your account is made' }).waitFor();
+  yield { name: 'account made', page };
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await signIn(page, PARTNER);
+  await page.getByRole('heading', { name: 'Apps', level: 1 }).waitFor();
+  yield { name: 'apps', page };
+  await page.goto(portal(server, '/team'));
+  await page.getByLabel('Email').fill(COLLEAGUE.email);
+  await button(page, 'Send the invitation').click();
+  await page.getByRole('heading', { name: 'Invited' }).waitFor();
+  yield { name: 'team', page };
+  await button(page, 'Send the invitation').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'team with an error', page };
+}
+
+async function* appPages(page, server) {
+  await page.goto(portal(server, '/apps/new'));
+  yield { name: 'make an app', page };
+  await button(page, 'Make the app').click();
+  await page.getByRole('alert').waitFor();
+  yield { name: 'make an app with an error', page };
+  await makeApp(page, server, LONG);
+  yield { name: 'app', page };
+  await button(page, 'Make a second secret').click();
+  await readSecret(page);
+  await page.getByRole('link', { name: 'Change' }).click();
+  yield { name: 'change an app', page };
+  await page.getByLabel('Name of the app').fill('');
+  await button(page, 'Save').click();
+  await page.getByRole('alert').waitFor();
+  yield { name: 'change an app with an error', page };
+}
+
+async function* requestPages(page, server) {
+  await page.goto(portal(server, '/apps'));
+  await page.locator('a.line-title').first().click();
+  await page.getByRole('link', { name: 'Ask for production' }).click();
+  yield { name: 'ask for production', page };
+  await button(page, 'Send to the manager').click();
+  await page.getByRole('alert').waitFor();
+  yield { name: 'ask for production with an error', page };
+  const request = await sendRequest(page, 'It books tables.');
+  yield { name: 'request', page };
+  await page.goto(portal(server, '/requests'));
+  yield { name: 'requests', page };
+  return request;
+}
+
+async function* managersPages(page, server, request) {
+  await enterAsManager(page, server);
+  yield { name: 'requests, for a manager', page };
+  await page.goto(request);
+  yield { name: 'request, for a manager', page };
+  await button(page, 'Decline').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'request with an error', page };
+  await page.getByLabel('Note to the partner').fill('For whom is it?');
+  await button(page, 'Ask back').click();
+  await page.getByRole('heading', { name: 'Decide' }).waitFor({ state: 'detached' });
+  for (const [name, path] of [
+    ['partners', '/partners'],
+    ['apps, for a manager', '/apps'],
+    ['managers', '/team'],
+    ['activity, for a manager', '/activity'],
+  ]) {
+    await page.goto(portal(server, path));
+    yield { name, page };
+  }
+  await page.goto(portal(server, '/partners?q=newcomer'));
+  await page.getByRole('link', { name: PARTNER.organisation }).click();
+  yield { name: 'partner', page };
+  await page.locator('section[aria-labelledby=apps] a').first().click();
+  yield { name: 'app, for a manager', page };
+}
+
+export const PORTAL_PAGES_WALKED = 39;

@@ -11,7 +11,7 @@ use grantor_protocol::environment::Environment;
 use libfuzzer_sys::fuzz_target;
 use zeroize::Zeroizing;
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 15] = [
     Kind::Code,
     Kind::Refresh,
     Kind::Access,
@@ -20,6 +20,13 @@ const KINDS: [Kind; 8] = [
     Kind::DpopNonce,
     Kind::Device,
     Kind::Csrf,
+    Kind::Cursor,
+    Kind::Link,
+    Kind::Notice,
+    Kind::KnownBrowser,
+    Kind::Tally,
+    Kind::Playground,
+    Kind::Verifier,
 ];
 /// Between the second key and the third.
 const NOW: i64 = 250;
@@ -88,7 +95,16 @@ fn reads_as_it_was_written(kind: Kind, text: &str) {
             again(text, Sealer::open_client_access, |seal| HERE.client_access(seal));
         }
         Kind::Progress => again(text, Sealer::open_progress, |seal| HERE.progress(seal, NOW)),
-        Kind::DpopNonce | Kind::Device | Kind::Csrf => {}
+        Kind::DpopNonce
+        | Kind::Device
+        | Kind::Cursor
+        | Kind::Link
+        | Kind::Notice
+        | Kind::KnownBrowser
+        | Kind::Tally
+        | Kind::Playground
+        | Kind::Verifier
+        | Kind::Csrf => {}
     }
 }
 

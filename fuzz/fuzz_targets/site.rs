@@ -12,13 +12,13 @@ use grantor::keys::Keys;
 use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
-use grantor::request_log::RequestLog;
-use grantor::throttle::{Limits, Throttle};
-use grantor::trials::Trials;
 use grantor::password::Passwords;
 use grantor::random::Random;
+use grantor::request_log::RequestLog;
 use grantor::site::{Dev, Settings, Site};
 use grantor::store::{Address, NewSession, Store};
+use grantor::throttle::{Limits, Throttle};
+use grantor::trials::Trials;
 use grantor::usage::Usage;
 use grantor_protocol::environment::Environment;
 use tokio::runtime::Runtime;
@@ -59,6 +59,13 @@ async fn site(folder: &std::path::Path) -> Result<Site, Failure> {
     let keys = Keys::open(&store, &MasterKey::generate(&random), &clock, &random).await?;
     Ok(Site {
         environment,
+        throttle: Throttle::new(
+            store.clone(),
+            environment,
+            keys.sealer(environment),
+            clock.clone(),
+            Limits::default(),
+        ),
         base_url: BASE_URL.to_owned(),
         settings: Settings { apis: demo::apis(BASE_URL), ..Settings::default() },
         store,
@@ -73,7 +80,6 @@ async fn site(folder: &std::path::Path) -> Result<Site, Failure> {
         clock,
         random,
         dev: Some(Dev { redirect_uri: REDIRECT_URI.to_owned() }),
-        throttle: Throttle::new(store.clone(), environment, keys.sealer(environment), clock.clone(), Limits::default()),
         request_log: RequestLog::default(),
         trials: Trials::of(environment),
         portal: None,

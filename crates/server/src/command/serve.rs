@@ -76,19 +76,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let keys = Keys::open(&store, &master_key, &clock, &random).await?;
     refuse_demo(&store, &database).await?;
 
-    let mail = config.portal.as_ref().and_then(|portal| portal.mail.as_ref());
-    let mailer = mail.map(Smtp::new).transpose()?.map(Mailer::Smtp);
-    if config.portal.is_some() && mailer.is_none() {
-        tracing::warn!("portal.mail: mail waits until [portal.mail] names who carries it");
-    }
-    let outbox = Outbox::new(Delivering {
-        store: store.clone(),
-        keys: keys.clone(),
-        outbound: Outbound::new(Reach::Public, clock.clone()),
-        mailer,
-        clock: clock.clone(),
-        random: random.clone(),
-    });
+    let outbox = outbox(&config, (&store, &keys), &clock, &random)?;
     let passwords = Passwords::start(password_threads(), random.clone())?;
     let portal_url = config.portal.as_ref().map(|portal| portal.issuer.base_url.clone());
     let make_site = |environment: &EnvironmentConfig, portal: Option<Portal>| {
@@ -143,6 +131,33 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let _ = delivering.await;
     mark(&store, Mark::Closed).await;
     Ok(served?)
+}
+
+/// What delivers mail and webhooks beside the server.
+fn outbox(
+    config: &Config,
+    (store, keys): (&Store, &Keys),
+    clock: &Clock,
+    random: &Random,
+) -> Result<Outbox, Failure> {
+    Ok(Outbox::new(Delivering {
+        store: store.clone(),
+        keys: keys.clone(),
+        outbound: Outbound::new(Reach::Public, clock.clone()),
+        mailer: mailer(config)?,
+        clock: clock.clone(),
+        random: random.clone(),
+    }))
+}
+
+/// What carries mail out, where the portal names it.
+fn mailer(config: &Config) -> Result<Option<Mailer>, Failure> {
+    let Some(portal) = &config.portal else { return Ok(None) };
+    let mailer = portal.mail.as_ref().map(Smtp::new).transpose()?.map(Mailer::Smtp);
+    if mailer.is_none() {
+        tracing::warn!("portal.mail: mail waits until [portal.mail] names who carries it");
+    }
+    Ok(mailer)
 }
 
 /// The journal says until when it is whole: a restore shows it.

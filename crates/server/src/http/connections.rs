@@ -31,8 +31,10 @@ const HERE: &str = "/connections";
 /// Shows what is connected.
 pub(super) async fn get(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(ClientAddress(address))): (
+        Extension<RequestId>,
+        Extension<ClientAddress>,
+    ),
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -49,8 +51,10 @@ pub(super) async fn get(
 /// Takes a form.
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(ClientAddress(address))): (
+        Extension<RequestId>,
+        Extension<ClientAddress>,
+    ),
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -65,8 +69,10 @@ pub(super) async fn post(
 /// Asks once more before all are disconnected: a slip here stops every app of a business.
 pub(super) async fn ask_for_all(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(ClientAddress(address))): (
+        Extension<RequestId>,
+        Extension<ClientAddress>,
+    ),
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {

@@ -43,7 +43,7 @@ use crate::site::Site;
 
 /// Everything that the portal serves.
 fn table(site: &Arc<Site>) -> Table {
-    let mut table = Table::new(site)
+    let mut table = issuer(decisions(Table::new(site)))
         .route("/", get(home::home))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-in/code", get(factor::ask).post(factor::pass))
@@ -91,7 +91,14 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/team/{id}/remove", post(team::remove))
         .route("/activity", get(activity::list))
         .route("/activity.jsonl", get(activity::export))
-        .route("/mailbox", get(mailbox::show))
+        .route("/mailbox", get(mailbox::show));
+    api::operations(&mut table);
+    table
+}
+
+/// What staff decides about, and what a partner is told.
+fn decisions(table: Table) -> Table {
+    table
         .route("/partners", get(partners::list))
         .route("/partners/{id}", get(partners::show))
         .route("/partners/{id}/verify", post(partners::verify))
@@ -111,6 +118,11 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/requests/{id}/answer", get(requests::edit).post(requests::answer))
         .route("/requests/{id}/withdraw", post(requests::withdraw))
         .route("/requests/{id}/decision", post(requests::decide))
+}
+
+/// What every issuer has, and the docs.
+fn issuer(table: Table) -> Table {
+    table
         .route("/oauth/token", preflighted(any(token::token)))
         .route("/oauth/revoke", preflighted(any(revoke::revoke)))
         .route("/oauth/introspect", any(introspect::introspect))
@@ -123,9 +135,7 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/docs/", get(docs::index))
         .route("/docs/{*page}", get(docs::page))
         .route("/assets/{name}", get(docs::asset))
-        .route("/favicon.ico", get(docs::favicon));
-    api::operations(&mut table);
-    table
+        .route("/favicon.ico", get(docs::favicon))
 }
 
 /// The router of it.

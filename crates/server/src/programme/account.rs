@@ -73,7 +73,7 @@ pub async fn sign_up(site: &Site, email: &str, form: SignUpForm) -> Result<(), R
         suspended: false,
     };
     let role = Role::Owner { partner_id: partner.id };
-    join(site, (email, role), Some(&partner), None, form, faults).await
+    join(site, (email, role), (Some(&partner), None), form, faults).await
 }
 
 /// Makes a person, with what belongs to it.
@@ -83,8 +83,7 @@ pub async fn sign_up(site: &Site, email: &str, form: SignUpForm) -> Result<(), R
 pub(super) async fn join(
     site: &Site,
     (email, role): (&str, Role),
-    partner: Option<&Partner>,
-    invitation: Option<[u8; 16]>,
+    (partner, invitation): (Option<&Partner>, Option<[u8; 16]>),
     form: SignUpForm,
     mut faults: Vec<FieldFault>,
 ) -> Result<(), Refused> {

@@ -189,7 +189,7 @@ pub async fn decide(
             let contact = request.asked.support_contact.as_deref();
             let public = record.client.is_public();
             let approval = Approval::Make { client: &client, support_contact: contact, public };
-            site.store.decide_request(request, state, by, Some(&approval), &act).await?
+            site.store.decide_request(request, (state, Some(&approval)), by, &act).await?
         }
         (Decision::Approve, RequestKind::Change) => {
             let (uris, scopes) = widened(&request.asked);
@@ -199,10 +199,10 @@ pub async fn decide(
                 redirect_uris: uris.join(" "),
                 scopes: scopes.to_string(),
             };
-            site.store.decide_request(request, state, by, Some(&approval), &act).await?
+            site.store.decide_request(request, (state, Some(&approval)), by, &act).await?
         }
         (Decision::Decline | Decision::AskBack, _) => {
-            site.store.decide_request(request, state, by, None, &act).await?
+            site.store.decide_request(request, (state, None), by, &act).await?
         }
     };
     stood(done)

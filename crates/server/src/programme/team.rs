@@ -67,7 +67,7 @@ pub async fn invite_as(site: &Site, actor: &Actor, email: &str, role: Role) -> R
 /// [`Refused`]: one that was withdrawn, taken or is too old.
 pub async fn take(site: &Site, invitation: &Invitation, form: SignUpForm) -> Result<(), Refused> {
     let who = (invitation.email.as_str(), invitation.role);
-    account::join(site, who, None, Some(invitation.id), form, Vec::new()).await
+    account::join(site, who, (None, Some(invitation.id)), form, Vec::new()).await
 }
 
 /// Takes an invitation back.

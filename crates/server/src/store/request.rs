@@ -253,9 +253,8 @@ impl Store {
     pub async fn decide_request(
         &self,
         request: &ProgrammeRequest,
-        state: RequestState,
+        (state, approval): (RequestState, Option<&Approval<'_>>),
         (by, note): (&str, &str),
-        approval: Option<&Approval<'_>>,
         act: &Act,
     ) -> Result<bool, StoreError> {
         let made = match approval {

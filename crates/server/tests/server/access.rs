@@ -39,7 +39,7 @@ const API_OWN: Statuses = [401, 401, 404, 401, 200, 200, 200];
 const API_LIST: Statuses = [401, 401, 200, 401, 200, 200, 200];
 const API_STAFF: Statuses = [401, 401, 403, 401, 403, 200, 200];
 
-const ROWS: [(&str, &str, Statuses); 100] = [
+const ROWS: [(&str, &str, Statuses); 107] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -61,6 +61,13 @@ const ROWS: [(&str, &str, Statuses); 100] = [
     ("POST", "/account/api-clients/{id}/secrets", [401, 401, 403, 403, 200, 404, 404]),
     ("POST", "/account/api-clients/{id}/secrets/{slot}/remove", API_CLIENT),
     ("POST", "/account/api-clients/{id}/remove", API_CLIENT),
+    ("GET", "/sign-in/code", [401, 401, 303, 303, 303, 303, 303]),
+    ("POST", "/sign-in/code", [401, 401, 303, 303, 303, 303, 303]),
+    ("GET", "/account/factor", SIGNED_IN),
+    ("GET", "/account/factor/picture.svg", ABSENT),
+    ("POST", "/account/factor", [401, 401, 422, 422, 422, 422, 422]),
+    ("POST", "/account/factor/begin", [401, 401, 422, 422, 422, 422, 422]),
+    ("POST", "/account/factor/remove", [401, 401, 422, 422, 422, 422, 422]),
     ("GET", "/sign-up", [200; 7]),
     ("POST", "/sign-up", [200; 7]),
     ("GET", "/sign-up/{link}", [410; 7]),

@@ -606,7 +606,7 @@ async fn s23_outside_dev_nothing_on_this_machine_or_inside_is_called() {
     });
     assert_eq!(deliver(&mut public).await, 1);
     let fault = deliveries(&server, &endpoint).await.remove(0).fault.unwrap();
-    assert_eq!(fault, "Its host is not one of the open internet.");
+    assert_eq!(fault, "Its host cannot be reached over the open internet.");
     assert!(receiver.received().is_empty());
 }
 

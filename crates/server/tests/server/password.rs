@@ -164,18 +164,29 @@ async fn who_was_switched_off_or_given_another_password_meanwhile_changes_nothin
 async fn s21_where_too_many_passwords_wait_a_change_is_503_and_changes_nothing() {
     let server = Server::start().await;
     let (browser, page) = robin(&server).await;
+    // Others come again and again until this one was answered, so that the queue stays full.
+    let answered = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let waiting: Vec<_> = (0..200)
         .map(|_| {
             let passwords = server.staging.passwords.clone();
-            let password = grantor::password::Password::new("x".to_owned());
-            tokio::spawn(async move { passwords.verify(password, None).await })
+            let answered = std::sync::Arc::clone(&answered);
+            tokio::spawn(async move {
+                while !answered.load(std::sync::atomic::Ordering::Relaxed) {
+                    let password = grantor::password::Password::new("x".to_owned());
+                    let _ = passwords.verify(password, None).await;
+                    tokio::task::yield_now().await;
+                }
+            })
         })
         .collect();
-    tokio::task::yield_now().await;
+    while server.staging.passwords.metrics().busy.read() == 0 {
+        tokio::task::yield_now().await;
+    }
     let answer = change(&browser, &page, [OLD, NEW, NEW]).await;
     answer.assert_page(503, "Very busy just now");
+    answered.store(true, std::sync::atomic::Ordering::Relaxed);
     for one in waiting {
-        let _ = one.await.unwrap();
+        one.await.unwrap();
     }
     assert!(opens(&server, OLD).await && !opens(&server, NEW).await);
 }

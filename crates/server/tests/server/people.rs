@@ -47,7 +47,11 @@ impl Server {
         let browser = self.browser();
         let form = [("email", email), ("password", demo::PASSWORD)];
         let answer = self.post_form(&browser, "/sign-in", &form).await;
-        assert_eq!((answer.status.as_u16(), answer.location().as_str()), (303, "/"));
+        let next = if role.is_staff() { "/account/factor" } else { "/" };
+        assert_eq!((answer.status.as_u16(), answer.location().as_str()), (303, next));
+        if role.is_staff() {
+            crate::portal_factor::enrol(self, &browser).await;
+        }
         browser
     }
 

@@ -1,5 +1,7 @@
 //! The second factor of people of the portal.
 
+#![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
+
 use grantor::second_factor::FactorSecret;
 use grantor::store::{Factor, NewPerson, Person, Role};
 use grantor_protocol::environment::Environment;
@@ -63,13 +65,18 @@ async fn enrolled(server: &Server, email: &str) -> (Browser, FactorSecret, Vec<S
     let browser = server.browser();
     let answer = sign_in(server, &browser, email, "/sign-in").await;
     assert_eq!(answer.location(), "/account/factor");
-    let page = get(server, &browser, "/account/factor").await;
+    let (secret, codes) = enrol(server, &browser).await;
+    (browser, secret, codes)
+}
+
+/// Sets up a factor for who just gave the password.
+pub async fn enrol(server: &Server, browser: &Browser) -> (FactorSecret, Vec<String>) {
+    let page = get(server, browser, "/account/factor").await;
     let secret = shown(&page);
     let code = code(&secret, server.clock.now());
-    let page = submit_to(server, &browser, &page, "/account/factor", &[("code", &code)]).await;
+    let page = submit_to(server, browser, &page, "/account/factor", &[("code", &code)]).await;
     page.assert_page(200, "Your second factor is on");
-    let codes = recovery_codes(&page);
-    (browser, secret, codes)
+    (secret, recovery_codes(&page))
 }
 
 /// Posts a form of a page to one of its actions.

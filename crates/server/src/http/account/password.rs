@@ -60,8 +60,10 @@ const DIFFERENT: PasswordFault = PasswordFault {
 /// Shows the form.
 pub(in crate::http) async fn get(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(ClientAddress(address))): (
+        Extension<RequestId>,
+        Extension<ClientAddress>,
+    ),
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -78,8 +80,10 @@ pub(in crate::http) async fn get(
 /// Takes the form.
 pub(in crate::http) async fn post(
     State(site): State<Arc<Site>>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    (Extension(request_id), Extension(ClientAddress(address))): (
+        Extension<RequestId>,
+        Extension<ClientAddress>,
+    ),
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,

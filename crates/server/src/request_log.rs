@@ -175,7 +175,6 @@ fn facts_of(calls: &[NewLoggedCall]) -> Vec<(String, Fact, Seen)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -204,21 +203,5 @@ mod tests {
         }
         let dropped = log.lock().clients["app"].dropped.unwrap();
         assert_eq!(dropped.count, 300 - 35);
-    }
-
-    /// By hand, in a release build: what a request pays whose client has used up its share.
-    #[test]
-    #[ignore = "a measure, and no test"]
-    fn what_a_call_costs_that_is_not_kept() {
-        let log = RequestLog::default();
-        let stopwatch = Clock::system().stopwatch();
-        for _ in 0..1_000_000 {
-            std::hint::black_box(log.admit(
-                "devp-staging-app-0123456789abcdef",
-                Weight::Success,
-                NOW,
-            ));
-        }
-        println!("{} ns", stopwatch.elapsed().as_nanos() / 1_000_000);
     }
 }

@@ -35,9 +35,10 @@ export async function* everyPortalPage(server, visit) {
   yield { name: 'activity', page };
   await page.goto(portal(server, '/account'));
   yield { name: 'account', page };
-  await page.getByLabel('Present password').fill('not the password');
-  await page.getByLabel('New password').fill('too short');
-  await button(page, 'Change the password').click();
+  const password = page.getByRole('region', { name: 'Password' });
+  await password.getByLabel('Present password').fill('not the password');
+  await password.getByLabel('New password').fill('too short');
+  await button(password, 'Change the password').click();
   await page.locator('[aria-invalid=true]').first().waitFor();
   yield { name: 'account with an error', page };
   await page.goto(portal(server, '/no-such-page'));

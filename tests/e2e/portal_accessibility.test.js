@@ -108,12 +108,15 @@ onDev(
     await tabTo(page, '#email');
     await page.keyboard.type(PARTNER.email);
     await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Open the mailbox of dev' }).waitFor();
     await tabTo(page, 'a[href="/mailbox"]');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: /Mailbox/ }).waitFor();
     await tabTo(page, 'a[href*="/sign-up/"]');
     await page.keyboard.press('Enter');
+    await page.getByLabel('Your name').waitFor();
     await fillAccount(page, PARTNER);
+    await page.getByRole('heading', { name: 'Your account is made' }).waitFor();
     await tabTo(page, 'a[href="/sign-in"]');
     await page.keyboard.press('Enter');
     await page.locator('#email').waitFor();

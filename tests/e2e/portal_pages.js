@@ -24,6 +24,8 @@ export async function* everyPortalPage(server, visit) {
   yield* strangersPages(page, server);
   yield* newcomersPages(page, server);
   yield* appPages(page, server);
+  yield* logPages(page, server);
+  yield* webhookPages(page, server);
   const request = yield* requestPages(page, server);
   yield* managersPages((await visit()).page, server, request);
 
@@ -111,6 +113,30 @@ async function* appPages(page, server) {
   yield { name: 'change an app with an error', page };
 }
 
+async function* logPages(page, server) {
+  await page.goto(portal(server, '/apps'));
+  const app = await page.locator('a.line-title').first().getAttribute('href');
+  await page.goto(portal(server, `${app}/log`));
+  yield { name: 'request log', page };
+  await page.goto(portal(server, `${app}/report`));
+  yield { name: 'integration report', page };
+}
+
+async function* webhookPages(page, server) {
+  await page.goto(portal(server, '/webhooks'));
+  yield { name: 'webhooks', page };
+  await page.goto(portal(server, '/webhooks/new'));
+  yield { name: 'add a webhook', page };
+  await button(page, 'Add the webhook').click();
+  await page.getByRole('alert').waitFor();
+  yield { name: 'add a webhook with an error', page };
+  await page.getByLabel('Address').fill(`https://hooks.example/${'w'.repeat(120)}`);
+  await page.locator('input[name=events]').first().check();
+  await button(page, 'Add the webhook').click();
+  await page.locator('code.pick', { hasText: /^whsec_/ }).waitFor();
+  yield { name: 'webhook', page };
+}
+
 async function* requestPages(page, server) {
   await page.goto(portal(server, '/apps'));
   await page.locator('a.line-title').first().click();
@@ -153,4 +179,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 39;
+export const PORTAL_PAGES_WALKED = 45;

@@ -6,7 +6,7 @@ use super::{Form, SecretLine, Shell};
 use crate::pages::filters;
 
 /// The API clients of a partner or of this company. Posts `name`, `scopes` (repeated), `csrf_token`.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "portal/api_clients.html")]
 pub(crate) struct ApiClientsPage {
     pub(crate) shell: Shell,
@@ -19,8 +19,8 @@ pub(crate) struct ApiClientsPage {
     pub(crate) issuer: String,
 }
 
-/// A secret, shown this once.
-#[derive(Debug, Clone)]
+/// A secret, shown this once. It does not print.
+#[derive(Clone)]
 pub(crate) struct NewApiSecret {
     pub(crate) id: String,
     pub(crate) secret: String,

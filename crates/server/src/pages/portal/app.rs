@@ -60,7 +60,7 @@ impl AppState {
 }
 
 /// One app, as its partner and staff see it.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "portal/app.html")]
 pub(crate) struct AppPage {
     pub(crate) shell: Shell,

@@ -6,7 +6,7 @@ use super::Shell;
 use crate::pages::filters;
 
 /// The test customers of a partner.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "portal/test_customers.html")]
 pub(crate) struct TestCustomersPage {
     pub(crate) shell: Shell,
@@ -20,7 +20,7 @@ pub(crate) struct TestCustomersPage {
 }
 
 /// A password, and who signs in with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct DrawnLine {
     pub(crate) email: String,
     pub(crate) password: String,

@@ -45,7 +45,7 @@ pub(crate) struct EventChoice {
 }
 
 /// One webhook.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "portal/webhook.html")]
 pub(crate) struct WebhookPage {
     pub(crate) shell: Shell,

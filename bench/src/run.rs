@@ -10,12 +10,14 @@ use crate::stage::Stage;
 use crate::workload::Workload;
 
 /// A floor stands before those that are held against it, so that both see the same machine.
-const ORDER: [Workload; 13] = [
+const ORDER: [Workload; 15] = [
     Workload::FloorGet,
     Workload::Discovery,
     Workload::Jwks,
     Workload::ClientCredentials,
     Workload::ClientCredentialsSigned,
+    Workload::HugeUnread,
+    Workload::HugeScope,
     Workload::FloorWrite,
     Workload::Refresh,
     Workload::Exchange,

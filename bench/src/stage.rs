@@ -164,6 +164,8 @@ impl Stage {
             Workload::ClientCredentialsSigned => {
                 all.map(|_| wire.client_credentials(Some(SIGNED_API))).collect()
             }
+            Workload::HugeScope => all.map(|_| wire.huge_scope()).collect(),
+            Workload::HugeUnread => all.map(|_| wire.huge_unread()).collect(),
             Workload::Exchange => {
                 let codes = self.codes_for(window, connections).await?;
                 let chunks = codes.chunks(codes.len().div_ceil(connections));

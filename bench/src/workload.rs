@@ -27,6 +27,11 @@ pub(crate) use tokens::{Exchange, Refresh, Ring, Tokens};
 /// How many rows the floor's table has for each connection, and how many grants a ring.
 pub(crate) const RING: usize = 32;
 
+/// How many characters a hostile parameter has.
+const HUGE: usize = 50_000;
+/// How many parameters share them where each is short enough to be taken.
+const UNREAD: usize = 20;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
@@ -38,6 +43,10 @@ pub(crate) enum Workload {
     ClientCredentials,
     /// The same, signed with ES256 for an API that wants that.
     ClientCredentialsSigned,
+    /// A client asks for a scope of [`HUGE`] characters and is refused.
+    HugeScope,
+    /// The same with as much in a parameter that nobody reads: what it costs to carry it.
+    HugeUnread,
     /// A code becomes tokens that are bound to a key: its proof is used up by a write of its own.
     ExchangeDpop,
     /// A signed access token is looked at.
@@ -74,6 +83,8 @@ impl Workload {
             Workload::Jwks => "jwks",
             Workload::ClientCredentials => "client_credentials",
             Workload::ClientCredentialsSigned => "client_credentials_at_jwt",
+            Workload::HugeScope => "huge_scope",
+            Workload::HugeUnread => "huge_unread",
             Workload::ExchangeDpop => "exchange_dpop",
             Workload::IntrospectionSigned => "introspection_at_jwt",
             Workload::Authorize => "authorize",
@@ -94,6 +105,8 @@ impl Workload {
             | Workload::Jwks
             | Workload::ClientCredentials
             | Workload::ClientCredentialsSigned
+            | Workload::HugeScope
+            | Workload::HugeUnread
             | Workload::FloorGet => Workload::FloorGet,
             Workload::Authorize
             | Workload::Exchange
@@ -176,6 +189,23 @@ impl Wire {
         let mut request = Vec::new();
         self.post(&mut request, "/oauth/token", &["grant_type=client_credentials", &named]);
         Box::new(Cycle::new(vec![request], 200, Some("access_token")))
+    }
+
+    /// A client's own tokens, refused for a scope of [`HUGE`] characters.
+    pub(crate) fn huge_scope(&self) -> Box<dyn Requests> {
+        self.client_credentials_with(&format!("&scope={}", "a+".repeat(HUGE / 2)), 400)
+    }
+
+    /// A client's own tokens, with as many characters in parameters that nobody reads.
+    pub(crate) fn huge_unread(&self) -> Box<dyn Requests> {
+        let unread = |at| format!("&unread_{at}={}", "a+".repeat(HUGE / UNREAD / 2));
+        self.client_credentials_with(&(0..UNREAD).map(unread).collect::<String>(), 200)
+    }
+
+    fn client_credentials_with(&self, more: &str, status: u16) -> Box<dyn Requests> {
+        let mut request = Vec::new();
+        self.post(&mut request, "/oauth/token", &["grant_type=client_credentials", more]);
+        Box::new(Cycle::new(vec![request], status, None))
     }
 
     /// The exchange of these codes, each with a proof of one key.

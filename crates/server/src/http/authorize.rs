@@ -131,7 +131,7 @@ async fn is_denied_on_purpose(flow: &Flow<'_>, step: &Step) -> bool {
     signed_in
         && site
             .trials
-            .take(&site.store, &flow.client.id, Trial::DenyConsent, site.clock.now())
+            .take(&site.store, &flow.client().id, Trial::DenyConsent, site.clock.now())
             .await
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use grantor::demo;
 use grantor_protocol::environment::Environment;
+use grantor_protocol::redirect_uri::RedirectUri;
 use serde_json::json;
 
 use crate::calls::{assert_opens, introspect, issue, revoke, tokens};
@@ -108,4 +109,29 @@ async fn s10_postgres_of_many_that_bring_one_code_to_two_servers_one_gets_tokens
         .await;
         assert_eq!(outcomes.iter().filter(|status| **status == 200).count(), 1, "{outcomes:?}");
     }
+}
+
+/// Authorize knows a client for a second too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s17_postgres_what_is_known_of_a_client_refuses_nobody_at_authorize_and_gives_no_code() {
+    let (one, other) = two_servers().await;
+    let (demo, store) = (other.demo_client(), &one.staging.store);
+    let moved = "https://app.example.com/new";
+    let moved_client = TestClient { redirect_uri: moved.to_owned(), ..other.demo_client() };
+    let url = other.authorize_url(&moved_client, "");
+    assert_eq!(other.browser().get(&url).await.status, 400);
+    let uris = [RedirectUri::register(moved).unwrap()];
+    assert!(store.set_demo_redirect_uris(HERE, &demo.id, &uris).await.unwrap());
+    let browser = other.browser();
+    let target = browser.allow(&url).await;
+    assert!(target.starts_with(moved), "{target}");
+    assert!(browser.get(&url).await.leaves().is_some(), "a consent that stands is not asked again");
+
+    assert!(store.set_client_disabled(HERE, &demo.id, true).await.unwrap());
+    let refused = browser.get(&url).await;
+    assert_eq!((refused.status.as_u16(), refused.leaves()), (400, None));
+    let refused = browser.get(&url).await;
+    assert!(refused.text.contains("switched off"), "{}", refused.text);
+    assert!(store.set_client_disabled(HERE, &demo.id, false).await.unwrap());
+    assert!(browser.get(&url).await.leaves().is_some(), "it is switched on again");
 }

@@ -17,7 +17,7 @@ use crate::pages::{ConsentPage, ScopeLine};
 
 /// The page.
 pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
-    let optional = optional_scopes(&flow.request, &flow.client);
+    let optional = optional_scopes(&flow.request, flow.client());
     let scopes = flow.request.scope.iter().map(|scope| ScopeLine {
         name: scope.to_owned(),
         sentence: sentence(scope),
@@ -38,12 +38,12 @@ pub(super) fn page(flow: &Flow<'_>, businesses: &[i64]) -> Response<Body> {
         businesses: names.collect(),
         scopes: scopes.collect(),
         apis: flow.site.settings.apis.names(&flow.request.resources),
-        lasts: lasts(flow.site, &flow.client),
+        lasts: lasts(flow.site, flow.client()),
         destination_host: flow.request.redirect_uri.destination(),
         form_action: progress::url(flow, &flow.browser, &seen),
         csrf_token: flow.browser.form_token(flow.site),
         switch_account_url: flow.switch_account(),
-        approved: flow.client.approved,
+        approved: flow.client().approved,
     };
     answer::page(flow.site, StatusCode::OK, &page, Some(&flow.request.redirect_uri))
 }
@@ -64,11 +64,11 @@ pub(super) async fn carry_out(flow: &Flow<'_>, form: &Parameters) -> Result<Resp
 
 /// What the page asks for, as a digest that travels in the address of its form.
 fn shown(flow: &Flow<'_>, businesses: &[i64]) -> [u8; 32] {
-    let optional = optional_scopes(&flow.request, &flow.client);
+    let optional = optional_scopes(&flow.request, flow.client());
     // No part can hold the line end that separates them.
     let text = format!(
         "{}\n{}\n{}\n{optional}\n{businesses:?}\n{}",
-        flow.client.id,
+        flow.client().id,
         flow.request.redirect_uri.as_str(),
         flow.request.scope,
         flow.request.resources,
@@ -82,7 +82,7 @@ fn shown(flow: &Flow<'_>, businesses: &[i64]) -> [u8; 32] {
 fn decision(flow: &Flow<'_>, form: &Parameters) -> Option<Decision> {
     match form.value("decision") {
         Some("allow") => {
-            let optional = optional_scopes(&flow.request, &flow.client);
+            let optional = optional_scopes(&flow.request, flow.client());
             let ticked: Vec<&str> =
                 form.values("scope").filter(|scope| optional.contains(scope)).collect();
             let optional_scopes = Scope::parse(&ticked.join(" ")).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! One authorization request with all that is known about it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::HeaderMap;
 use grantor_protocol::authorization_request::{AuthorizationRequest, ResponseMode, client_id};
@@ -20,7 +22,7 @@ use crate::http::request::RequestId;
 use crate::http::session::Browser;
 use crate::pages::App;
 use crate::site::Site;
-use crate::store::{Business, Session};
+use crate::store::{Business, ClientRecord, KnownClient, Session};
 
 /// The `prompt` of a customer who wants to use another account.
 const ASK_AGAIN: &str = "login consent";
@@ -34,7 +36,8 @@ pub(super) struct Flow<'a> {
     /// What the client pushed, where it did (RFC 9126).
     pushed: Option<RequestUri>,
     pub(super) request: AuthorizationRequest,
-    pub(super) client: Client,
+    /// The client, as it was at most a second ago.
+    record: Arc<ClientRecord>,
     pub(super) browser: Browser,
     pub(super) account: Option<Account>,
     progress: SealedProgress,
@@ -65,46 +68,18 @@ impl<'a> Flow<'a> {
         let query = utf8_percent_encode(&query, CONTROLS).to_string();
         let parameters = Parameters::parse(query.as_bytes());
         let browser = Browser::of(site, headers);
-        let client = load_client(site, &parameters).await?;
+        let mut known = load_client(site, &parameters).await?;
         let session = browser.session(site).await?;
         let pushed = pushed(&parameters);
-        let (parameters, asks_again) = match &pushed {
-            Some(request_uri) => {
-                let asks_again = parameters.value("prompt") == Some(ASK_AGAIN);
-                (load_pushed(site, request_uri, &client).await?, asks_again)
-            }
-            None => (parameters, false),
-        };
-        let apis = &site.settings.apis;
-        let request = match AuthorizationRequest::parse(&parameters, &client, apis) {
-            Ok(request) if client.settings.par_required && pushed.is_none() => {
-                let AuthorizationRequest { redirect_uri, state, response_mode: mode, .. } = request;
-                let fault = AuthorizeFault::PushRequired;
-                return Err(if client.approved || session.is_some() {
-                    Fault::Redirect { redirect_uri, state, mode, fault }
-                } else {
-                    Fault::Unapproved(fault)
-                });
-            }
-            Ok(mut request) => {
-                // The one thing that a page of ours adds: it asks the customer for more, never less.
-                request.prompt.login |= asks_again;
-                request.prompt.consent |= asks_again;
-                with_hint(site, request).await?
-            }
-            Err(AuthorizeError::Page(fault)) => return Err(Fault::page(fault, site, &client)),
-            // An error that redirects at once makes an open redirector of a client that nobody
-            // approved (RFC 9700 4.11.2): there it waits for a sign-in.
-            Err(AuthorizeError::Redirect { redirect_uri, state, mode, fault }) => {
-                return Err(if client.approved || session.is_some() {
-                    Fault::Redirect { redirect_uri, state, mode, fault }
-                } else {
-                    Fault::Unapproved(fault)
-                });
-            }
-        };
+        let sent = Sent { parameters: &parameters, pushed: pushed.as_ref(), session: &session };
+        let mut read = sent.read(site, &known.record.client).await;
+        if read.is_err() && !known.is_new {
+            known = load_client_anew(site, &known.record.client.id).await?;
+            read = sent.read(site, &known.record.client).await;
+        }
+        let request = read?;
         let account = match session {
-            Some(session) => Some(Account::load(site, &client, session).await?),
+            Some(session) => Some(Account::load(site, &known.record.client, session).await?),
             None => None,
         };
         let mut flow = Flow {
@@ -113,13 +88,18 @@ impl<'a> Flow<'a> {
             query,
             pushed,
             request,
-            client,
+            record: known.record,
             browser,
             account,
             progress: SealedProgress::default(),
         };
         flow.progress = progress::open(&flow, &sealed);
         Ok(flow)
+    }
+
+    /// Whose app this is.
+    pub(super) fn client(&self) -> &Client {
+        &self.record.client
     }
 
     /// Where the answer goes, and how.
@@ -134,7 +114,7 @@ impl<'a> Flow<'a> {
         };
         match self.site.store.use_pushed_request(self.site.environment, request_uri).await? {
             true => Ok(()),
-            false => Err(Fault::page(PageFault::RequestUriUnknown, self.site, &self.client)),
+            false => Err(Fault::page(PageFault::RequestUriUnknown, self.site, self.client())),
         }
     }
 
@@ -142,7 +122,7 @@ impl<'a> Flow<'a> {
     pub(super) fn situation<'s>(&'s self, progress: Progress<'s>) -> Situation<'s> {
         Situation {
             request: &self.request,
-            client: &self.client,
+            client: self.client(),
             customer: self.account.as_ref().map(|account| SignedIn {
                 subject: &account.subject,
                 signed_in_seconds_ago: account.signed_in_seconds_ago,
@@ -175,7 +155,7 @@ impl<'a> Flow<'a> {
 
     /// Whether the client itself pushed the request and proved that it did.
     pub(super) fn is_pushed(&self) -> bool {
-        self.pushed.is_some() && !self.client.is_public()
+        self.pushed.is_some() && !self.client().is_public()
     }
 
     /// This request's own path and query, without progress.
@@ -198,10 +178,10 @@ impl<'a> Flow<'a> {
     /// The app, as pages show it.
     pub(super) fn app(&self) -> App {
         App {
-            name: self.client.name.clone(),
-            organisation: self.client.partner.name.clone(),
-            verified: self.client.partner.verified,
-            website: self.client.website.clone(),
+            name: self.client().name.clone(),
+            organisation: self.client().partner.name.clone(),
+            verified: self.client().partner.verified,
+            website: self.client().website.clone(),
         }
     }
 
@@ -269,7 +249,58 @@ async fn with_hint(
     Ok(AuthorizationRequest { subject: Some(subject), ..request })
 }
 
-async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fault> {
+/// What came with the request, and who is signed in.
+struct Sent<'a> {
+    parameters: &'a Parameters,
+    pushed: Option<&'a RequestUri>,
+    session: &'a Option<Session>,
+}
+
+impl Sent<'_> {
+    /// Reads the request, as `client` may make it.
+    async fn read(&self, site: &Site, client: &Client) -> Result<AuthorizationRequest, Fault> {
+        let (loaded, asks_again) = match self.pushed {
+            Some(request_uri) => {
+                let asks_again = self.parameters.value("prompt") == Some(ASK_AGAIN);
+                (Some(load_pushed(site, request_uri, client).await?), asks_again)
+            }
+            None => (None, false),
+        };
+        let parameters = loaded.as_ref().unwrap_or(self.parameters);
+        match AuthorizationRequest::parse(parameters, client, &site.settings.apis) {
+            Ok(request) if client.settings.par_required && self.pushed.is_none() => {
+                let AuthorizationRequest { redirect_uri, state, response_mode: mode, .. } = request;
+                let fault = AuthorizeFault::PushRequired;
+                Err(self.to_client(client, Fault::Redirect { redirect_uri, state, mode, fault }))
+            }
+            Ok(mut request) => {
+                // The one thing that a page of ours adds: it asks the customer for more, never less.
+                request.prompt.login |= asks_again;
+                request.prompt.consent |= asks_again;
+                with_hint(site, request).await
+            }
+            Err(AuthorizeError::Page(fault)) => Err(Fault::page(fault, site, client)),
+            Err(AuthorizeError::Redirect { redirect_uri, state, mode, fault }) => {
+                Err(self.to_client(client, Fault::Redirect { redirect_uri, state, mode, fault }))
+            }
+        }
+    }
+
+    /// An error that redirects at once makes an open redirector of a client that nobody approved
+    /// (RFC 9700 4.11.2): there it waits for a sign-in.
+    fn to_client(&self, client: &Client, fault: Fault) -> Fault {
+        match fault {
+            Fault::Redirect { fault, .. } if !client.approved && self.session.is_none() => {
+                Fault::Unapproved(fault)
+            }
+            fault => fault,
+        }
+    }
+}
+
+/// The client that is named, as it was at most a second ago. Whoever is refused by that is to be
+/// looked at again ([`load_client_anew`]).
+async fn load_client(site: &Site, parameters: &Parameters) -> Result<KnownClient, Fault> {
     let id =
         client_id(parameters).map_err(|fault| Fault::Page { fault, registered: Vec::new() })?;
     if client_document::names_document(site, id)
@@ -278,15 +309,23 @@ async fn load_client(site: &Site, parameters: &Parameters) -> Result<Client, Fau
         let fault = fault.for_page()?;
         return Err(Fault::Page { fault, registered: Vec::new() });
     }
-    let record = site.store.client_seen_from(site.environment, id).await?;
-    // A client of the other environment is a stranger here: it has proved nothing (U4).
-    match record
-        .filter(|record| record.client.environment == site.environment && site.admits(record))
-    {
-        Some(record) => Ok(record.client),
-        None => Err(Fault::Page {
-            fault: PageFault::ClientUnknown { sent: id.to_owned() },
-            registered: Vec::new(),
-        }),
+    let known = site.store.known_client(site.environment, id, &site.clock).await?;
+    match known.filter(|known| is_of_here(site, &known.record)) {
+        Some(known) => Ok(known),
+        None => load_client_anew(site, id).await,
     }
+}
+
+/// The same, as it is now.
+async fn load_client_anew(site: &Site, id: &str) -> Result<KnownClient, Fault> {
+    let known = site.store.newly_known_client(site.environment, id, &site.clock).await?;
+    known.filter(|known| is_of_here(site, &known.record)).ok_or_else(|| Fault::Page {
+        fault: PageFault::ClientUnknown { sent: id.to_owned() },
+        registered: Vec::new(),
+    })
+}
+
+/// A client of the other environment is a stranger here: it has proved nothing (U4).
+fn is_of_here(site: &Site, record: &ClientRecord) -> bool {
+    record.client.environment == site.environment && site.admits(record)
 }

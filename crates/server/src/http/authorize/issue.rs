@@ -28,7 +28,7 @@ pub(super) async fn finish(
             issue(flow, scope, businesses, allowed_now).await
         }
         // For a client that nobody approved an error waits for a sign-in (RFC 9700 4.11.2).
-        Step::Refuse(fault) if flow.client.approved || flow.account.is_some() => {
+        Step::Refuse(fault) if flow.client().approved || flow.account.is_some() => {
             flow.use_up().await?;
             let (to, state) = (flow.answer_to(), flow.request.state.as_deref());
             let mut response =
@@ -61,7 +61,7 @@ async fn issue(
     let grant = NewGrant {
         environment: site.environment,
         id: site.random.id(&site.clock),
-        client_id: flow.client.id.clone(),
+        client_id: flow.client().id.clone(),
         customer_id: account.session.customer_id,
         customer_counter: account.session.customer_counter,
         consent_counter: if allowed_now { None } else { flow.consent_counter() },
@@ -76,7 +76,10 @@ async fn issue(
     };
     flow.use_up().await?;
     if !site.store.allow(&grant, given.as_ref(), site.sealer.epoch(), now).await? {
-        // The client, the session or the consent ended while the customer was here: ask again.
+        // The client, the session or the consent ended while the customer was here: ask again, and
+        // of the client as it is now.
+        let id = &flow.client().id;
+        site.store.newly_known_client(site.environment, id, &site.clock).await?;
         return Err(Fault::FormExpired { retry: flow.here() });
     }
     let code = CodeSeal { grant_id: grant.id, expires_at: grant.code_expires_at };
@@ -93,7 +96,7 @@ async fn issue(
 
 fn note(flow: &Flow<'_>, ended: Ended, response: &mut Response<Body>) {
     let ended = Ended { proved: flow.is_pushed(), ..ended };
-    note_authorize(flow.site, (&flow.client.id, flow.query()), ended, response);
+    note_authorize(flow.site, (&flow.client().id, flow.query()), ended, response);
 }
 
 /// What the grant keeps for its ID token. The keys that will sign it are made before the code

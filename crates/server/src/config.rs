@@ -38,6 +38,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// At least one, in the order of [`Environment::ALL`].
     pub environments: Vec<EnvironmentConfig>,
+    /// How mail leaves. Without it the portal's waits, and nobody is offered any.
+    pub mail: Option<MailConfig>,
     /// The portal, where there is one.
     pub portal: Option<PortalConfig>,
 }
@@ -49,8 +51,6 @@ pub struct PortalConfig {
     pub issuer: EnvironmentConfig,
     /// Who may sign up.
     pub sign_up: SignUp,
-    /// How mail leaves; without it, it waits.
-    pub mail: Option<MailConfig>,
 }
 
 /// One environment of a configuration.

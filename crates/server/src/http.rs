@@ -144,6 +144,17 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
         .route("/docs/{*page}", get(docs::page))
         .route("/assets/{name}", get(docs::asset))
         .route("/favicon.ico", get(docs::favicon));
+    if site.settings.mail {
+        routes = routes
+            .route(
+                "/account/forgotten",
+                get(account::forgotten::get).post(account::forgotten::post),
+            )
+            .route(
+                "/account/reset/{link}",
+                get(account::forgotten::link).post(account::forgotten::reset),
+            );
+    }
     if site.dev.is_some() {
         routes = routes
             .route("/f/data/businesses", get(demo_api::financial))

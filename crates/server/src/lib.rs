@@ -19,6 +19,7 @@ pub mod hex;
 pub mod http;
 pub mod journal;
 pub mod keys;
+pub mod link;
 pub mod listener;
 pub mod log;
 pub mod mail;

@@ -22,7 +22,8 @@ pub(crate) mod portal;
 mod tests;
 
 pub(crate) use account::{
-    ConnectedApp, ConnectionsPage, DisconnectAllPage, PasswordFault, PasswordField, PasswordPage,
+    ConnectedApp, ConnectionsPage, DisconnectAllPage, ForgottenPage, PasswordFault, PasswordField,
+    PasswordPage, ResetPage, ToldPage,
 };
 pub(crate) use asset::{asset, favicon_url, stylesheet_url};
 pub(crate) use demo::CodePage;

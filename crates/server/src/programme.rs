@@ -8,7 +8,6 @@ pub mod account;
 pub mod api_client;
 pub mod app;
 pub mod factor;
-pub mod link;
 pub mod listing;
 pub mod log;
 pub mod partner;
@@ -72,7 +71,7 @@ impl From<NotTaken> for Refused {
     fn from(not_taken: NotTaken) -> Refused {
         match not_taken {
             NotTaken::TooMany { wait_seconds } => Refused::Conflict(format!(
-                "Too much was tried in vain. Try again in {wait_seconds} seconds."
+                "That was too often. Try again in {wait_seconds} seconds."
             )),
             NotTaken::Store(error) => error.into(),
         }

@@ -98,6 +98,8 @@ pub struct Settings {
     pub throttling: Limits,
     /// How long a call stays in the log of its client.
     pub request_log_ttl_seconds: i64,
+    /// Whether somebody carries mail: what needs it is offered only then.
+    pub mail: bool,
 }
 
 /// Who may register a client (RFC 7591 3).
@@ -156,6 +158,7 @@ impl Default for Settings {
             unused_client_ttl_seconds: 30 * 24 * 3600,
             throttling: Limits::default(),
             request_log_ttl_seconds: 30 * 24 * 3600,
+            mail: false,
         }
     }
 }

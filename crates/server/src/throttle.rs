@@ -41,6 +41,9 @@ const MOST_FULL: usize = 4096;
 const RACES: usize = 3;
 /// The first wait of somebody who keeps guessing, in seconds. It doubles.
 const FIRST_WAIT_SECONDS: i64 = 5;
+/// Mails to one mailbox in a window, whoever asks for them. Nobody is locked out by that: each that
+/// came holds a link that works.
+pub const MAILS_PER_NAME: i64 = 5;
 /// What is left to each address once a name is under attack from many.
 const NARROWED: i64 = 2;
 
@@ -243,6 +246,10 @@ impl Throttle {
             Credential::Registration => {
                 let by_origin = self.tally(origin, limits.registrations_per_address);
                 vec![Counted::given_back(by_origin)]
+            }
+            Credential::Mail => {
+                let by_name = self.tally(name, MAILS_PER_NAME);
+                vec![Counted::given_back(by_name), Counted::given_back(by_origin)]
             }
         }
     }

@@ -220,12 +220,14 @@ impl Opened {
                     apis: demo::apis(&base_url),
                     client_id_metadata_documents: true,
                     throttling: LIMITS,
+                    mail: true,
                     ..Settings::default()
                 },
                 Environment::Portal => Settings {
                     parameters_in_query: false,
                     throttling: LIMITS,
                     apis: scope::apis(&base_url),
+                    mail: true,
                     ..Settings::default()
                 },
             },

@@ -120,16 +120,18 @@ impl Report {
     }
 
     fn mail(&mut self, config: &Config) {
-        match &config.portal {
-            None => self.note("mail", "there is no [portal], so no mail leaves", None),
-            Some(portal) if portal.mail.is_some() => {
-                self.ok("mail", "[portal.mail] names who carries it".to_owned());
-            }
-            Some(_) => self.fault(
+        let hint = "add [mail] to the configuration";
+        match (&config.mail, &config.portal) {
+            (Some(_), _) => self.ok("mail", "[mail] names who carries it".to_owned()),
+            (None, Some(_)) => self.fault(
                 "mail",
                 "there is a portal, and nobody carries its mail: nobody can sign up".to_owned(),
-                Some("add [portal.mail] to the configuration".to_owned()),
+                Some(hint.to_owned()),
             ),
+            (None, None) => {
+                let words = "nobody carries it: a customer's forgotten password is yours to set";
+                self.note("mail", words, Some(hint));
+            }
         }
     }
 

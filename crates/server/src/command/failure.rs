@@ -310,7 +310,7 @@ impl From<DemoError> for Failure {
 
 impl From<MailerError> for Failure {
     fn from(error: MailerError) -> Failure {
-        Failure::mendable("mail cannot leave as [portal.mail] says").because(&error)
+        Failure::mendable("mail cannot leave as [mail] says").because(&error)
     }
 }
 

@@ -150,12 +150,11 @@ fn outbox(
     }))
 }
 
-/// What carries mail out, where the portal names it.
+/// What carries mail out, where the configuration names it.
 fn mailer(config: &Config) -> Result<Option<Mailer>, Failure> {
-    let Some(portal) = &config.portal else { return Ok(None) };
-    let mailer = portal.mail.as_ref().map(Smtp::new).transpose()?.map(Mailer::Smtp);
-    if mailer.is_none() {
-        tracing::warn!("portal.mail: mail waits until [portal.mail] names who carries it");
+    let mailer = config.mail.as_ref().map(Smtp::new).transpose()?.map(Mailer::Smtp);
+    if mailer.is_none() && config.portal.is_some() {
+        tracing::warn!("mail: the portal's mail waits until [mail] names who carries it");
     }
     Ok(mailer)
 }

@@ -89,8 +89,13 @@ impl<'a> Check<'a> {
             }
         }
         let portal = file.portal.and_then(|section| self.portal(section));
-        let (portal, rest) = portal.unzip();
+        let (portal, sign_up) = portal.unzip();
         placed.extend(portal);
+        // One that is there and cannot be read is told by itself.
+        let mail = file.mail.as_ref().and_then(|section| self.mail(section));
+        for each in &mut placed {
+            each.config.settings.mail = mail.is_some();
+        }
         for (at, one) in placed.iter().enumerate() {
             for other in placed.get(at + 1..).unwrap_or_default() {
                 self.side_by_side(one, other);
@@ -104,8 +109,8 @@ impl<'a> Check<'a> {
                 if self.faults.is_empty() =>
             {
                 let mut issuers: Vec<_> = placed.into_iter().map(|placed| placed.config).collect();
-                let portal = rest.and_then(|(sign_up, mail)| {
-                    issuers.pop().map(|issuer| PortalConfig { issuer, sign_up, mail })
+                let portal = sign_up.and_then(|sign_up| {
+                    issuers.pop().map(|issuer| PortalConfig { issuer, sign_up })
                 });
                 let beside = store.file().unwrap_or(&master_key_file).with_file_name(JOURNAL);
                 Ok(Config {
@@ -116,6 +121,7 @@ impl<'a> Check<'a> {
                     log_format: file.log.format,
                     metrics_listen,
                     environments: issuers,
+                    mail,
                     portal,
                 })
             }

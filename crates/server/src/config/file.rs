@@ -16,6 +16,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) log: Log,
     pub(super) metrics: Option<Metrics>,
+    pub(super) mail: Option<MailSection>,
     #[serde(default)]
     pub(super) environment: Environments,
     pub(super) portal: Option<PortalSection>,
@@ -81,7 +82,6 @@ pub(super) struct PortalSection {
     pub(super) trusted_proxies: Vec<Spanned<String>>,
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) sign_up: Option<Spanned<String>>,
-    pub(super) mail: Option<MailSection>,
     #[serde(default)]
     pub(super) throttling: Throttling,
 }

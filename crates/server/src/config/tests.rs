@@ -74,46 +74,49 @@ fn orders_and_staff() -> Apis {
     ])
 }
 
+/// All that can be said.
+const EVERYTHING: &str = r#"
+store = "sqlite:/var/lib/grantor/g.db"
+master_key_file = "/etc/keys/master.key"
+log.format = "json"
+metrics.listen = "10.0.0.5:9464"
+[environment.production]
+base_url = "HTTPS://Api.Example.com:443/"
+listen = "[::]:443"
+tls = { certificate = "tls/chain.pem", key = "tls/key.pem" }
+trusted_proxies = ["10.0.0.7", "::ffff:10.0.0.8", "fd00::1"]
+code_ttl_seconds = 30
+access_token_ttl_seconds = 600
+refresh_token_idle_seconds = 86400
+grant_ttl_seconds = 31536000
+refresh_window_seconds = 0
+session_ttl_seconds = 600
+parameters_in_query = false
+dpop_nonce_required = true
+registration = "token"
+registration_scopes = "financial-api"
+client_id_metadata_documents = true
+unused_client_ttl_seconds = 86400
+throttling.window_seconds = 600
+throttling.failures_per_name = 30
+request_log_ttl_seconds = 604800
+[[environment.production.api]]
+resource = "https://orders.example.com/v2"
+name = "Orders"
+scopes = "orders-api items"
+access_tokens = "EdDSA"
+introspection_clients = ["orders"]
+[[environment.production.api]]
+resource = "urn:example:staff"
+scopes = "staff-api"
+[mail]
+host = "smtp.example.com"
+from = "Example <accounts@example.com>"
+"#;
+
 #[test]
 fn everything_that_can_be_said_is_understood() {
-    let config = parse(
-        r#"
-        store = "sqlite:/var/lib/grantor/g.db"
-        master_key_file = "/etc/keys/master.key"
-        log.format = "json"
-        metrics.listen = "10.0.0.5:9464"
-        [environment.production]
-        base_url = "HTTPS://Api.Example.com:443/"
-        listen = "[::]:443"
-        tls = { certificate = "tls/chain.pem", key = "tls/key.pem" }
-        trusted_proxies = ["10.0.0.7", "::ffff:10.0.0.8", "fd00::1"]
-        code_ttl_seconds = 30
-        access_token_ttl_seconds = 600
-        refresh_token_idle_seconds = 86400
-        grant_ttl_seconds = 31536000
-        refresh_window_seconds = 0
-        session_ttl_seconds = 600
-        parameters_in_query = false
-        dpop_nonce_required = true
-        registration = "token"
-        registration_scopes = "financial-api"
-        client_id_metadata_documents = true
-        unused_client_ttl_seconds = 86400
-        throttling.window_seconds = 600
-        throttling.failures_per_name = 30
-        request_log_ttl_seconds = 604800
-        [[environment.production.api]]
-        resource = "https://orders.example.com/v2"
-        name = "Orders"
-        scopes = "orders-api items"
-        access_tokens = "EdDSA"
-        introspection_clients = ["orders"]
-        [[environment.production.api]]
-        resource = "urn:example:staff"
-        scopes = "staff-api"
-        "#,
-    )
-    .unwrap();
+    let config = parse(EVERYTHING).unwrap();
     assert_eq!(config.store.file(), Some(Path::new("/var/lib/grantor/g.db")));
     assert_eq!(config.log_format, Format::Json);
     assert_eq!(config.metrics_listen, Some("10.0.0.5:9464".parse().unwrap()));
@@ -143,6 +146,7 @@ fn everything_that_can_be_said_is_understood() {
             unused_client_ttl_seconds: 86400,
             throttling: Limits { window_seconds: 600, failures_per_name: 30, ..Limits::USUAL },
             request_log_ttl_seconds: 604_800,
+            mail: true,
         }
     );
 }
@@ -202,7 +206,7 @@ const WRONG: &[(usize, &str, &str)] = &[
     (
         2,
         r#"master_key = "x""#,
-        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `journal_file`, `log`, `metrics`, `environment`",
+        "2: unknown key `master_key`, expected one of `store`, `store_password_file`, `store_ca_file`, `master_key_file`, `journal_file`, `log`, `metrics`, `mail`, `environment`",
     ),
     (4, r#"base_url = "api.example.com""#, "4: base_url is not a URL"),
     (4, r#"base_url = "ftp://api.example.com""#, "4: base_url is not an https URL"),

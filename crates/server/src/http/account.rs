@@ -6,6 +6,7 @@
 //! 4. what was done is answered by 303, and told by the page that comes then: sealed in its address,
 //!    so that no link from elsewhere makes this server say what is not true.
 
+pub(super) mod forgotten;
 pub(super) mod password;
 
 use std::net::IpAddr;
@@ -124,6 +125,7 @@ impl<'a> Visit<'a> {
             csrf_token: self.browser.form_token(self.site),
             email: email.to_owned(),
             fault: fault.map(str::to_owned),
+            forgotten: self.site.settings.mail,
             demo: self.site.dev.as_ref().map(|_| DemoLogin {
                 email: demo::CUSTOMER_EMAIL.to_owned(),
                 password: demo::PASSWORD.to_owned(),

@@ -136,6 +136,7 @@ impl<'a> Visit<'a> {
             csrf_token: self.browser.form_token(self.site),
             email: email.to_owned(),
             fault: fault.map(str::to_owned),
+            forgotten: self.site.settings.mail,
             demo: self.site.dev.as_ref().map(|_| DemoLogin {
                 email: demo::CUSTOMER_EMAIL.to_owned(),
                 password: demo::PASSWORD.to_owned(),

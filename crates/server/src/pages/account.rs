@@ -82,6 +82,52 @@ pub(crate) enum PasswordField {
     Again,
 }
 
+/// Asks for the address of an account whose password was forgotten. Posts `email`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "forgotten.html")]
+pub(crate) struct ForgottenPage {
+    pub(crate) frame: Frame,
+    pub(crate) csrf_token: String,
+    pub(crate) email: String,
+    pub(crate) fault: Option<&'static str>,
+}
+
+/// Asks for a password in the place of one that was forgotten. Posts `new_password`,
+/// `new_password_again`, `csrf_token`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "reset.html")]
+pub(crate) struct ResetPage {
+    pub(crate) frame: Frame,
+    pub(crate) account_email: String,
+    /// Where the form goes.
+    pub(crate) action: String,
+    pub(crate) csrf_token: String,
+    pub(crate) fault: Option<PasswordFault>,
+}
+
+/// Says what was done, or what comes.
+#[derive(Debug, Clone, Template)]
+#[template(path = "told.html")]
+pub(crate) struct ToldPage {
+    pub(crate) frame: Frame,
+    pub(crate) title: &'static str,
+    pub(crate) words: &'static str,
+    /// Where to go from here: address and label.
+    pub(crate) way: Option<(String, &'static str)>,
+}
+
+impl ResetPage {
+    const MIN_CHARACTERS: usize = MIN_PASSWORD_CHARACTERS;
+
+    fn words(&self) -> Option<&'static str> {
+        self.fault.map(|fault| fault.words)
+    }
+
+    fn is_at_again(&self) -> bool {
+        self.fault.is_some_and(|fault| fault.field == PasswordField::Again)
+    }
+}
+
 impl PasswordPage {
     const MIN_CHARACTERS: usize = MIN_PASSWORD_CHARACTERS;
 

@@ -25,6 +25,8 @@ pub(crate) struct SignInPage {
     pub(crate) email: String,
     /// What went wrong with the last try, as one sentence.
     pub(crate) fault: Option<String>,
+    /// Whether a forgotten password can be set anew here.
+    pub(crate) forgotten: bool,
     /// In dev, the sign-in that works.
     pub(crate) demo: Option<DemoLogin>,
 }

@@ -38,6 +38,7 @@ fn sign_in() -> SignInPage {
         csrf_token: text(),
         email: HOSTILE.replace('\u{202E}', ""),
         fault: Some(text()),
+        forgotten: true,
         demo: Some(DemoLogin { email: "demo@example.com".to_owned(), password: "demo".to_owned() }),
     }
 }

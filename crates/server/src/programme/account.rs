@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use grantor_protocol::environment::Environment;
 
 use super::app::name_fault;
-use super::link::Link;
 use super::{Actor, FieldFault, Refused};
+use crate::link::Link;
 use crate::mail::{Mail, MailAddress, Subject};
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
 use crate::site::{SignUp, Site};
@@ -30,11 +30,12 @@ pub struct SignUpForm {
 ///
 /// # Errors
 /// [`Refused`]: an address that is none, or a portal that takes nobody.
-pub async fn ask_to_sign_up(site: &Site, email: &str) -> Result<(), Refused> {
+pub async fn ask_to_sign_up(site: &Site, email: &str, from: IpAddr) -> Result<(), Refused> {
     if site.portal.as_ref().is_none_or(|portal| portal.sign_up != SignUp::Open) {
         return Err(Refused::NotAllowed);
     }
     let to = address(email)?;
+    take_mail(site, &to, from).await?;
     let known = site.store.customer(Environment::Portal, to.as_str()).await?.is_some();
     let text = if known {
         format!(
@@ -120,8 +121,9 @@ pub(super) async fn join(
 ///
 /// # Errors
 /// [`Refused`]: an address that is none.
-pub async fn forgotten(site: &Site, email: &str) -> Result<(), Refused> {
+pub async fn forgotten(site: &Site, email: &str, from: IpAddr) -> Result<(), Refused> {
     let to = address(email)?;
+    take_mail(site, &to, from).await?;
     let known = site.store.credentials(Environment::Portal, to.as_str()).await?;
     let text = match known {
         Some(known) => {
@@ -141,6 +143,12 @@ pub async fn forgotten(site: &Site, email: &str) -> Result<(), Refused> {
         .store
         .post_mail(&mail(site, to, "A new password for the partner portal", text)?)
         .await?)
+}
+
+/// Counts a mail that whoever asks for it need not be the owner of (S20).
+async fn take_mail(site: &Site, to: &MailAddress, from: IpAddr) -> Result<(), Refused> {
+    let subject = throttle::Subject::new(Credential::Mail, to.as_str().as_bytes());
+    Ok(site.throttle.count(&subject, from).await?)
 }
 
 /// Sets the password of somebody who read the mail.

@@ -1,13 +1,11 @@
 //! Who belongs to a partner, or to the managers: invitations, roles, leaving.
 
 use super::account::{self, SignUpForm, address, mail};
-use super::link::Link;
 use super::{Actor, Refused};
+use crate::link::{INVITATION_SECONDS, Link};
 use crate::site::Site;
 use crate::store::{Invitation, Person, Role};
 
-/// How long an invitation stands, in seconds.
-pub const INVITATION_SECONDS: i64 = 7 * 24 * 3600;
 /// No partner has more people and invitations.
 pub const MOST_PEOPLE: i64 = 200;
 

@@ -6,6 +6,7 @@ use grantor_protocol::openid::CustomerClaims;
 use super::engine::{Row, Statement};
 use super::{NewSession, Store, StoreError, outbox};
 use crate::journal::Ending;
+use crate::mail::Mail;
 use crate::webhook::Notice;
 
 /// A customer.
@@ -127,25 +128,29 @@ impl Store {
         let session = new.session;
         let (environment, id) = (session.environment, session.customer_id);
         self.note(Ending::OwnPasswordChanged { environment, id }).await?;
-        let transaction = vec![
-            // First, because it holds the row: no session of the former password begins behind it.
-            Statement::new(
-                "UPDATE customers SET password_hash = $5 WHERE environment = $1 AND id = $2 \
-                 AND counter = $3 AND password_hash = $4 AND NOT disabled",
-                vec![
-                    environment.as_str().into(),
-                    id.into(),
-                    session.customer_counter.into(),
-                    session.password_hash.as_str().into(),
-                    new.password_hash.into(),
-                ],
-            ),
-            Statement::any(
-                "DELETE FROM sessions WHERE environment = $1 AND customer_id = $2",
-                vec![environment.as_str().into(), id.into()],
-            ),
-            session.insert(),
-        ];
+        let (counter, former) = (session.customer_counter, session.password_hash.as_str());
+        let [password, sessions] =
+            take_place((environment, id), (counter, former), new.password_hash);
+        Ok(self.engine.write(vec![password, sessions, session.insert()]).await?.is_done())
+    }
+
+    /// Sets a password in the place of one that was forgotten: every session ends, connections stay,
+    /// and `told` is sent. Answers whether `former` still stood.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn reset_password(
+        &self,
+        environment: Environment,
+        former: &Credentials,
+        password_hash: &str,
+        told: &Mail,
+    ) -> Result<bool, StoreError> {
+        let id = former.customer_id;
+        self.note(Ending::OwnPasswordChanged { environment, id }).await?;
+        let stood = (former.counter, former.password_hash.as_str());
+        let [password, sessions] = take_place((environment, id), stood, password_hash);
+        let transaction = vec![password, sessions, outbox::post(told)];
         Ok(self.engine.write(transaction).await?.is_done())
     }
 
@@ -200,17 +205,22 @@ impl Store {
         let sql = "SELECT id, password_hash, counter FROM customers \
                    WHERE environment = $1 AND email = $2 AND NOT disabled";
         let rows = self.engine.read(sql, vec![environment.as_str().into(), email.into()]).await?;
-        rows.into_iter()
-            .next()
-            .map(|row| {
-                let mut row = row.columns("customers", "(address)");
-                Ok(Credentials {
-                    customer_id: row.array("id")?,
-                    password_hash: row.text("password_hash")?,
-                    counter: row.integer("counter")?,
-                })
-            })
-            .transpose()
+        rows.into_iter().next().map(read_credentials).transpose()
+    }
+
+    /// The same of the customer with that id.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn credentials_of(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+    ) -> Result<Option<Credentials>, StoreError> {
+        let sql = "SELECT id, password_hash, counter FROM customers \
+                   WHERE environment = $1 AND id = $2 AND NOT disabled";
+        let rows = self.engine.read(sql, vec![environment.as_str().into(), id.into()]).await?;
+        rows.into_iter().next().map(read_credentials).transpose()
     }
 
     /// The customer of that address.
@@ -311,6 +321,33 @@ impl Store {
     }
 }
 
+/// A new password in the place of the one that stood, and the end of all sessions.
+fn take_place(
+    (environment, id): (Environment, [u8; 16]),
+    (counter, former): (i64, &str),
+    password_hash: &str,
+) -> [Statement; 2] {
+    let environment = environment.as_str();
+    [
+        // First, because it holds the row: no session of the former password begins behind it.
+        Statement::new(
+            "UPDATE customers SET password_hash = $5 WHERE environment = $1 AND id = $2 \
+             AND counter = $3 AND password_hash = $4 AND NOT disabled",
+            vec![
+                environment.into(),
+                id.into(),
+                counter.into(),
+                former.into(),
+                password_hash.into(),
+            ],
+        ),
+        Statement::any(
+            "DELETE FROM sessions WHERE environment = $1 AND customer_id = $2",
+            vec![environment.into(), id.into()],
+        ),
+    ]
+}
+
 pub(super) fn insert_customer(customer: &NewCustomer<'_>, now: i64) -> Statement {
     Statement::new(
         "INSERT INTO customers (environment, id, email, name, password_hash, demo, disabled, \
@@ -366,6 +403,15 @@ pub(super) fn insert_business(
         )
     }));
     transaction
+}
+
+fn read_credentials(row: Row) -> Result<Credentials, StoreError> {
+    let mut row = row.columns("customers", "(being read)");
+    Ok(Credentials {
+        customer_id: row.array("id")?,
+        password_hash: row.text("password_hash")?,
+        counter: row.integer("counter")?,
+    })
 }
 
 fn read_customer(row: Row) -> Result<Customer, StoreError> {

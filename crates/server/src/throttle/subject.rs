@@ -20,6 +20,8 @@ pub enum Credential {
     UserCode,
     /// a registration that needs no token: each one counts
     Registration,
+    /// a mail to somebody, which whoever asks for it need not be: each one counts
+    Mail,
 }
 
 /// What is tried of whom.
@@ -40,13 +42,14 @@ pub struct Network {
 
 impl Credential {
     /// All of them, in order.
-    pub const ALL: [Credential; Credential::Registration as usize + 1] = [
+    pub const ALL: [Credential; Credential::Mail as usize + 1] = [
         Credential::Password,
         Credential::Client,
         Credential::InitialAccessToken,
         Credential::RegistrationToken,
         Credential::UserCode,
         Credential::Registration,
+        Credential::Mail,
     ];
 
     /// Its name, in the metrics and in the log.
@@ -58,6 +61,7 @@ impl Credential {
             Credential::RegistrationToken => "registration_token",
             Credential::UserCode => "user_code",
             Credential::Registration => "registration",
+            Credential::Mail => "mail",
         }
     }
 }

@@ -496,7 +496,7 @@ fn settings_of(
     environment: Environment,
     (dev, base_url): (bool, &str),
 ) -> Settings {
-    let mut settings = settings.clone();
+    let mut settings = Settings { mail: true, ..settings.clone() };
     if environment == Environment::Portal {
         settings.apis = scope::apis(base_url);
         settings.parameters_in_query = false;

@@ -59,6 +59,7 @@ mod docs;
 mod dpop;
 mod ending;
 mod faults_of_others;
+mod forgotten;
 mod guide;
 mod harness;
 #[expect(dead_code, reason = "the house is that of tests/command, used in part")]

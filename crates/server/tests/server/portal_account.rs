@@ -1,6 +1,6 @@
 //! Accounts of the portal: signing up, invitations, passwords, roles, leaving.
 
-use grantor::programme::link::Link;
+use grantor::link::{INVITATION_SECONDS, Link};
 use grantor::programme::{Actor, account, team};
 use grantor::store::{Act, Person, Role};
 use reqwest::StatusCode;
@@ -175,7 +175,7 @@ async fn an_invitation_is_taken_once_and_not_after_its_time_nor_when_it_was_with
     get(&server, &browser, &paths[1]).await.assert_page(410, "does not work any more");
 
     let page = get(&server, &browser, &paths[2]).await;
-    server.clock.advance(team::INVITATION_SECONDS);
+    server.clock.advance(INVITATION_SECONDS);
     let late = submit_to(&server, &browser, &page, &paths[2], &JOIN).await;
     late.assert_page(410, "does not work any more");
     let count = people.len();

@@ -1,4 +1,4 @@
-//! How mail leaves: `[portal.mail]`.
+//! How mail leaves: `[mail]`.
 
 use toml::Spanned;
 use url::Host;

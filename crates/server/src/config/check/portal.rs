@@ -5,17 +5,12 @@ use toml::Spanned;
 
 use super::{Check, Place, Placed};
 use crate::config::file::PortalSection;
-use crate::mail::MailConfig;
 use crate::programme::scope;
 use crate::site::{Settings, SignUp};
 
 impl Check<'_> {
-    pub(super) fn portal(
-        &mut self,
-        section: PortalSection,
-    ) -> Option<(Placed, (SignUp, Option<MailConfig>))> {
+    pub(super) fn portal(&mut self, section: PortalSection) -> Option<(Placed, SignUp)> {
         let sign_up = self.sign_up(section.sign_up.as_ref());
-        let mail = section.mail.as_ref().map(|section| self.mail(section));
         let usual = Settings::default();
         let settings = Settings {
             session_ttl_seconds: self
@@ -34,8 +29,7 @@ impl Check<'_> {
         };
         let mut placed = self.placed(Environment::Portal, &place, settings)?;
         placed.config.settings.apis = scope::apis(&placed.config.base_url);
-        // One that is there and cannot be read is told by itself.
-        Some((placed, (sign_up?, mail.flatten())))
+        Some((placed, sign_up?))
     }
 
     fn sign_up(&mut self, named: Option<&Spanned<String>>) -> Option<SignUp> {

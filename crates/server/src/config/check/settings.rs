@@ -48,6 +48,8 @@ impl Check<'_> {
                 .seconds(section.request_log_ttl_seconds.as_ref(), DAY..=366 * DAY)
                 .unwrap_or(usual.request_log_ttl_seconds),
             apis: self.apis(&section.api),
+            // One section is for all of them.
+            mail: usual.mail,
             throttling: self.throttling(&section.throttling),
             dpop_nonce_required: section.dpop_nonce_required.unwrap_or(usual.dpop_nonce_required),
         };

@@ -150,10 +150,9 @@ async fn change(
         return refused(WRONG);
     }
     site.throttle.right(taken).await;
-    let password_hash = match site.passwords.hash(new).await {
+    let password_hash = match hash(visit, new).await? {
         Ok(hash) => hash,
-        Err(PasswordError::Length) => return refused(SHORT),
-        Err(error) => return Err(not_hashed(error, visit)),
+        Err(fault) => return refused(fault),
     };
     let browser = Browser::new(site);
     let session = goes_on(site, &browser, stored);
@@ -168,8 +167,23 @@ async fn change(
     Ok(response)
 }
 
-/// What costs no hash to see.
-fn fault_of_new(form: &Parameters) -> Option<PasswordFault> {
+/// The hash of a new password, or what is wrong with it.
+///
+/// # Errors
+/// [`Fault::Busy`]
+pub(super) async fn hash(
+    visit: &Visit<'_>,
+    new: Password,
+) -> Result<Result<String, PasswordFault>, Fault> {
+    match visit.site.passwords.hash(new).await {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(PasswordError::Length) => Ok(Err(SHORT)),
+        Err(error) => Err(not_hashed(error, visit)),
+    }
+}
+
+/// What of a new password costs no hash to see.
+pub(super) fn fault_of_new(form: &Parameters) -> Option<PasswordFault> {
     let value = |name| form.value(name).unwrap_or_default();
     let new = value("new_password");
     if new.chars().count() < MIN_PASSWORD_CHARACTERS {
@@ -187,7 +201,7 @@ fn fault_of_new(form: &Parameters) -> Option<PasswordFault> {
     (new != value("new_password_again")).then_some(DIFFERENT)
 }
 
-fn password(form: &Parameters, name: &str) -> Password {
+pub(super) fn password(form: &Parameters, name: &str) -> Password {
     Password::new(form.value(name).unwrap_or_default().to_owned())
 }
 

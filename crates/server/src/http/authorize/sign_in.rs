@@ -32,6 +32,7 @@ pub(super) fn page(
         csrf_token: flow.browser.form_token(flow.site),
         email: email.to_owned(),
         fault: fault.map(str::to_owned),
+        forgotten: flow.site.settings.mail,
         demo: flow.site.dev.as_ref().map(|_| DemoLogin {
             email: demo::CUSTOMER_EMAIL.to_owned(),
             password: demo::PASSWORD.to_owned(),

@@ -8,11 +8,11 @@ use grantor_protocol::parameters::Parameters;
 use super::apps::day;
 use super::fault::Fault;
 use super::visit::{Posted, SignedIn, Visit};
+use crate::link::Link;
 use crate::pages::portal::{
     AccountPage, AddressPage, FactorState, Form, JoinPage, ResetPage, ToldPage,
 };
 use crate::programme::account::{self, SignUpForm};
-use crate::programme::link::Link;
 use crate::programme::{FieldFault, Refused, factor, team};
 use crate::site::SignUp;
 use crate::store::{Invitation, Person};
@@ -29,7 +29,7 @@ pub(super) async fn sign_up(visit: Visit) -> Result<Response<Body>, Fault> {
 pub(super) async fn send_sign_up(visit: Visit, body: Bytes) -> Result<Response<Body>, Fault> {
     let form = visit.form(&body)?;
     let email = form.value("email").unwrap_or_default();
-    match account::ask_to_sign_up(&visit.site, email).await {
+    match account::ask_to_sign_up(&visit.site, email, visit.address).await {
         Ok(()) => Ok(mailed(&visit)),
         Err(Refused::Fields(faults)) => {
             let form = Form::again(&form, faults);
@@ -61,7 +61,7 @@ pub(super) async fn forgotten(visit: Visit) -> Result<Response<Body>, Fault> {
 pub(super) async fn send_forgotten(visit: Visit, body: Bytes) -> Result<Response<Body>, Fault> {
     let form = visit.form(&body)?;
     let email = form.value("email").unwrap_or_default();
-    match account::forgotten(&visit.site, email).await {
+    match account::forgotten(&visit.site, email, visit.address).await {
         Ok(()) => Ok(mailed(&visit)),
         Err(Refused::Fields(faults)) => {
             let form = Form::again(&form, faults);

@@ -18,7 +18,10 @@ pub(super) async fn show(visit: Visit) -> Result<Response<Body>, Fault> {
         return Err(Fault::NotFound);
     }
     let mails = visit.site.store.newest_mails(None, NEWEST).await?;
-    let base_url = format!("{}/", visit.site.base_url);
+    let environments = visit.portal()?.environments.iter().map(|site| &site.base_url);
+    let sites: Vec<String> =
+        environments.chain([&visit.site.base_url]).map(|url| format!("{url}/")).collect();
+    let is_link = |line: &str| sites.iter().any(|site| line.starts_with(site.as_str()));
     let line = |mail: Mail| MailLine {
         to: mail.to.as_str().to_owned(),
         subject: mail.subject.as_str().to_owned(),
@@ -27,7 +30,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response<Body>, Fault> {
             .text
             .lines()
             .filter(|line| !line.is_empty())
-            .map(|line| Piece { text: line.to_owned(), link: line.starts_with(&base_url) })
+            .map(|line| Piece { text: line.to_owned(), link: is_link(line) })
             .collect(),
     };
     let page =

@@ -224,6 +224,7 @@ fn client_name(fault: ClientFault) -> &'static str {
         ClientFault::Unknown { .. } => "client.unknown",
         ClientFault::OtherEnvironment { .. } => "client.other_environment",
         ClientFault::WrongSecret => "client.wrong_secret",
+        ClientFault::SecretEnded { .. } => "client.secret_ended",
         ClientFault::StrayAroundSecret => "client.stray_around_secret",
         ClientFault::SecretMissing => "client.secret_missing",
         ClientFault::SecretUnexpected => "client.secret_unexpected",

@@ -99,6 +99,11 @@ pub enum ClientFault {
     },
     /// the secret is wrong
     WrongSecret,
+    /// the secret is right, and its time is over
+    SecretEnded {
+        /// since when
+        seconds_ago: i64,
+    },
     /// the secret would be right without the quotes or blanks around it
     StrayAroundSecret,
     /// the client has a secret and did not send it

@@ -188,6 +188,7 @@ every! {
         ClientFault::OtherEnvironment { .. } => Environment::ALL
             .map(|here| ClientFault::OtherEnvironment { here, belongs_to: here.other() }),
         ClientFault::WrongSecret => [ClientFault::WrongSecret],
+        ClientFault::SecretEnded { .. } => [ClientFault::SecretEnded { seconds_ago: 90 }],
         ClientFault::StrayAroundSecret => [ClientFault::StrayAroundSecret],
         ClientFault::SecretMissing => [ClientFault::SecretMissing],
         ClientFault::SecretUnexpected => [ClientFault::SecretUnexpected],

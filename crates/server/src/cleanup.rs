@@ -3,7 +3,8 @@
 //! 1. [`keep_clean`] walks the tables of an environment, rests, and walks again;
 //! 2. [`walk`] takes a step, pauses, and takes the next: between two steps everybody else writes;
 //! 3. at the end of a walk the keys go that have nothing left to verify;
-//! 4. [`trim_request_log`] keeps the log of each client small.
+//! 4. [`trim_request_log`] keeps the log of each client small;
+//! 5. and partners are told which of their secrets end soon (`secret_end.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use grantor_protocol::access_token::CLOCK_SKEW_SECONDS;
 
 use crate::keys::{rotation, signing};
+use crate::secret_end;
 use crate::site::Site;
 use crate::store::{Expiring, Step, StoreError};
 
@@ -70,6 +72,11 @@ pub async fn keep_clean(site: Arc<Site>) {
         }
         if let Err(error) = trim_request_log(&site, ROWS, PAUSE).await {
             tracing::warn!(%error, "cleanup.request_log");
+        }
+        match secret_end::tell(&site).await {
+            Ok(0) => {}
+            Ok(told) => tracing::info!(environment = %site.environment, told, "secrets.ending"),
+            Err(error) => tracing::warn!(%error, "secrets.store"),
         }
     }
 }

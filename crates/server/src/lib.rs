@@ -35,6 +35,7 @@ pub mod random;
 pub mod request_log;
 pub mod seal;
 pub mod second_factor;
+pub mod secret_end;
 pub mod signer;
 #[cfg(test)]
 mod simulation;

@@ -76,6 +76,8 @@ pub struct Settings {
     pub refresh_token_idle_seconds: i64,
     /// How long a connection lives whatever happens; `None` for as long as it is used.
     pub grant_ttl_seconds: Option<i64>,
+    /// How long a client secret works that the portal makes; `None` for as long as it stands.
+    pub client_secret_ttl_seconds: Option<i64>,
     /// How long a refresh may be repeated.
     pub refresh_window_seconds: i64,
     /// How long a customer stays signed in.
@@ -147,6 +149,7 @@ impl Default for Settings {
             access_token_ttl_seconds: 3600,
             refresh_token_idle_seconds: 14 * 24 * 3600,
             grant_ttl_seconds: None,
+            client_secret_ttl_seconds: None,
             refresh_window_seconds: 60,
             session_ttl_seconds: 12 * 3600,
             parameters_in_query: true,

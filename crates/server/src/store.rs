@@ -46,6 +46,7 @@ mod registration;
 mod request;
 mod request_log;
 mod sealing_keys;
+mod secret_end;
 mod session;
 mod signing_keys;
 mod test_customer;
@@ -95,6 +96,7 @@ pub use request_log::{
     CallCursor, LoggedCall, LoggedCause, LoggedToken, NewLoggedCall, Trimmed, WhichClients,
 };
 pub use sealing_keys::{KeyChange, StoredSealingKey};
+pub use secret_end::{EndingSecret, TOLD_BEFORE_SECONDS};
 pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
 pub use test_customer::TestCustomer;

@@ -7,6 +7,7 @@
 
 mod event;
 
+pub(crate) use event::time;
 pub use event::{Ended, EndedBy, Event, EventType, Notice, Reused};
 
 use std::fmt;

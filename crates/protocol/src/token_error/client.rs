@@ -1,6 +1,7 @@
 //! The words for a client that did not prove itself.
 
 use super::TokenWire;
+use super::grant::seconds;
 use crate::client_authentication::{BasicFault, ClientFault};
 use crate::environment::Environment;
 
@@ -32,6 +33,7 @@ pub(super) fn client_wire(fault: ClientFault) -> TokenWire {
         ClientFault::WrongSecret => "The client secret is wrong. Copy it again without blanks, \
                                      quotes or a line end; if it is lost, make a second one."
             .into(),
+        ClientFault::SecretEnded { seconds_ago } => secret_ended(seconds_ago),
         ClientFault::StrayAroundSecret => "The client secret is right but for blanks, quotes or a \
                                            line end around it. Encode it without them."
             .into(),
@@ -78,6 +80,13 @@ pub(super) fn client_wire(fault: ClientFault) -> TokenWire {
     TokenWire { status: 401, code: "invalid_client", anchor, description }
 }
 
+fn secret_ended(seconds_ago: i64) -> String {
+    let ago = seconds(seconds_ago);
+    format!(
+        "This client secret ended {ago} ago. Make another one in the partner portal, and use that."
+    )
+}
+
 fn client_anchor(fault: ClientFault) -> &'static str {
     match fault {
         ClientFault::Basic(_) | ClientFault::StrayAroundSecret => "basic",
@@ -92,6 +101,7 @@ fn client_anchor(fault: ClientFault) -> &'static str {
         | ClientFault::SecretInHeader => "client-authentication",
         ClientFault::Unknown { .. } | ClientFault::OtherEnvironment { .. } => "client-environment",
         ClientFault::WrongSecret => "client-secret",
+        ClientFault::SecretEnded { .. } => "secret-ended",
         ClientFault::SecretUnexpected => "public-client",
         ClientFault::SecretNeededHere => "secret-needed",
         ClientFault::Disabled => "client-disabled",

@@ -163,7 +163,7 @@ pub(super) fn granted_scope_words(fault: &ScopeFault) -> String {
     }
 }
 
-fn seconds(count: i64) -> String {
+pub(super) fn seconds(count: i64) -> String {
     match count {
         1 => "1 second".to_owned(),
         count => format!("{count} seconds"),

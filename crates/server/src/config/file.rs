@@ -56,6 +56,7 @@ pub(super) struct Section {
     pub(super) access_token_ttl_seconds: Option<Spanned<i64>>,
     pub(super) refresh_token_idle_seconds: Option<Spanned<i64>>,
     pub(super) grant_ttl_seconds: Option<Spanned<i64>>,
+    pub(super) client_secret_ttl_seconds: Option<Spanned<i64>>,
     pub(super) refresh_window_seconds: Option<Spanned<i64>>,
     pub(super) session_ttl_seconds: Option<Spanned<i64>>,
     pub(super) parameters_in_query: Option<bool>,

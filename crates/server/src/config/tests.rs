@@ -89,6 +89,7 @@ code_ttl_seconds = 30
 access_token_ttl_seconds = 600
 refresh_token_idle_seconds = 86400
 grant_ttl_seconds = 31536000
+client_secret_ttl_seconds = 7776000
 refresh_window_seconds = 0
 session_ttl_seconds = 600
 parameters_in_query = false
@@ -135,6 +136,7 @@ fn everything_that_can_be_said_is_understood() {
             access_token_ttl_seconds: 600,
             refresh_token_idle_seconds: 86400,
             grant_ttl_seconds: Some(31_536_000),
+            client_secret_ttl_seconds: Some(7_776_000),
             refresh_window_seconds: 0,
             session_ttl_seconds: 600,
             parameters_in_query: false,

@@ -25,7 +25,7 @@ use super::client_keys;
 use super::heard::Heard;
 use super::request::RequestId;
 use crate::site::Site;
-use crate::store::{ClientRecord, KnownClient, Once, StoreError};
+use crate::store::{ClientRecord, KnownClient, Once, SecretRecord, StoreError};
 use crate::throttle::{Credential, NotTaken, Subject};
 
 /// Who calls, and from where.
@@ -107,6 +107,7 @@ fn is_guess(fault: ClientFault) -> bool {
         ClientFault::Basic(_)
         | ClientFault::Missing
         | ClientFault::OtherEnvironment { .. }
+        | ClientFault::SecretEnded { .. }
         | ClientFault::StrayAroundSecret
         | ClientFault::SecretMissing
         | ClientFault::SecretUnexpected
@@ -156,8 +157,15 @@ async fn prove(
         }
         outcome => outcome?,
     };
-    if let PresentedClient::Basic(basic) | PresentedClient::Post(basic) = presented {
-        note_secret(site, &record, basic.client_secret.digest());
+    if let PresentedClient::Basic(basic) | PresentedClient::Post(basic) = presented
+        && let Some(secret) = used_secret(&record, basic.client_secret.digest())
+    {
+        // Only whoever has it learns that it has ended.
+        let (now, (digest, held)) = (site.clock.now(), secret);
+        if let Some(seconds_ago) = held.ended_for(now) {
+            return Err(TokenError::Client(ClientFault::SecretEnded { seconds_ago }));
+        }
+        site.usage.note_secret(site.environment, &record.client.id, (held.slot, digest), now);
     }
     if let Some(assertion) = assertion {
         use_up(site, request_id, &record, &assertion).await?;
@@ -232,16 +240,13 @@ fn proved(
     Ok((record.ok_or(TokenError::Unavailable)?, assertion.ok().flatten()))
 }
 
-/// Notes which of the two secrets was used, so that its owner knows when the old one may go.
-fn note_secret(site: &Site, record: &ClientRecord, used: SecretDigest) {
+/// Which of the two secrets was used: its owner is shown when the old one may go.
+fn used_secret(record: &ClientRecord, used: SecretDigest) -> Option<(SecretDigest, &SecretRecord)> {
     let ClientAuthentication::Secret { secrets } = &record.client.authentication else {
-        return;
+        return None;
     };
-    let place = secrets.iter().position(|held| held.matches(&used));
-    if let Some(secret) = place.and_then(|place| record.secrets.get(place)) {
-        let now = site.clock.now();
-        site.usage.note_secret(site.environment, &record.client.id, (secret.slot, used), now);
-    }
+    let place = secrets.iter().position(|held| held.matches(&used))?;
+    record.secrets.get(place).map(|secret| (used, secret))
 }
 
 /// A fault of the store is never taken for an answer: nothing was spent, and the caller may come

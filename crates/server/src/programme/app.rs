@@ -99,7 +99,8 @@ pub async fn make(
     let mut act = actor.act(portal, "client.created", described(&checked));
     act.client_id = Some(client.id.clone());
     let contact = checked.support_contact.as_deref();
-    match portal.store.make_app(&client, contact, MOST_APPS, &act).await? {
+    let ends = ends_at(staging, act.at);
+    match portal.store.make_app(&client, (contact, ends), MOST_APPS, &act).await? {
         true => Ok(MadeApp { client_id: client.id, secret }),
         false => Err(Refused::Conflict(format!(
             "Your organisation has {MOST_APPS} apps on {}, and that is the most. Switch one off \
@@ -163,7 +164,10 @@ pub async fn add_secret(
     let secret = ClientSecret::new(portal.random.secret());
     let stored = (secret.digest(), hint(secret.expose()));
     let act = about(portal, actor, record, "secret.added", format!("ends in {}", stored.1));
-    match portal.store.add_app_secret(record, &stored, &act).await? {
+    let environment = record.client.environment;
+    let site = portal.portal.as_ref().and_then(|portal| portal.site(environment));
+    let ends = site.and_then(|site| ends_at(site, act.at));
+    match portal.store.add_app_secret(record, (&stored, ends), &act).await? {
         true => Ok(secret),
         false => Err(Refused::Conflict(
             "This app has two secrets, and there is never a third. Remove the one that is not \
@@ -171,6 +175,11 @@ pub async fn add_secret(
                 .to_owned(),
         )),
     }
+}
+
+/// When a secret ends that is made now.
+fn ends_at(environment: &Site, now: i64) -> Option<i64> {
+    environment.settings.client_secret_ttl_seconds.map(|ttl| now + ttl)
 }
 
 /// Removes one of two secrets.

@@ -7,7 +7,7 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
 use super::audit::Act;
-use super::client::{COLUMNS, insert_client, read_client};
+use super::client::{ADD, COLUMNS, insert_client, read_client, remove};
 use super::engine::{Statement, Value};
 use super::{ClientRecord, NewClient, Store, StoreError};
 use crate::journal::Ending;
@@ -72,12 +72,12 @@ impl Store {
     pub async fn make_app(
         &self,
         client: &NewClient,
-        support_contact: Option<&str>,
+        (support_contact, secret_expires_at): (Option<&str>, Option<i64>),
         most: i64,
         act: &Act,
     ) -> Result<bool, StoreError> {
         let described = Statement::new(
-            "UPDATE clients SET support_contact = $3 WHERE environment = $1 AND id = $2 \
+            "UPDATE clients SET support_contact = $3, secret_1_expires_at = $5 WHERE environment = $1 AND id = $2 \
              AND (SELECT COUNT(*) FROM clients o WHERE o.partner_id = clients.partner_id \
                   AND o.environment = $1) <= $4",
             vec![
@@ -85,6 +85,7 @@ impl Store {
                 client.id.as_str().into(),
                 support_contact.into(),
                 most.into(),
+                secret_expires_at.into(),
             ],
         );
         self.act(vec![insert_client(client, act.at), described], act).await
@@ -129,26 +130,20 @@ impl Store {
     pub async fn add_app_secret(
         &self,
         record: &ClientRecord,
-        secret: &(SecretDigest, String),
+        (secret, expires_at): (&(SecretDigest, String), Option<i64>),
         act: &Act,
     ) -> Result<bool, StoreError> {
         let client = &record.client;
         let (environment, id) = (client.environment, client.id.as_str());
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        for sql in [
-            "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, \
-             secret_1_created_at = $5, secret_1_used_at = NULL WHERE environment = $1 \
-             AND id = $2 AND NOT public AND secret_1_digest IS NULL",
-            "UPDATE clients SET secret_2_digest = $3, secret_2_hint = $4, \
-             secret_2_created_at = $5, secret_2_used_at = NULL WHERE environment = $1 \
-             AND id = $2 AND NOT public AND secret_2_digest IS NULL",
-        ] {
+        for sql in ADD {
             let values = vec![
                 environment.as_str().into(),
                 id.into(),
                 (*secret.0.as_bytes()).into(),
                 secret.1.as_str().into(),
                 act.at.into(),
+                expires_at.into(),
             ];
             if self.act(vec![Statement::new(sql, values)], act).await? {
                 return Ok(true);
@@ -170,20 +165,8 @@ impl Store {
         let client = &record.client;
         let (environment, id) = (client.environment, client.id.as_str());
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        let sql = match slot {
-            1 => {
-                "UPDATE clients SET secret_1_digest = NULL, secret_1_hint = NULL, \
-                 secret_1_created_at = NULL, secret_1_used_at = NULL \
-                 WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
-                 AND secret_2_digest IS NOT NULL"
-            }
-            2 => {
-                "UPDATE clients SET secret_2_digest = NULL, secret_2_hint = NULL, \
-                 secret_2_created_at = NULL, secret_2_used_at = NULL \
-                 WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
-                 AND secret_2_digest IS NOT NULL"
-            }
-            _ => return Ok(false),
+        let Some(sql) = remove(slot) else {
+            return Ok(false);
         };
         let values = vec![environment.as_str().into(), id.into()];
         self.act(vec![Statement::new(sql, values)], act).await

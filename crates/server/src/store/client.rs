@@ -123,6 +123,15 @@ pub struct SecretRecord {
     pub created_at: i64,
     /// In Unix seconds.
     pub used_at: Option<i64>,
+    /// When it ends, in Unix seconds, where it does by itself.
+    pub expires_at: Option<i64>,
+}
+
+impl SecretRecord {
+    /// For how long it has been over, in seconds; `None` while it works.
+    pub fn ended_for(&self, now: i64) -> Option<i64> {
+        self.expires_at.map(|end| now - end).filter(|over| *over >= 0)
+    }
 }
 
 /// What became of a secret that was to be removed.
@@ -138,7 +147,8 @@ pub(super) const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.n
     c.redirect_uris, c.scopes, c.optional_scopes, c.public, c.approved, c.disabled, c.demo, \
     c.counter, c.refresh_tokens, c.parameters_in_query, c.pkce_required, c.refresh_window_seconds, \
     c.secret_1_digest, c.secret_1_hint, c.secret_1_created_at, c.secret_1_used_at, \
-    c.secret_2_digest, c.secret_2_hint, c.secret_2_created_at, c.secret_2_used_at, \
+    c.secret_1_expires_at, c.secret_2_digest, c.secret_2_hint, c.secret_2_created_at, \
+    c.secret_2_used_at, c.secret_2_expires_at, \
     c.query_calls, c.query_called_at, c.created_at, c.authentication_method, c.jwks, c.jwks_uri, \
     c.grant_types, c.par_required, c.dpop_required, c.offline_access_required, \
     c.id_token_algorithm, c.post_logout_redirect_uris, c.registration, \
@@ -282,13 +292,15 @@ impl Store {
         now: i64,
     ) -> Result<Option<i64>, StoreError> {
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        for (slot, sql) in [(1, ADD_1), (2, ADD_2)] {
+        for (slot, sql) in (1..).zip(ADD) {
             let values = vec![
                 environment.as_str().into(),
                 id.into(),
                 (*secret.0.as_bytes()).into(),
                 secret.1.as_str().into(),
                 now.into(),
+                // What an operator makes by hand ends by hand.
+                Value::Null,
             ];
             if self.write_clients(vec![Statement::new(sql, values)]).await?.is_done() {
                 return Ok(Some(slot));
@@ -307,10 +319,8 @@ impl Store {
         id: &str,
         slot: i64,
     ) -> Result<RemovedSecret, StoreError> {
-        let sql = match slot {
-            1 => REMOVE_1,
-            2 => REMOVE_2,
-            _ => return Ok(RemovedSecret::LastOrAbsent),
+        let Some(sql) = remove(slot) else {
+            return Ok(RemovedSecret::LastOrAbsent);
         };
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
         let values = vec![environment.as_str().into(), id.into()];
@@ -403,20 +413,30 @@ const NOTE_USE: &str = "UPDATE clients SET query_calls = query_calls + $3, \
     secret_1_used_at = CASE WHEN secret_1_digest = $5 THEN $6 ELSE secret_1_used_at END, \
     secret_2_used_at = CASE WHEN secret_2_digest = $7 THEN $8 ELSE secret_2_used_at END \
     WHERE environment = $1 AND id = $2";
-const ADD_1: &str = "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, \
-    secret_1_created_at = $5, secret_1_used_at = NULL \
-    WHERE environment = $1 AND id = $2 AND NOT public AND secret_1_digest IS NULL";
-const ADD_2: &str = "UPDATE clients SET secret_2_digest = $3, secret_2_hint = $4, \
-    secret_2_created_at = $5, secret_2_used_at = NULL \
-    WHERE environment = $1 AND id = $2 AND NOT public AND secret_2_digest IS NULL";
-const REMOVE_1: &str = "UPDATE clients SET secret_1_digest = NULL, secret_1_hint = NULL, \
-    secret_1_created_at = NULL, secret_1_used_at = NULL \
-    WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
-    AND secret_2_digest IS NOT NULL";
-const REMOVE_2: &str = "UPDATE clients SET secret_2_digest = NULL, secret_2_hint = NULL, \
-    secret_2_created_at = NULL, secret_2_used_at = NULL \
-    WHERE environment = $1 AND id = $2 AND secret_1_digest IS NOT NULL \
-    AND secret_2_digest IS NOT NULL";
+/// Adds a secret in the first or the second place, where that is free.
+pub(super) const ADD: [&str; 2] = [
+    "UPDATE clients SET secret_1_digest = $3, secret_1_hint = $4, secret_1_created_at = $5, \
+     secret_1_used_at = NULL, secret_1_expires_at = $6, secret_1_told_at = NULL \
+     WHERE environment = $1 AND id = $2 AND NOT public AND secret_1_digest IS NULL",
+    "UPDATE clients SET secret_2_digest = $3, secret_2_hint = $4, secret_2_created_at = $5, \
+     secret_2_used_at = NULL, secret_2_expires_at = $6, secret_2_told_at = NULL \
+     WHERE environment = $1 AND id = $2 AND NOT public AND secret_2_digest IS NULL",
+];
+const REMOVE: [&str; 2] = [
+    "UPDATE clients SET secret_1_digest = NULL, secret_1_hint = NULL, \
+     secret_1_created_at = NULL, secret_1_used_at = NULL, secret_1_expires_at = NULL, \
+     secret_1_told_at = NULL WHERE environment = $1 AND id = $2 \
+     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL",
+    "UPDATE clients SET secret_2_digest = NULL, secret_2_hint = NULL, \
+     secret_2_created_at = NULL, secret_2_used_at = NULL, secret_2_expires_at = NULL, \
+     secret_2_told_at = NULL WHERE environment = $1 AND id = $2 \
+     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL",
+];
+
+/// Removes the secret in that place, 1 or 2, unless it is the last one.
+pub(super) fn remove(slot: i64) -> Option<&'static str> {
+    REMOVE.get(usize::try_from(slot).ok()?.checked_sub(1)?).copied()
+}
 
 /// What adds a client, where its id is free and its partner exists.
 pub(super) fn insert_client(client: &NewClient, now: i64) -> Statement {
@@ -552,7 +572,8 @@ fn read_secret(
     let hint = row.optional_text("secret hint")?.unwrap_or_default();
     let created_at = row.optional_integer("secret created_at")?.unwrap_or_default();
     let used_at = row.optional_integer("secret used_at")?;
-    let record = SecretRecord { slot, hint, created_at, used_at };
+    let expires_at = row.optional_integer("secret expires_at")?;
+    let record = SecretRecord { slot, hint, created_at, used_at, expires_at };
     Ok(digest.map(|digest| (SecretDigest::from_bytes(digest), record)))
 }
 

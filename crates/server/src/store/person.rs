@@ -70,6 +70,20 @@ const COLUMNS: &str = "p.id, u.email, u.name, p.staff, p.partner_id, p.role, u.d
     p.joined_at, p.totp_confirmed_at FROM people p \
     JOIN customers u ON u.environment = 'portal' AND u.id = p.id";
 
+/// What is done to a person, unless it is the last owner of its partner, or the last of the staff.
+macro_rules! unless_last {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " FROM people WHERE id = $1 AND (role = 'developer' \
+              OR (partner_id IS NOT NULL AND EXISTS (SELECT 1 FROM people o \
+                WHERE o.partner_id = people.partner_id AND o.role = 'owner' AND o.id <> $1)) \
+              OR (partner_id IS NULL AND EXISTS (SELECT 1 FROM people o \
+                WHERE o.staff IS NOT NULL AND o.id <> $1)))"
+        )
+    };
+}
+
 impl Role {
     /// The partner that the person belongs to.
     pub fn partner_id(self) -> Option<[u8; 16]> {
@@ -189,16 +203,15 @@ impl Store {
     /// [`StoreError`]
     pub async fn remove_person(&self, person: &Person, act: &Act) -> Result<bool, StoreError> {
         let id = person.id;
+        // What is refused must not stand in the journal: a restore would end whom the portal kept.
+        // Only of two last ones who remove each other in one moment both are noted.
+        let may_go = self.engine.read(unless_last!("SELECT id"), vec![id.into()]).await?;
+        if may_go.is_empty() {
+            return Ok(false);
+        }
         self.note(Ending::CustomerDisabled { environment: Environment::Portal, id }).await?;
         let transaction = vec![
-            Statement::new(
-                "DELETE FROM people WHERE id = $1 AND (role = 'developer' \
-                 OR (partner_id IS NOT NULL AND EXISTS (SELECT 1 FROM people o \
-                   WHERE o.partner_id = people.partner_id AND o.role = 'owner' AND o.id <> $1)) \
-                 OR (partner_id IS NULL AND EXISTS (SELECT 1 FROM people o \
-                   WHERE o.staff IS NOT NULL AND o.id <> $1)))",
-                vec![id.into()],
-            ),
+            Statement::new(unless_last!("DELETE"), vec![id.into()]),
             Statement::new(
                 "DELETE FROM customers WHERE environment = $1 AND id = $2",
                 vec![Environment::Portal.as_str().into(), id.into()],

@@ -15,6 +15,8 @@ pub enum EventType {
     GrantRevoked,
     /// Something was used twice, and its connection ended.
     GrantReuseDetected,
+    /// A client secret ends soon.
+    SecretExpiring,
     /// A request was approved.
     ClientApproved,
     /// A request was declined.
@@ -45,6 +47,13 @@ pub enum Event {
         customer_id: Option<[u8; 16]>,
         /// what was used twice
         reused: Reused,
+    },
+    /// A client secret ends soon.
+    SecretExpiring {
+        /// its last characters
+        hint: String,
+        /// in Unix seconds
+        expires_at: i64,
     },
     /// A request was approved.
     ClientApproved {
@@ -142,14 +151,19 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    secret_hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
 }
 
 impl EventType {
     /// All of them, in the order of the docs.
-    pub const ALL: [EventType; 7] = [
+    pub const ALL: [EventType; 8] = [
         EventType::GrantRevoked,
         EventType::GrantReuseDetected,
+        EventType::SecretExpiring,
         EventType::ClientApproved,
         EventType::ClientDeclined,
         EventType::ClientSuspended,
@@ -162,6 +176,7 @@ impl EventType {
         match self {
             EventType::GrantRevoked => "grant.revoked",
             EventType::GrantReuseDetected => "grant.reuse_detected",
+            EventType::SecretExpiring => "secret.expiring",
             EventType::ClientApproved => "client.approved",
             EventType::ClientDeclined => "client.declined",
             EventType::ClientSuspended => "client.suspended",
@@ -179,6 +194,7 @@ impl EventType {
             EventType::GrantReuseDetected => {
                 "A code or a refresh token was used twice, so its connection was ended: look for who else has it, and ask the customer to connect again."
             }
+            EventType::SecretExpiring => "A client secret ends soon: make another one.",
             EventType::ClientApproved => "What you asked for a client was approved.",
             EventType::ClientDeclined => "What you asked for a client was declined.",
             EventType::ClientSuspended => {
@@ -209,6 +225,7 @@ impl Event {
         match self {
             Event::GrantRevoked { .. } => EventType::GrantRevoked,
             Event::GrantReuseDetected { .. } => EventType::GrantReuseDetected,
+            Event::SecretExpiring { .. } => EventType::SecretExpiring,
             Event::ClientApproved { .. } => EventType::ClientApproved,
             Event::ClientDeclined { .. } => EventType::ClientDeclined,
             Event::ClientSuspended => EventType::ClientSuspended,
@@ -259,6 +276,10 @@ impl Notice {
                 data.grant_id = Some(uuid(*grant_id));
                 data.sub = customer_id.map(uuid);
             }
+            Event::SecretExpiring { hint, expires_at } => {
+                data.secret_hint = Some(hint);
+                data.expires_at = Some(time(*expires_at));
+            }
             Event::ClientApproved { note } | Event::ClientDeclined { note } => {
                 data.note = note.as_deref();
             }
@@ -271,7 +292,7 @@ impl Notice {
 }
 
 /// A moment as ISO 8601 writes it, in UTC.
-fn time(at: i64) -> String {
+pub(crate) fn time(at: i64) -> String {
     jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 

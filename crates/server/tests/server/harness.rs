@@ -187,8 +187,11 @@ impl Server {
         let mut sites = Vec::new();
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for environment in Environment::ISSUERS {
-            let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let sockets = Environment::ISSUERS
+            .map(|_| Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap());
+        let [.., portal] = &sockets;
+        let portal_url = base_url(Environment::Portal, portal.address());
+        for (environment, socket) in Environment::ISSUERS.into_iter().zip(sockets) {
             let base_url = base_url(environment, socket.address());
             let is_portal = environment == Environment::Portal;
             let throttling = settings.throttling;
@@ -214,7 +217,7 @@ impl Server {
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
                 portal: is_portal.then_some(programme),
-                portal_url: None,
+                portal_url: Some(portal_url.clone()),
             });
             let listener = lay(&site, socket.address()).await;
             addresses.push(listener.address);

@@ -106,6 +106,7 @@ mod restore;
 mod restore_account;
 mod restore_killed;
 mod revocation;
+mod secret_end;
 mod sign_in;
 mod signing_keys;
 mod slow_bodies;

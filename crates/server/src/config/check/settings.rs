@@ -29,6 +29,9 @@ impl Check<'_> {
             grant_ttl_seconds: self
                 .seconds(section.grant_ttl_seconds.as_ref(), 1..=3660 * DAY)
                 .or(usual.grant_ttl_seconds),
+            client_secret_ttl_seconds: self
+                .seconds(section.client_secret_ttl_seconds.as_ref(), DAY..=3660 * DAY)
+                .or(usual.client_secret_ttl_seconds),
             refresh_window_seconds: self
                 .seconds(section.refresh_window_seconds.as_ref(), 0..=600)
                 .unwrap_or(usual.refresh_window_seconds),

@@ -6,12 +6,10 @@ use axum::extract::Path;
 use axum::http::{Response, StatusCode};
 use grantor_protocol::parameters::Parameters;
 
-use super::apps::{day, moment};
+use super::apps::secret_line;
 use super::fault::Fault;
 use super::visit::{Posted, SignedIn};
-use crate::pages::portal::{
-    ApiClientLine, ApiClientsPage, ApiScopeChoice, Form, NewApiSecret, SecretLine,
-};
+use crate::pages::portal::{ApiClientLine, ApiClientsPage, ApiScopeChoice, Form, NewApiSecret};
 use crate::programme::api_client::{self, ApiClientForm};
 use crate::programme::{Actor, Refused, app};
 use crate::store::ClientRecord;
@@ -93,11 +91,12 @@ async fn page(
 ) -> Result<Response<Body>, Fault> {
     let actor = Actor::from(&by.person);
     let records = api_client::list(&by.visit.site, &actor).await?;
+    let now = by.visit.site.clock.now();
     let page = ApiClientsPage {
         shell: by.visit.shell("account"),
         form,
         new,
-        clients: records.into_iter().map(line).collect(),
+        clients: records.into_iter().map(|record| line(record, now)).collect(),
         scopes: api_client::offered(&actor)
             .map(|scope| ApiScopeChoice {
                 name: scope.name,
@@ -111,13 +110,8 @@ async fn page(
     Ok(by.visit.page(status, &page))
 }
 
-fn line(record: ClientRecord) -> ApiClientLine {
-    let secrets = record.secrets.iter().map(|secret| SecretLine {
-        slot: secret.slot,
-        hint: secret.hint.clone(),
-        made: day(secret.created_at),
-        used: secret.used_at.map(moment),
-    });
+fn line(record: ClientRecord, now: i64) -> ApiClientLine {
+    let secrets = record.secrets.iter().map(|secret| secret_line(secret, now));
     ApiClientLine {
         secrets: secrets.collect(),
         scopes: record.client.scopes.to_string(),

@@ -18,7 +18,7 @@ use crate::pages::portal::{
 };
 use crate::programme::app::{self, AppForm};
 use crate::programme::{Actor, Refused};
-use crate::store::ClientRecord;
+use crate::store::{ClientRecord, SecretRecord};
 
 /// How many apps one page lists of an environment.
 const PAGE: i64 = 50;
@@ -87,12 +87,8 @@ fn shown(
     done: Option<&str>,
     secret: Option<&ClientSecret>,
 ) -> Result<Response<Body>, Fault> {
-    let secrets = record.secrets.iter().map(|secret| SecretLine {
-        slot: secret.slot,
-        hint: secret.hint.clone(),
-        made: day(secret.created_at),
-        used: secret.used_at.map(moment),
-    });
+    let now = by.visit.site.clock.now();
+    let secrets = record.secrets.iter().map(|secret| secret_line(secret, now));
     let page = AppPage {
         shell: by.visit.shell("apps"),
         app: facts(by, record)?,
@@ -101,6 +97,18 @@ fn shown(
         new_secret: secret.map(|secret| secret.expose().to_owned()),
     };
     Ok(by.visit.page(StatusCode::OK, &page))
+}
+
+/// A secret, without itself.
+pub(super) fn secret_line(secret: &SecretRecord, now: i64) -> SecretLine {
+    SecretLine {
+        slot: secret.slot,
+        hint: secret.hint.clone(),
+        made: day(secret.created_at),
+        used: secret.used_at.map(moment),
+        ends: secret.expires_at.map(day),
+        ended: secret.ended_for(now).is_some(),
+    }
 }
 
 fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {

@@ -110,6 +110,10 @@ pub(crate) struct SecretLine {
     pub(crate) hint: String,
     pub(crate) made: String,
     pub(crate) used: Option<String>,
+    /// When it ends, where it does by itself.
+    pub(crate) ends: Option<String>,
+    /// Whether that is past.
+    pub(crate) ended: bool,
 }
 
 /// The form that makes an app, or changes one. Posts `name`, `website`, `support_contact`,

@@ -67,6 +67,9 @@ struct Secret {
     created_at: String,
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// When it ends, where it does by itself.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
 }
 
 /// An app with a secret that was just made.
@@ -192,6 +195,7 @@ impl From<&SecretRecord> for Secret {
             hint: secret.hint.clone(),
             created_at: time(secret.created_at),
             last_used_at: secret.used_at.map(time),
+            expires_at: secret.expires_at.map(time),
         }
     }
 }

@@ -88,6 +88,9 @@ export async function* everyPage(page, environment) {
   await page.getByRole('alert').waitFor();
   yield 'sign-in with an error';
 
+  yield* forgottenPages(page, environment);
+  await page.goto(authorizeUrl(environment));
+
   await signIn(page, environment.customer);
   await button(page, 'Continue').waitFor();
   yield 'businesses';
@@ -165,6 +168,36 @@ async function* accountPages(page, environment) {
   yield 'password with an error';
 }
 
+/** Those of a customer who forgot the password; it stays as it is. */
+async function* forgottenPages(page, environment) {
+  await page.getByRole('link', { name: 'Forgotten your password?' }).click();
+  await button(page, 'Send me the link').waitFor();
+  yield 'forgotten';
+
+  await page.getByLabel('Email').fill('a..b@example.com');
+  await button(page, 'Send me the link').click();
+  await page.getByRole('alert').waitFor();
+  yield 'forgotten with an error';
+
+  await page.getByLabel('Email').fill(environment.customer.email);
+  await button(page, 'Send me the link').click();
+  await page.getByRole('link', { name: 'Open the mailbox of dev' }).click();
+  // There may be mails to both environments' customers.
+  await page.locator(`a[href^="${environment.base_url}/account/reset/"]`).first().click();
+  await button(page, 'Set the password').waitFor();
+  yield 'a new password';
+
+  await page.locator('#new_password').fill('too short');
+  await page.locator('#new_password_again').fill('too short');
+  await button(page, 'Set the password').click();
+  await page.getByRole('alert').waitFor();
+  yield 'a new password with an error';
+
+  await page.goto(new URL('/account/reset/nonsense', environment.base_url).href);
+  await page.getByRole('link', { name: 'Ask for another' }).waitFor();
+  yield 'stale link';
+}
+
 /** Fills the form for a new password, and sends it. */
 export async function changePassword(page, [current, next, again]) {
   await page.locator('#current_password').fill(current);
@@ -197,4 +230,4 @@ function asDemoClient(environment, path, body) {
   });
 }
 
-export const PAGES_WALKED = 21;
+export const PAGES_WALKED = 26;

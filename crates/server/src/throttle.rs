@@ -41,9 +41,6 @@ const MOST_FULL: usize = 4096;
 const RACES: usize = 3;
 /// The first wait of somebody who keeps guessing, in seconds. It doubles.
 const FIRST_WAIT_SECONDS: i64 = 5;
-/// Mails to one mailbox in a window, whoever asks for them. Nobody is locked out by that: each that
-/// came holds a link that works.
-pub const MAILS_PER_NAME: i64 = 5;
 /// What is left to each address once a name is under attack from many.
 const NARROWED: i64 = 2;
 
@@ -60,6 +57,9 @@ pub struct Limits {
     pub failures_per_name: i64,
     /// Clients that register themselves, from one address.
     pub registrations_per_address: i64,
+    /// Mails to one mailbox, whoever asks for them. Nobody is locked out by that: each that came
+    /// holds a link that works.
+    pub mails_per_name: i64,
 }
 
 /// Counts tries in one realm. It knows no site: whoever takes credentials has one.
@@ -124,6 +124,7 @@ impl Limits {
         failures_per_address: 100,
         failures_per_name: 50,
         registrations_per_address: 20,
+        mails_per_name: 5,
     };
 }
 
@@ -248,7 +249,7 @@ impl Throttle {
                 vec![Counted::given_back(by_origin)]
             }
             Credential::Mail => {
-                let by_name = self.tally(name, MAILS_PER_NAME);
+                let by_name = self.tally(name, limits.mails_per_name);
                 vec![Counted::given_back(by_name), Counted::given_back(by_origin)]
             }
         }

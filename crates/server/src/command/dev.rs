@@ -48,6 +48,7 @@ const FILES: [&str; 4] = ["grantor.db", "grantor.db-wal", "grantor.db-shm", "mas
 const LIMITS: Limits = Limits {
     failures_per_address: 100 * Limits::USUAL.failures_per_address,
     registrations_per_address: 100 * Limits::USUAL.registrations_per_address,
+    mails_per_name: 100 * Limits::USUAL.mails_per_name,
     ..Limits::USUAL
 };
 

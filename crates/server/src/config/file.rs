@@ -96,6 +96,7 @@ pub(super) struct Throttling {
     pub(super) failures_per_address: Option<Spanned<i64>>,
     pub(super) failures_per_name: Option<Spanned<i64>>,
     pub(super) registrations_per_address: Option<Spanned<i64>>,
+    pub(super) mails_per_name: Option<Spanned<i64>>,
 }
 
 /// An API that tokens may be for.

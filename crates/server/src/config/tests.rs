@@ -174,6 +174,7 @@ fn the_defaults_that_init_writes_as_comments_are_the_defaults() {
                     || setting.contains("registration")
                     || setting.contains("throttling]")
                     || setting.starts_with("failures_per_")
+                    || setting.starts_with("mails_per_")
                     || setting.contains("dpop_nonce_required = ") =>
             {
                 setting

@@ -1,6 +1,6 @@
 //! `/account/forgotten`: a customer who forgot the password sets another.
 
-use grantor::throttle::MAILS_PER_NAME;
+use grantor::throttle::Limits;
 use grantor_protocol::environment::Environment;
 
 use crate::calls::{assert_opens, issue_with};
@@ -162,7 +162,7 @@ async fn a_link_is_for_its_own_environment_its_hour_and_the_password_of_then(ser
 
 async fn s20_mails_to_one_mailbox_are_bounded_whoever_asks_for_them(server: Server) {
     server.customer(HERE, EMAIL, OLD, 1).await;
-    let most = u8::try_from(MAILS_PER_NAME).unwrap();
+    let most = u8::try_from(Limits::USUAL.mails_per_name).unwrap();
     for each in 0..most {
         let browser = server.browser_at([127, 0, 0, 10 + each]);
         forgotten(&server, &browser, EMAIL).await.assert_page(200, "Look into your mailbox");

@@ -77,6 +77,7 @@ pub fn roomy() -> Settings {
         failures_per_name_and_address: most,
         failures_per_address: most,
         registrations_per_address: most,
+        mails_per_name: most,
         ..Limits::USUAL
     };
     Settings { throttling, ..Settings::default() }

@@ -91,6 +91,7 @@ impl Check<'_> {
                 &section.registrations_per_address,
                 usual.registrations_per_address,
             ),
+            mails_per_name: tries(&section.mails_per_name, usual.mails_per_name),
             window_seconds: self
                 .seconds(section.window_seconds.as_ref(), 60..=DAY)
                 .unwrap_or(usual.window_seconds),

@@ -18,7 +18,7 @@ pub mod test_customer;
 pub mod webhook;
 
 use crate::site::Site;
-use crate::store::{Act, Person, Role, StoreError};
+use crate::store::{Act, COMPANY_ID, Person, Role, StoreError};
 use crate::throttle::NotTaken;
 
 /// Who does something.
@@ -104,6 +104,8 @@ impl Actor {
     /// [`Refused::NotFound`], [`Refused::NotAllowed`]
     pub fn holder(&self, partner_id: [u8; 16]) -> Result<(), Refused> {
         match self.role {
+            // What is the company's own is theirs to hold.
+            Role::Manager if partner_id == COMPANY_ID => Ok(()),
             Role::Manager => Err(Refused::NotAllowed),
             Role::Owner { .. } | Role::Developer { .. } | Role::Operator => {
                 self.of_partner(partner_id)

@@ -18,7 +18,7 @@ mod known_browser;
 mod subject;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -198,6 +198,14 @@ impl Throttle {
         self.take(subject, Caller { address, browser: None }).await.map(drop)
     }
 
+    /// The same of what is counted by its name alone, wherever it comes from.
+    ///
+    /// # Errors
+    /// [`NotTaken`]
+    pub async fn count_named(&self, subject: &Subject<'_>) -> Result<(), NotTaken> {
+        self.count(subject, Ipv4Addr::UNSPECIFIED.into()).await
+    }
+
     /// Which credentials were not taken for a while, and how often.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = Credential::ALL.into_iter().map(Credential::as_str);
@@ -251,6 +259,12 @@ impl Throttle {
             Credential::Mail => {
                 let by_name = self.tally(name, limits.mails_per_name);
                 vec![Counted::given_back(by_name), Counted::given_back(by_origin)]
+            }
+            Credential::Invitation => {
+                vec![Counted::given_back(self.tally(name, limits.mails_per_name))]
+            }
+            Credential::DrawnPassword => {
+                vec![Counted::given_back(self.tally(name, limits.failures_per_address))]
             }
         }
     }

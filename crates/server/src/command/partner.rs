@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Failure;
 use super::output::{Output, aligned, table, time};
 use super::place::{Opened, Place};
-use crate::store::Partner;
+use crate::store::{Act, Partner};
 use crate::webhook::Event;
 
 /// No name is longer, in characters.
@@ -32,9 +32,12 @@ enum Action {
         after_help = "With --json: {\"id\",\"name\",\"contact\",\"verified\",\"created_at\",\"clients\":[{\"environment\",\"client_id\",\"name\",\"disabled\"}]}, with times in Unix seconds"
     )]
     Show(One),
-    /// Switch off all clients of a partner, in both environments: their connections end at once
+    /// Switch off a partner and all its clients, in both environments: their connections end at once
     #[command(after_help = "With --json: as `partner show` answers")]
     Disable(One),
+    /// Switch it on again, with those clients that were switched off with it
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Enable(One),
 }
 
 #[derive(clap::Args)]
@@ -113,8 +116,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
         Action::List(list) => list.run().await,
-        Action::Show(one) => show(one, false).await,
-        Action::Disable(one) => show(one, true).await,
+        Action::Show(one) => show(one, None).await,
+        Action::Disable(one) => show(one, Some(true)).await,
+        Action::Enable(one) => show(one, Some(false)).await,
     }
 }
 
@@ -164,21 +168,35 @@ impl List {
     }
 }
 
-/// Shows a partner, after its clients were switched off where that was asked for.
-async fn show(one: One, disable: bool) -> Result<(), Failure> {
+/// Shows a partner, after it was switched off or on where that was asked for.
+async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
     let opened = one.place.open().await?;
     let partner = find(&opened, &one.partner).await?;
-    if disable {
+    if let Some(off) = switch {
         let mut notices = Vec::new();
         for environment in Environment::ALL {
             let clients = opened.store.clients(environment).await?.into_iter();
-            let of_partner =
-                clients.filter(|record| record.partner_id == partner.id && !record.client.disabled);
-            notices.extend(of_partner.map(|record| {
-                opened.notice(environment, &record.client.id, Event::ClientSuspended)
+            let switched = clients.filter(|record| {
+                let is_in = if off { !record.client.disabled } else { record.listing.suspended };
+                record.partner_id == partner.id && is_in
+            });
+            notices.extend(switched.map(|record| {
+                let event = if off { Event::ClientSuspended } else { Event::ClientResumed };
+                opened.notice(environment, &record.client.id, event)
             }));
         }
-        opened.store.disable_clients_of_telling(partner.id, &notices).await?;
+        let act = Act {
+            at: opened.clock.now(),
+            actor: "grantor partner (operator)".to_owned(),
+            actor_id: None,
+            act: if off { "partner.suspended" } else { "partner.resumed" },
+            partner_id: Some(partner.id),
+            client_id: None,
+            detail: partner.name.clone(),
+            mails: Vec::new(),
+            notices,
+        };
+        opened.store.switch_partner(partner.id, off, &act).await?;
     }
     let mut clients = Vec::new();
     for environment in Environment::ALL {
@@ -195,9 +213,12 @@ async fn show(one: One, disable: bool) -> Result<(), Failure> {
     }
     let detail = Detail { partner: PartnerData::from(&partner), clients };
     one.output.data(&detail, Detail::lines)?;
-    if disable {
-        one.output
-            .say("All its connections ended. `grantor client enable` brings back one client.");
+    match switch {
+        Some(true) => one
+            .output
+            .say("All its connections ended. `grantor partner enable` brings its clients back."),
+        Some(false) => one.output.say("Its clients work again; connections have to be made anew."),
+        None => {}
     }
     Ok(())
 }

@@ -25,12 +25,14 @@ fn reveal(text: &str) -> String {
     revealed
 }
 
-/// Direction overrides, embeddings and isolates, control characters, and blanks of no width.
+/// Direction overrides, embeddings and isolates, control characters, blanks of no width, hyphens that
+/// are not drawn, and tags.
 fn acts_unseen(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
-        '\u{200B}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{FEFF}' => true,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{061C}' => true,
+        '\u{200B}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => true,
+        '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}' => true,
         _ => letter.is_control(),
     }
 }

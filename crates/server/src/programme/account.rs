@@ -35,7 +35,7 @@ pub async fn ask_to_sign_up(site: &Site, email: &str, from: IpAddr) -> Result<()
         return Err(Refused::NotAllowed);
     }
     let to = address(email)?;
-    take_mail(site, &to, from).await?;
+    take_mail(site, ("sign-up", &to), from).await?;
     let known = site.store.customer(Environment::Portal, to.as_str()).await?.is_some();
     let text = if known {
         format!(
@@ -98,6 +98,20 @@ pub(super) async fn join(
     if !faults.is_empty() {
         return Err(Refused::Fields(faults));
     }
+    // Before anything is hashed: a link that was used costs nothing any more.
+    let used = || {
+        Refused::Conflict(
+            "This link was used already, or the address has an account. Sign in instead.".into(),
+        )
+    };
+    if site.store.customer(Environment::Portal, email).await?.is_some() {
+        return Err(used());
+    }
+    if let Some(id) = invitation
+        && site.store.invitation(id).await?.is_none()
+    {
+        return Err(used());
+    }
     let hash = hash(site, form.password).await?;
     let person = NewPerson {
         id: site.random.id(&site.clock),
@@ -111,9 +125,7 @@ pub(super) async fn join(
     let act = actor.act(site, "person.joined", format!("{name} as {}", role.as_str()));
     match site.store.add_person(&person, partner, invitation, &act).await? {
         true => Ok(()),
-        false => Err(Refused::Conflict(
-            "This link was used already, or the address has an account. Sign in instead.".into(),
-        )),
+        false => Err(used()),
     }
 }
 
@@ -123,7 +135,7 @@ pub(super) async fn join(
 /// [`Refused`]: an address that is none.
 pub async fn forgotten(site: &Site, email: &str, from: IpAddr) -> Result<(), Refused> {
     let to = address(email)?;
-    take_mail(site, &to, from).await?;
+    take_mail(site, ("forgotten", &to), from).await?;
     let known = site.store.credentials(Environment::Portal, to.as_str()).await?;
     let text = match known {
         Some(known) => {
@@ -146,8 +158,16 @@ pub async fn forgotten(site: &Site, email: &str, from: IpAddr) -> Result<(), Ref
 }
 
 /// Counts a mail that whoever asks for it need not be the owner of (S20).
-async fn take_mail(site: &Site, to: &MailAddress, from: IpAddr) -> Result<(), Refused> {
-    let subject = throttle::Subject::new(Credential::Mail, to.as_str().as_bytes());
+///
+/// Each purpose has a count of its own: whoever uses one up, by naming somebody else's address, keeps
+/// nobody from the other.
+async fn take_mail(
+    site: &Site,
+    (purpose, to): (&str, &MailAddress),
+    from: IpAddr,
+) -> Result<(), Refused> {
+    let name = format!("{purpose} {}", to.as_str());
+    let subject = throttle::Subject::new(Credential::Mail, name.as_bytes());
     Ok(site.throttle.count(&subject, from).await?)
 }
 

@@ -1,9 +1,12 @@
 //! Partners, as managers see them: who they are, whether that was verified, and whether they may do
 //! anything at all.
 
-use super::{Actor, Refused};
+use grantor_protocol::environment::Environment;
+
+use super::{Actor, Refused, app};
 use crate::site::Site;
 use crate::store::{Act, COMPANY_ID, Partner};
+use crate::webhook::{Event, Notice};
 
 /// A partner, for staff.
 ///
@@ -44,8 +47,23 @@ pub async fn switch(
 ) -> Result<(), Refused> {
     actor.staff()?;
     let name = if off { "partner.suspended" } else { "partner.resumed" };
-    let act = about(site, actor, partner, name);
+    let mut act = about(site, actor, partner, name);
+    act.notices = notices(site, partner, off).await?;
     stood(site.store.switch_partner(partner.id, off, &act).await?)
+}
+
+/// One for each client that is switched with its partner.
+async fn notices(site: &Site, partner: &Partner, off: bool) -> Result<Vec<Notice>, Refused> {
+    let mut notices = Vec::new();
+    for environment in Environment::ALL {
+        let apps = site.store.apps_of(partner.id, environment, "", app::MOST_APPS).await?;
+        let switched = apps
+            .iter()
+            .filter(|record| if off { !record.client.disabled } else { record.listing.suspended });
+        let event = if off { Event::ClientSuspended } else { Event::ClientResumed };
+        notices.extend(switched.map(|record| app::notice(site, record, event.clone())));
+    }
+    Ok(notices)
 }
 
 fn about(site: &Site, actor: &Actor, partner: &Partner, name: &'static str) -> Act {

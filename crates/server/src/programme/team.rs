@@ -5,6 +5,7 @@ use super::{Actor, Refused};
 use crate::link::{INVITATION_SECONDS, Link};
 use crate::site::Site;
 use crate::store::{Invitation, Person, Role};
+use crate::throttle::{self, Credential};
 
 /// No partner has more people and invitations.
 pub const MOST_PEOPLE: i64 = 200;
@@ -32,6 +33,8 @@ pub async fn invite(site: &Site, actor: &Actor, email: &str, owner: bool) -> Res
 pub async fn invite_as(site: &Site, actor: &Actor, email: &str, role: Role) -> Result<(), Refused> {
     actor.owner()?;
     let to = address(email)?;
+    let subject = throttle::Subject::new(Credential::Invitation, to.as_str().as_bytes());
+    site.throttle.count_named(&subject).await?;
     let now = site.clock.now();
     let invitation = Invitation {
         id: site.random.id(&site.clock),

@@ -12,6 +12,7 @@ use crate::password::{Password, PasswordError};
 use crate::random::Random;
 use crate::site::Site;
 use crate::store::{Act, Business, Location, NewCustomer, TestCustomer};
+use crate::throttle::{Credential, Subject};
 use crate::webhook::{Ended, EndedBy, Event, Notice};
 
 /// No partner has more.
@@ -87,7 +88,7 @@ pub async fn make(portal: &Site, actor: &Actor) -> Result<DrawnPassword, Refused
     let random = &portal.random;
     let email = format!("test-{}@{}.test", random.hex::<4>(), slug(&partner.name));
     let name = format!("{} {}", one_of(&FIRST_NAMES, random), one_of(&LAST_NAMES, random));
-    let (password, password_hash) = draw(portal).await?;
+    let (password, password_hash) = draw(portal, partner_id).await?;
     let customer = NewCustomer {
         environment: Environment::Staging,
         id: random.id(&portal.clock),
@@ -115,7 +116,7 @@ pub async fn draw_password(
     id: [u8; 16],
 ) -> Result<DrawnPassword, Refused> {
     let (partner_id, customer) = find(portal, actor, id).await?;
-    let (password, hash) = draw(portal).await?;
+    let (password, hash) = draw(portal, partner_id).await?;
     let act = ending(portal, actor, &customer, "test_customer.password_drawn").await?;
     match portal.store.set_test_customer_password((partner_id, id), &hash, &act).await? {
         true => Ok(DrawnPassword { email: customer.email, password }),
@@ -181,7 +182,11 @@ fn too_many() -> Refused {
 }
 
 /// A password of 80 random bits, in groups that can be typed, and its hash.
-async fn draw(portal: &Site) -> Result<(Zeroizing<String>, String), Refused> {
+///
+/// Each one costs a hash, in the queue that everybody's sign-in waits in: a partner has so many.
+async fn draw(portal: &Site, partner_id: [u8; 16]) -> Result<(Zeroizing<String>, String), Refused> {
+    let subject = Subject::new(Credential::DrawnPassword, &partner_id);
+    portal.throttle.count_named(&subject).await?;
     let digits = Zeroizing::new(hex::hex(&portal.random.bytes::<10>()));
     let groups: Vec<&str> = (0..5).filter_map(|at| digits.get(at * 4..at * 4 + 4)).collect();
     let password = Zeroizing::new(groups.join("-"));

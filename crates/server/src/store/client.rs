@@ -250,35 +250,6 @@ impl Store {
         Ok(self.write_clients(transaction).await?.is_done())
     }
 
-    /// Switches off every client of a partner, in both environments and in one write, which ends all
-    /// their grants.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn disable_clients_of(&self, partner_id: [u8; 16]) -> Result<(), StoreError> {
-        self.disable_clients_of_telling(partner_id, &[]).await
-    }
-
-    /// The same, and tells the partner in the same transaction: one notice for each client.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn disable_clients_of_telling(
-        &self,
-        partner_id: [u8; 16],
-        notices: &[Notice],
-    ) -> Result<(), StoreError> {
-        self.note(Ending::PartnerDisabled { id: partner_id }).await?;
-        let statement = Statement::any(
-            "UPDATE clients SET disabled = $2, counter = counter + 1 \
-             WHERE partner_id = $1 AND NOT disabled",
-            vec![partner_id.into(), true.into()],
-        );
-        let mut transaction = vec![statement];
-        transaction.extend(notices.iter().map(outbox::tell));
-        self.write_clients(transaction).await.map(|_| ())
-    }
-
     /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
     /// both are taken or the client has no secrets at all.
     ///

@@ -206,7 +206,8 @@ impl Store {
 }
 
 const REMOVE: &str = "UPDATE people SET totp = NULL, totp_next = NULL, totp_confirmed_at = NULL, \
-    totp_step = NULL, recovery_codes = NULL WHERE id = $1 AND totp_confirmed_at IS NOT NULL";
+    totp_step = NULL, recovery_codes = NULL WHERE id = $1 \
+    AND (totp_confirmed_at IS NOT NULL OR totp_next IS NOT NULL)";
 
 /// A code that was used, or is older than one that was, is none (RFC 6238 5.2).
 fn spend(person_id: [u8; 16], spent: &Spent) -> Statement {

@@ -42,17 +42,15 @@ impl Store {
             Role::Manager | Role::Operator => (Some(role.as_str()), None),
             Role::Owner { .. } | Role::Developer { .. } => (None, Some(role.as_str())),
         };
-        // One that is too old makes room for another.
+        // Those that are too old make room for others.
         let transaction = vec![
-            Statement::any(
-                "DELETE FROM invitations WHERE email = $1 AND expires_at <= $2",
-                vec![invitation.email.as_str().into(), act.at.into()],
-            ),
+            Statement::any("DELETE FROM invitations WHERE expires_at <= $1", vec![act.at.into()]),
             Statement::new(
                 "INSERT INTO invitations (id, partner_id, staff, email, role, invited_by, \
                  created_at, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
                  WHERE NOT EXISTS (SELECT 1 FROM invitations i WHERE i.email = $4 \
-                   AND COALESCE(i.staff, '') = COALESCE($3, '')) \
+                   AND COALESCE(i.staff, '') = COALESCE($3, '') \
+                   AND (i.partner_id = $2 OR $3 IS NOT NULL)) \
                  AND (SELECT COUNT(*) FROM invitations i \
                       WHERE COALESCE(i.staff, '') = COALESCE($3, '') \
                       AND (i.partner_id = $2 OR $3 IS NOT NULL)) \

@@ -174,7 +174,10 @@ impl Store {
                 password_hash.into(),
             ],
         );
-        self.act(vec![statement], act).await
+        // Whoever knew the password before may have seen a key that waits to be confirmed.
+        let waiting =
+            Statement::any("UPDATE people SET totp_next = NULL WHERE id = $1", vec![id.into()]);
+        self.act(vec![statement, waiting], act).await
     }
 
     /// Gives a person of a partner another role, unless it is the last owner.

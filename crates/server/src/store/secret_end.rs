@@ -34,10 +34,12 @@ pub struct EndingSecret {
 const IN_1: &str = "SELECT id, name, partner_id, secret_1_digest, secret_1_hint, \
     secret_1_created_at, secret_1_expires_at FROM clients \
     WHERE secret_1_expires_at IS NOT NULL AND secret_1_told_at IS NULL \
+    AND secret_1_digest IS NOT NULL \
     AND secret_1_expires_at <= $2 AND environment = $1 ORDER BY secret_1_expires_at LIMIT $3";
 const IN_2: &str = "SELECT id, name, partner_id, secret_2_digest, secret_2_hint, \
     secret_2_created_at, secret_2_expires_at FROM clients \
     WHERE secret_2_expires_at IS NOT NULL AND secret_2_told_at IS NULL \
+    AND secret_2_digest IS NOT NULL \
     AND secret_2_expires_at <= $2 AND environment = $1 ORDER BY secret_2_expires_at LIMIT $3";
 const TOLD_1: &str = "UPDATE clients SET secret_1_told_at = $4 WHERE environment = $1 AND id = $2 \
     AND secret_1_digest = $3 AND secret_1_told_at IS NULL";

@@ -22,6 +22,10 @@ pub enum Credential {
     Registration,
     /// a mail to somebody, which whoever asks for it need not be: each one counts
     Mail,
+    /// an invitation of somebody, who is named: each one counts, from anywhere
+    Invitation,
+    /// a password that is drawn for somebody who is named: each one counts, from anywhere
+    DrawnPassword,
 }
 
 /// What is tried of whom.
@@ -42,7 +46,7 @@ pub struct Network {
 
 impl Credential {
     /// All of them, in order.
-    pub const ALL: [Credential; Credential::Mail as usize + 1] = [
+    pub const ALL: [Credential; Credential::DrawnPassword as usize + 1] = [
         Credential::Password,
         Credential::Client,
         Credential::InitialAccessToken,
@@ -50,6 +54,8 @@ impl Credential {
         Credential::UserCode,
         Credential::Registration,
         Credential::Mail,
+        Credential::Invitation,
+        Credential::DrawnPassword,
     ];
 
     /// Its name, in the metrics and in the log.
@@ -62,6 +68,8 @@ impl Credential {
             Credential::UserCode => "user_code",
             Credential::Registration => "registration",
             Credential::Mail => "mail",
+            Credential::Invitation => "invitation",
+            Credential::DrawnPassword => "drawn_password",
         }
     }
 }

@@ -312,6 +312,12 @@ fn a_partner_that_is_disabled_has_no_client_left_that_works_and_others_keep_thei
     assert!(answer.stderr.contains("All its connections ended"), "{answer:?}");
     assert_eq!(states(partner), [(ids[0].clone(), true), (ids[1].clone(), true)]);
     assert_eq!(states(other), [(ids[2].clone(), false)]);
+    // One that was off before stays off.
+    house.run(&["partner", "enable", partner]).done();
+    house.run(&["client", "disable", &ids[0]]).done();
+    house.run(&["partner", "disable", partner]).done();
+    house.run(&["partner", "enable", partner]).done();
+    assert_eq!(states(partner), [(ids[0].clone(), true), (ids[1].clone(), false)]);
     house.run(&["partner", "disable", "Nobody"]).refused("there is no partner");
 }
 

@@ -1,8 +1,9 @@
 //! Accounts of the portal: signing up, invitations, passwords, roles, leaving.
 
 use grantor::link::{INVITATION_SECONDS, Link};
-use grantor::programme::{Actor, account, team};
+use grantor::programme::{Actor, account, factor, team};
 use grantor::store::{Act, Person, Role};
+use grantor::throttle::Limits;
 use reqwest::StatusCode;
 
 use crate::harness::{Browser, Page, Server, form_body};
@@ -20,6 +21,61 @@ on_both_engines! {
     the_last_manager_stays_also_where_two_remove_each_other_at_once,
     acts_at_once_are_numbered_without_a_gap_and_chained,
     an_audit_log_that_was_tampered_with_names_the_first_bad_entry,
+    two_partners_may_invite_one_address_and_what_is_too_old_takes_no_room,
+    a_new_password_takes_away_a_key_that_waits_to_be_confirmed,
+}
+
+/// Of what strangers may have sent to a mailbox, nothing keeps its owner from the rest.
+#[tokio::test]
+async fn s20_asking_for_sign_ups_keeps_nobody_from_a_new_password_and_invitations_are_bounded() {
+    let server = Server::start().await;
+    let partner_id = partner_of(&server).await;
+    let robin = person(&server, EMAIL, Role::Owner { partner_id }).await;
+    let browser = server.browser();
+    let most = Limits::USUAL.mails_per_name;
+    for at in 0..=most {
+        let page = get(&server, &browser, "/sign-up").await;
+        let answer = submit_to(&server, &browser, &page, "/sign-up", &[("email", EMAIL)]).await;
+        assert_eq!(answer.status, if at < most { 200 } else { 409 });
+    }
+    let page = get(&server, &browser, "/forgotten").await;
+    let answer = submit_to(&server, &browser, &page, "/forgotten", &[("email", EMAIL)]).await;
+    answer.assert_page(200, "Look into your mailbox");
+
+    let (actor, site) = (Actor::from(&robin), &server.portal);
+    for _ in 0..most {
+        let to = "victim@rest.example";
+        team::invite(site, &actor, to, false).await.unwrap();
+        let invited = site.store.invitations(Some(partner_id)).await.unwrap().remove(0);
+        team::withdraw(site, &actor, invited.id).await.unwrap();
+    }
+    let written = server.count("outbox");
+    assert!(team::invite(site, &actor, "victim@rest.example", false).await.is_err());
+    assert_eq!(server.count("outbox"), written);
+    team::invite(site, &actor, "other@rest.example", false).await.unwrap();
+}
+
+async fn two_partners_may_invite_one_address_and_what_is_too_old_takes_no_room(server: Server) {
+    let own = partner_of(&server).await;
+    let robin = person(&server, EMAIL, Role::Owner { partner_id: own }).await;
+    let stranger = Actor::from(&crate::portal_desk::stranger(&server).await);
+    let to = "cto@victim.example";
+    team::invite(&server.portal, &stranger, to, false).await.unwrap();
+    team::invite(&server.portal, &Actor::from(&robin), to, false).await.unwrap();
+    assert!(team::invite(&server.portal, &Actor::from(&robin), to, false).await.is_err());
+    server.clock.advance(INVITATION_SECONDS);
+    team::invite(&server.portal, &Actor::from(&robin), "new@rest.example", false).await.unwrap();
+    assert_eq!(server.count("invitations"), 1);
+}
+
+async fn a_new_password_takes_away_a_key_that_waits_to_be_confirmed(server: Server) {
+    let partner_id = partner_of(&server).await;
+    let robin = person(&server, EMAIL, Role::Owner { partner_id }).await;
+    let site = &server.portal;
+    factor::begin_first(site, &robin).await.unwrap();
+    assert!(factor::waiting(site, &robin).await.unwrap().is_some());
+    account::reset(site, (&robin, 0), OTHER.to_owned()).await.unwrap();
+    assert!(factor::waiting(site, &robin).await.unwrap().is_none());
 }
 
 /// Adds a person of the portal.

@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "seen by the other files of this binary alone")]
 
 use grantor::demo;
-use grantor::store::{Act, AuditOf, ClientRecord, NewPerson, Partner, Role};
+use grantor::store::{Act, AuditOf, ClientRecord, NewPerson, Partner, Person, Role};
 use grantor_protocol::environment::Environment;
 
 use crate::harness::{
@@ -17,6 +17,22 @@ pub const STRANGER: &str = "owner@other.example";
 pub const COLLEAGUE: &str = "colleague@demo.example";
 /// Where codes of the apps that tests make go.
 pub const APP_URI: &str = "https://app.example/callback";
+
+/// The owner of another partner, which is made for it.
+pub async fn stranger(server: &Server) -> Person {
+    let partner = Partner {
+        id: *b"the other partn.",
+        name: "Other Ltd".to_owned(),
+        contact: None,
+        verified: false,
+        created_at: START,
+        suspended: false,
+    };
+    let role = Role::Owner { partner_id: partner.id };
+    add_person(server, STRANGER, role, Some(&partner)).await;
+    let stored = server.portal.store.credentials(Environment::Portal, STRANGER).await.unwrap();
+    server.portal.store.person(stored.unwrap().customer_id).await.unwrap().unwrap()
+}
 
 /// A person's browser in the portal.
 pub struct Desk {
@@ -44,16 +60,7 @@ impl Desk {
 
     /// The owner of another partner, which is made for it.
     pub async fn stranger(server: &Server) -> Desk {
-        let partner = Partner {
-            id: *b"the other partn.",
-            name: "Other Ltd".to_owned(),
-            contact: None,
-            verified: false,
-            created_at: START,
-            suspended: false,
-        };
-        let role = Role::Owner { partner_id: partner.id };
-        add_person(server, STRANGER, role, Some(&partner)).await;
+        stranger(server).await;
         Desk::of(server, STRANGER).await
     }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::calls::Call;
 use crate::harness::{Answer, Server, TestClient};
 use crate::people::PARTNER_ID;
+use crate::portal_account::act;
 
 const FOR_ITSELF: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
@@ -160,7 +161,9 @@ async fn an_api_client_that_is_switched_off_or_whose_partner_is_ends_with_its_to
     let refused = server.call(token, "GET", apps, None).await;
     assert_eq!((refused.status, refused.text("error")), (401, "invalid_token"));
     assert_eq!(server.call(&other, "GET", apps, None).await.status, 200);
-    store.disable_clients_of(PARTNER_ID).await.unwrap();
+    assert!(
+        store.switch_partner(PARTNER_ID, true, &act(&server, "partner.suspended")).await.unwrap()
+    );
     assert_eq!(server.call(&other, "GET", apps, None).await.status, 401);
 }
 

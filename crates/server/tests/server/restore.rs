@@ -69,6 +69,7 @@ async fn assert_behind_its_tokens(house: &Installation, app: &App, tokens: &[Str
 }
 
 installed_on_both_engines! {
+    d5_a_partner_that_was_switched_off_since_the_backup_is_off_and_makes_nothing_new,
     d5_a_restore_ends_what_is_old_keeps_connections_and_brings_back_nothing_that_ended,
     d5_where_the_journal_does_not_reach_the_restore_stops_and_each_choice_does_what_it_says,
     d5_secrets_and_passwords_changed_since_are_named_and_voided_where_it_is_asked_for,
@@ -401,4 +402,20 @@ async fn d5_a_restore_that_fails_in_the_middle_leaves_a_postgres_database_empty(
     assert!(!house.path("master.key.raised").exists());
     house.json(&["restore", "b1"]).await;
     house.serve().await;
+}
+
+async fn d5_a_partner_that_was_switched_off_since_the_backup_is_off_and_makes_nothing_new(
+    mut house: Installation,
+) {
+    house.app(&[]).await;
+    house.json(&["backup", "b1"]).await;
+    let partners = house.json(&["partner", "list"]).await;
+    let id = partners["partners"][0]["id"].as_str().unwrap().to_owned();
+    house.json(&["partner", "disable", &id]).await;
+    house.stop().await;
+    house.restore(&[]).await;
+    for table in ["partners", "clients"] {
+        let off = house.values(&format!("SELECT COUNT(*) FROM {table} WHERE suspended"));
+        assert!(off[0] > 0, "{table}");
+    }
 }

@@ -28,6 +28,21 @@ async fn status(server: &Server, app: &TestClient) -> (u16, String) {
 
 on_both_engines! {
     an_owner_is_told_once_before_a_secret_ends_by_mail_and_by_webhook,
+    a_secret_that_is_gone_holds_up_nobody,
+}
+
+/// As a row of before looks whose secret was voided.
+async fn a_secret_that_is_gone_holds_up_nobody(server: Server) {
+    let owner = Desk::owner(&server).await;
+    let (gone, there) = (owner.make_app("Gone").await, owner.make_app("There").await);
+    let soon = server.clock.now() + DAY;
+    for (id, rest) in [(&gone.id, ", secret_1_digest = NULL"), (&there.id, "")] {
+        let ending =
+            format!("UPDATE clients SET secret_1_expires_at = {soon}{rest} WHERE id = '{id}'");
+        assert_eq!(server.execute(&ending), 1);
+    }
+    server.clock.advance(DAY);
+    assert_eq!(secret_end::tell(&server.staging).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -246,8 +246,12 @@ pub(super) async fn set(
 async fn whose(visit: &Visit, link: &str) -> Result<Option<(Person, i64)>, Fault> {
     match Link::open(&visit.site, link).await {
         Some(Link::Reset { person_id, counter }) => {
-            let person = visit.site.store.person(person_id).await?;
-            Ok(person.filter(|person| !person.disabled).map(|person| (person, counter)))
+            let site = &visit.site;
+            let stored = site.store.credentials_of(site.environment, person_id).await?;
+            if stored.is_none_or(|stored| stored.counter != counter) {
+                return Ok(None);
+            }
+            Ok(site.store.person(person_id).await?.map(|person| (person, counter)))
         }
         _ => Ok(None),
     }

@@ -74,15 +74,26 @@ pub(super) struct Change {
 
 const VOID_SECRETS: &str = "UPDATE clients SET \
     secret_1_digest = NULL, secret_1_hint = NULL, secret_1_created_at = NULL, \
-    secret_1_used_at = NULL, secret_2_digest = NULL, secret_2_hint = NULL, \
-    secret_2_created_at = NULL, secret_2_used_at = NULL \
+    secret_1_used_at = NULL, secret_1_expires_at = NULL, secret_1_told_at = NULL, \
+    secret_2_digest = NULL, secret_2_hint = NULL, secret_2_created_at = NULL, \
+    secret_2_used_at = NULL, secret_2_expires_at = NULL, secret_2_told_at = NULL \
     WHERE (secret_1_digest IS NOT NULL OR secret_2_digest IS NOT NULL)";
 const VOID_SECRETS_OF: &str = "UPDATE clients SET \
     secret_1_digest = NULL, secret_1_hint = NULL, secret_1_created_at = NULL, \
-    secret_1_used_at = NULL, secret_2_digest = NULL, secret_2_hint = NULL, \
-    secret_2_created_at = NULL, secret_2_used_at = NULL \
+    secret_1_used_at = NULL, secret_1_expires_at = NULL, secret_1_told_at = NULL, \
+    secret_2_digest = NULL, secret_2_hint = NULL, secret_2_created_at = NULL, \
+    secret_2_used_at = NULL, secret_2_expires_at = NULL, secret_2_told_at = NULL \
     WHERE (secret_1_digest IS NOT NULL OR secret_2_digest IS NOT NULL) \
     AND environment = $1 AND id = $2";
+
+/// A partner that is switched off makes no new clients either.
+fn suspend_again(ending: &Ending) -> Option<Change> {
+    let Ending::PartnerDisabled { id } = ending else {
+        return None;
+    };
+    let sql = "UPDATE partners SET suspended = TRUE WHERE id = $1";
+    Some(Change { sql, values: vec![id.into()], count: None })
+}
 
 impl Restoring<'_> {
     /// All of it, in order.
@@ -110,6 +121,7 @@ impl Restoring<'_> {
             count: None,
         }));
         changes.extend(self.endings.iter().filter_map(|ending| self.end_again(ending)));
+        changes.extend(self.endings.iter().filter_map(suspend_again));
         if self.void_secrets == Voided::Everybody {
             let count: fn(&mut Restored) -> &mut u64 = |done| &mut done.secrets_voided;
             changes.push(Change { sql: VOID_SECRETS, values: vec![], count: Some(count) });
@@ -179,7 +191,8 @@ impl Restoring<'_> {
                 clients,
             ),
             Ending::PartnerDisabled { id } => (
-                "UPDATE clients SET disabled = TRUE, counter = counter + 1 WHERE partner_id = $1",
+                "UPDATE clients SET disabled = TRUE, suspended = TRUE, counter = counter + 1 \
+                 WHERE partner_id = $1",
                 vec![id.into()],
                 clients,
             ),

@@ -1,0 +1,48 @@
+//! What a manager does with a whole partner, and with what is the company's own.
+
+use crate::harness::Server;
+use crate::portal_desk::{Desk, demo_partner};
+
+on_both_engines! {
+    u1_each_app_of_a_suspended_partner_tells_its_webhook_and_so_it_does_when_it_is_back,
+}
+
+async fn u1_each_app_of_a_suspended_partner_tells_its_webhook_and_so_it_does_when_it_is_back(
+    server: Server,
+) {
+    let owner = Desk::owner(&server).await;
+    owner.make_app("A second one").await;
+    let url = "https://hooks.example.com/grantor";
+    let mut form = vec![("environment", "staging"), ("url", url), ("enabled", "on")];
+    form.extend([("events", "client.suspended"), ("events", "client.resumed")]);
+    owner.post("/webhooks/new", &form).await.assert_page(200, url);
+    let partner = uuid::Uuid::from_bytes(demo_partner(&server).await.id);
+    let manager = Desk::manager(&server).await;
+    let told = |event: &str| {
+        let like = format!("'%\"type\":\"{event}\"%'");
+        server.number(&format!("SELECT COUNT(*) FROM outbox WHERE body LIKE {like}"))
+    };
+    let apps = server
+        .number("SELECT COUNT(*) FROM clients WHERE environment = 'staging' AND NOT disabled");
+    assert!(apps >= 2);
+    assert_eq!(manager.post(&format!("/partners/{partner}/suspend"), &[]).await.status, 303);
+    assert_eq!((told("client.suspended"), told("client.resumed")), (apps, 0));
+    assert_eq!(manager.post(&format!("/partners/{partner}/resume"), &[]).await.status, 303);
+    assert_eq!((told("client.suspended"), told("client.resumed")), (apps, apps));
+}
+
+/// A manager holds what opens the company's own API client, and of no partner's.
+#[tokio::test]
+async fn u5_a_manager_changes_the_secrets_of_the_companys_own_api_client() {
+    let server = Server::start().await;
+    let manager = Desk::manager(&server).await;
+    let form = [("name", "Script"), ("scopes", "programme:read")];
+    let made = manager.post("/account/api-clients", &form).await;
+    made.assert_page(200, "Script");
+    let at = made.text.find("/account/api-clients/").expect("a form of its own");
+    let path = made.text[at..].split("/secrets").next().unwrap().to_owned();
+    let second = manager.post(&format!("{path}/secrets"), &[]).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    let gone = manager.post(&format!("{path}/secrets/1/remove"), &[]).await;
+    assert!(gone.status.is_success() || gone.status.is_redirection(), "{}", gone.text);
+}

@@ -34,7 +34,7 @@ use grantor_protocol::authorize_error::AuthorizeFault;
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::trial::Trial;
 
-use self::flow::Flow;
+use self::flow::{Age, Flow};
 use super::answer;
 use super::request::RequestId;
 use crate::http::ClientAddress;
@@ -63,7 +63,7 @@ pub(super) async fn get(
         );
     }
     let query = uri.query().unwrap_or_default();
-    let answered = match Flow::load(&site, &request_id, query, &headers).await {
+    let answered = match Flow::load(&site, &request_id, (query, Age::Second), &headers).await {
         Ok(flow) => show_next(&flow, &method).await,
         Err(fault) => Err(fault),
     };
@@ -85,7 +85,7 @@ pub(super) async fn post(
         }
     };
     let query = uri.query().unwrap_or_default();
-    let answered = match Flow::load(&site, &request_id, query, &headers).await {
+    let answered = match Flow::load(&site, &request_id, (query, Age::Now), &headers).await {
         Ok(flow) => carry_out(&flow, caller.0, &headers, &body).await,
         Err(fault) => Err(fault),
     };

@@ -43,6 +43,15 @@ pub(super) struct Flow<'a> {
     progress: SealedProgress,
 }
 
+/// How old what is known of the client may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// A second, where nothing is taken from a form.
+    Second,
+    /// Nothing: what a person allows counts for what is registered now.
+    Now,
+}
+
 /// Who is signed in, and what that means for this client.
 pub(super) struct Account {
     pub(super) session: Session,
@@ -60,7 +69,7 @@ impl<'a> Flow<'a> {
     pub(super) async fn load(
         site: &'a Site,
         request_id: &'a RequestId,
-        query: &str,
+        (query, age): (&str, Age),
         headers: &HeaderMap,
     ) -> Result<Flow<'a>, Fault> {
         let (query, sealed) = progress::split(query);
@@ -68,7 +77,7 @@ impl<'a> Flow<'a> {
         let query = utf8_percent_encode(&query, CONTROLS).to_string();
         let parameters = Parameters::parse(query.as_bytes());
         let browser = Browser::of(site, headers);
-        let mut known = load_client(site, &parameters).await?;
+        let mut known = load_client(site, &parameters, age).await?;
         let session = browser.session(site).await?;
         let pushed = pushed(&parameters);
         let sent = Sent { parameters: &parameters, pushed: pushed.as_ref(), session: &session };
@@ -300,7 +309,7 @@ impl Sent<'_> {
 
 /// The client that is named, as it was at most a second ago. Whoever is refused by that is to be
 /// looked at again ([`load_client_anew`]).
-async fn load_client(site: &Site, parameters: &Parameters) -> Result<KnownClient, Fault> {
+async fn load_client(site: &Site, parameters: &Parameters, age: Age) -> Result<KnownClient, Fault> {
     let id =
         client_id(parameters).map_err(|fault| Fault::Page { fault, registered: Vec::new() })?;
     if client_document::names_document(site, id)
@@ -308,6 +317,9 @@ async fn load_client(site: &Site, parameters: &Parameters) -> Result<KnownClient
     {
         let fault = fault.for_page()?;
         return Err(Fault::Page { fault, registered: Vec::new() });
+    }
+    if age == Age::Now {
+        return load_client_anew(site, id).await;
     }
     let known = site.store.known_client(site.environment, id, &site.clock).await?;
     match known.filter(|known| is_of_here(site, &known.record)) {

@@ -111,6 +111,16 @@ async function* appPages(page, server) {
   await button(page, 'Save').click();
   await page.getByRole('alert').waitFor();
   yield { name: 'change an app with an error', page };
+  await page.goto(page.url());
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.getByLabel('Web site').fill(`https://planner.example/${'w'.repeat(120)}`);
+  await button(other, 'Save').click();
+  await other.getByRole('link', { name: 'Change' }).waitFor();
+  await other.close();
+  await button(page, 'Save').click();
+  await page.getByRole('alert').waitFor();
+  yield { name: 'change an app with an error, as somebody else was faster', page };
 }
 
 async function* logPages(page, server) {
@@ -179,4 +189,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 45;
+export const PORTAL_PAGES_WALKED = 46;

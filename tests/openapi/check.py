@@ -6,7 +6,9 @@
 2. The examples of the docs page do what the page says, one after the other.
 3. Schemathesis makes calls of the document, right ones and wrong ones, as a partner and as the
    company: no answer is one that the document does not know, none is a fault of the server, and no
-   operation that needs a token is open without one.
+   operation that needs a token is open without one. Ids that are made up find nothing; so it does
+   it again with those of what is there, and what answers then is of the shape that the document
+   says.
 """
 
 import json
@@ -14,6 +16,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -32,12 +36,21 @@ CHECKS = [
 ]
 EXAMPLES_EACH = 12
 SECONDS_EACH = 60
+# What would take away what the other calls are about.
+NOT_ABOUT_WHAT_IS_THERE = ["suspendPartner", "removeSecret", "removeWebhookSecret"]
+# A call that is logged is written within a second.
+LOGGED_SECONDS = 5
 
 
-def fetch(url, form=None, user=None):
+def fetch(url, form=None, user=None, bearer=None, body=None):
     request = urllib.request.Request(url)
     if form:
         request.data = urllib.parse.urlencode(form).encode()
+    if bearer:
+        request.add_header("Authorization", f"Bearer {bearer}")
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
     if user:
         passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
         passwords.add_password(None, url, *user, is_authenticated=True)
@@ -45,7 +58,7 @@ def fetch(url, form=None, user=None):
     else:
         opener = urllib.request.build_opener()
     with opener.open(request, timeout=10) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or "null")
 
 
 def token(portal, client):
@@ -67,12 +80,12 @@ def is_valid(portal):
             operations += 1
             assert "security" in operation, f"{method} {path} does not say who may call it"
             assert operation["summary"] and operation["operationId"], f"{method} {path}"
-    assert operations > 10, operations
+    assert operations > 40, operations
 
 
 def examples_work(portal, page):
     blocks = re.findall(r"```sh\n(.*?)```", pathlib.Path(page).read_text(), re.DOTALL)
-    assert len(blocks) > 6, len(blocks)
+    assert len(blocks) > 20, len(blocks)
     known = {}
     for block in blocks:
         script = "set -euo pipefail\n" + block.replace(DOCUMENTED, portal)
@@ -86,14 +99,89 @@ def examples_work(portal, page):
         if "access_token" in answer:
             known["TOKEN"] = answer["access_token"]
         if "app" in answer:
-            known["APP"] = answer["app"]["id"]
+            known["APP"], known["VERSION"] = answer["app"]["id"], answer["app"]["version"]
+        if "kind" in answer and "asked" in answer:
+            known["REQUEST"] = answer["id"]
+        if "webhook" in answer:
+            known["WEBHOOK"] = answer["webhook"]["id"]
 
 
-def calls_conform(portal, client):
+def refused_call(staging, app):
+    """A call that the log of that app holds, by its request id."""
+    user = (app["app"]["id"], app["client_secret"])
+    try:
+        fetch(f"{staging}/oauth/token", {"grant_type": "refresh_token"}, user)
+    except urllib.error.HTTPError as refused:
+        return refused.headers["x-request-id"]
+    raise AssertionError("a call without a refresh token was answered")
+
+
+def what_is_there(server, bearer):
+    """Something of each kind, made as the partner, and the configuration that names it."""
+    portal = server["portal_url"]
+
+    def api(path, body=None):
+        return fetch(f"{portal}/api/v1/{path}", bearer=bearer, body=body)
+
+    app = api("apps", {
+        "name": "Something", "redirect_uris": ["https://planner.example/callback"],
+        "scopes": ["orders-api"],
+    })
+    app_id = app["app"]["id"]
+    staging = next(e["base_url"] for e in server["environments"] if e["name"] == "staging")
+    call = refused_call(staging, app)
+    request = api(f"apps/{app_id}/requests", {
+        "reasons": {"orders-api": "For orders."}, "contact": "help@planner.example",
+        "message": "It orders.",
+    })
+    webhook = api("webhooks", {
+        "environment": "staging", "url": "https://hooks.planner.example/", "events": ["ping"],
+    })["webhook"]["id"]
+    api(f"webhooks/staging/{webhook}/ping", {})
+    delivery = api(f"webhooks/staging/{webhook}/deliveries")["items"][0]["id"]
+    customer = api("test-customers", {})["test_customer"]["id"]
+    person = api("people")["items"][0]["id"]
+    until = time.monotonic() + LOGGED_SECONDS
+    while not api(f"calls?request_id={call}")["items"]:
+        assert time.monotonic() < until, f"{call} is not in the log"
+        time.sleep(0.1)
+    return {
+        "apps": {"path.id": app_id, "path.request_id": call},
+        "requests": {"path.id": request["id"]},
+        "webhooks": {
+            "path.environment": "staging", "path.id": webhook, "path.delivery": delivery,
+        },
+        "test-customers": {"path.id": customer},
+        "people": {"path.id": person},
+        "partners": {"path.id": app["app"]["partner_id"]},
+    }
+
+
+def write_configuration(file, known):
+    lines = []
+    for collection, parameters in known.items():
+        lines += ["[[operations]]", f'include-path-regex = "^/api/v1/{collection}/"']
+        lines.append("[operations.parameters]")
+        lines += [f'"{name}" = "{value}"' for name, value in parameters.items()]
+    pathlib.Path(file).write_text("\n".join(lines) + "\n")
+
+
+def calls_about_what_is_there_conform(server, client):
+    partner = next(c for c in server["api_clients"] if c["acts_as"] == "owner")
+    portal, file = server["portal_url"], "what-is-there.toml"
+    write_configuration(file, what_is_there(server, token(portal, partner)))
+    more = ["--exclude-method", "DELETE"]
+    for operation in NOT_ABOUT_WHAT_IS_THERE:
+        more += ["--exclude-operation-id", operation]
+    calls_conform(portal, client, ["--config-file", file], more)
+
+
+def calls_conform(portal, client, before=(), more=()):
     ran = subprocess.run(
         [
             str(pathlib.Path(sys.executable).with_name("schemathesis")),
-            "run", f"{portal}/openapi.json",
+            *before,
+            "run", f"{portal}/openapi.json", *more,
             "--header", f"Authorization: Bearer {token(portal, client)}",
             "--checks", ",".join(CHECKS),
             "--phases", "examples,coverage,fuzzing",
@@ -114,6 +202,10 @@ def main():
         ("the examples of the docs work", lambda: examples_work(portal, sys.argv[2])),
     ]
     for client in server["api_clients"]:
+        # What is there comes first: the company's other calls find partners too, and suspend them.
+        name = f"calls as {client['acts_as']} about what is there conform"
+        there = calls_about_what_is_there_conform
+        steps.append((name, lambda client=client: there(server, client)))
         name = f"calls as {client['acts_as']} conform"
         steps.append((name, lambda client=client: calls_conform(portal, client)))
     failed = 0

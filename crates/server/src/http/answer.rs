@@ -185,6 +185,13 @@ pub(super) fn json(site: &Site, status: StatusCode, body: &impl Serialize) -> Re
     }
 }
 
+/// Done, with nothing to say.
+pub(super) fn nothing(site: &Site) -> Response<Body> {
+    let mut response = respond(site, StatusCode::NO_CONTENT, "text/plain", Body::empty());
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
 /// A sentence.
 pub(super) fn plain(site: &Site, status: StatusCode, text: &'static str) -> Response<Body> {
     respond(site, status, "text/plain; charset=utf-8", text)

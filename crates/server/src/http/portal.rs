@@ -11,6 +11,7 @@ mod activity;
 mod api;
 mod api_clients;
 mod apps;
+mod audit_lines;
 mod exports;
 mod factor;
 mod fault;

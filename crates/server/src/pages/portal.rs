@@ -159,6 +159,13 @@ impl Form {
         Form { values: values.collect(), faults }
     }
 
+    /// The same with another value.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Form {
+        self.values.retain(|(held, _)| held != name);
+        self.values.push((name.to_owned(), value));
+        self
+    }
+
     pub(crate) fn value(&self, name: &str) -> &str {
         let found = self.values.iter().find(|(found, _)| found == name);
         found.map_or("", |(_, value)| value.as_str())

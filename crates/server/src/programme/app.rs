@@ -3,15 +3,17 @@
 //! On staging everything takes effect at once. On production, what a manager decided about (scopes,
 //! the hosts of redirect URIs) changes by a request alone, and the rest at once.
 
-use grantor_protocol::authorize_error::scope_words;
+mod form;
+
 use grantor_protocol::client::{ClientSecret, ClientSettings};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 use url::Url;
 
+pub use form::{AppForm, MOST_REDIRECT_URIS, check, name_fault, offered};
+
 use super::{Actor, FieldFault, Refused};
-use crate::catalogue;
 use crate::demo::hint;
 use crate::random::Random;
 use crate::site::Site;
@@ -20,31 +22,8 @@ use crate::webhook::{Event, Notice};
 
 /// No partner has more clients in one environment.
 pub const MOST_APPS: i64 = 100;
-/// No client has more redirect URIs.
-pub const MOST_REDIRECT_URIS: usize = 50;
-/// No name is longer, in characters.
-const MAX_NAME_CHARACTERS: usize = 60;
 /// No slug in an id is longer, in characters.
 const MAX_SLUG_CHARACTERS: usize = 24;
-/// No address of a web site or contact is longer, in bytes.
-const MAX_ADDRESS_BYTES: usize = 500;
-
-/// An app as a partner describes it, each value as it was typed.
-#[derive(Clone, Debug, Default)]
-pub struct AppForm {
-    /// The app's name, as customers read it.
-    pub name: String,
-    /// Its web site; may be empty.
-    pub website: String,
-    /// Whom customers can ask: an e-mail or web address; may be empty.
-    pub support_contact: String,
-    /// Where a code may go, one on a line.
-    pub redirect_uris: Vec<String>,
-    /// What it may ask for.
-    pub scopes: Vec<String>,
-    /// Whether it cannot keep a secret: an app in a browser, or on a device.
-    pub public: bool,
-}
 
 /// A client that was made, with its secret, which is shown this once.
 pub struct MadeApp {
@@ -52,18 +31,6 @@ pub struct MadeApp {
     pub client_id: String,
     /// The secret; `None` for a public client.
     pub secret: Option<ClientSecret>,
-}
-
-/// What is offered to apps in an environment.
-pub fn offered(site: &Site) -> Scope {
-    let apis = site.settings.apis.iter().fold(Scope::default(), |all, api| all.union(&api.scopes));
-    let known: Vec<&str> = catalogue::SCOPES.iter().map(|scope| scope.name).collect();
-    let all = Scope::parse(&known.join(" ")).unwrap_or_default();
-    if apis.is_empty() {
-        return all;
-    }
-    let who = Scope::parse("openid profile email offline_access").unwrap_or_default();
-    apis.union(&who)
 }
 
 /// Makes a client on staging. It works at once.
@@ -110,20 +77,30 @@ pub async fn make(
     }
 }
 
-/// Changes what a partner says of its client, at once. `environment` is the client's own site.
+/// What names the app as it stands in a record: who changes it says which version was seen.
+pub fn version(record: &ClientRecord) -> String {
+    ChangedApp::of(record).version()
+}
+
+/// Changes what a partner says of its client, at once. `environment` is the client's own site, and
+/// `version` names what the editor saw: of two who change the same one the second is told so.
 ///
 /// # Errors
-/// [`Refused`]: also where a manager has to decide first.
+/// [`Refused`]: also where a manager has to decide first; [`Refused::Conflict`] alone where somebody
+/// else changed it since.
 pub async fn change(
     portal: &Site,
     environment: &Site,
     actor: &Actor,
     record: &ClientRecord,
-    form: &AppForm,
+    (version, form): (&str, &AppForm),
 ) -> Result<(), Refused> {
     actor.of_partner(record.partner_id)?;
-    let mut new = check(environment, form)?;
     let seen = ChangedApp::of(record);
+    if seen.version() != version {
+        return Err(changed_meanwhile());
+    }
+    let mut new = check(environment, form)?;
     new.optional_scopes =
         record.client.optional_scopes.without(&record.client.optional_scopes.without(&new.scopes));
     if environment.environment == Environment::Production {
@@ -144,8 +121,14 @@ pub async fn change(
     };
     match portal.store.change_app(&change, &act).await? {
         true => Ok(()),
-        false => Err(Refused::Conflict("Somebody else changed this app meanwhile.".to_owned())),
+        false => Err(changed_meanwhile()),
     }
+}
+
+fn changed_meanwhile() -> Refused {
+    Refused::Conflict(
+        "Somebody else changed this app since you read it. Nothing of yours was saved.".to_owned(),
+    )
 }
 
 /// Makes a second secret, which works at once beside the first.
@@ -284,111 +267,6 @@ fn decided_before(seen: &ChangedApp, new: &ChangedApp) -> Result<(), Refused> {
         });
     }
     if faults.is_empty() { Ok(()) } else { Err(Refused::Fields(faults)) }
-}
-
-/// Checks a form, and tells all that is wrong with it.
-///
-/// # Errors
-/// [`Refused::Fields`]
-pub fn check(site: &Site, form: &AppForm) -> Result<ChangedApp, Refused> {
-    let mut faults = Vec::new();
-    let mut fault = |field, words: String| faults.push(FieldFault { field, words });
-    let name = form.name.trim();
-    if let Some(words) = name_fault(name, "The app's name") {
-        fault("name", words);
-    }
-    let website = optional(&form.website);
-    if website.is_some_and(|website| !is_web_site(website)) {
-        fault("website", "Write a web address that begins with https://.".to_owned());
-    }
-    let contact = optional(&form.support_contact);
-    if contact.is_some_and(|contact| !is_web_site(contact) && !is_email(contact)) {
-        fault("support_contact", "Write an e-mail address, or one with https://.".to_owned());
-    }
-    let mut uris: Vec<RedirectUri> = Vec::new();
-    for text in form.redirect_uris.iter().map(|uri| uri.trim()).filter(|uri| !uri.is_empty()) {
-        match RedirectUri::register(text) {
-            Ok(uri) if uris.contains(&uri) => {}
-            Ok(uri) => uris.push(uri),
-            Err(why) => {
-                let (words, hint) = why.words();
-                fault("redirect_uris", format!("{text}: {words}. {}.", capital(hint)));
-            }
-        }
-    }
-    if uris.len() > MOST_REDIRECT_URIS {
-        fault("redirect_uris", format!("An app has at most {MOST_REDIRECT_URIS} redirect URIs."));
-    }
-    if uris.is_empty() && form.redirect_uris.iter().all(|uri| uri.trim().is_empty()) {
-        fault("redirect_uris", "Name at least one address where a code may go.".to_owned());
-    }
-    let scopes = match Scope::parse(&form.scopes.join(" ")) {
-        Ok(scopes) if scopes.is_empty() => {
-            fault("scopes", "Choose at least one.".to_owned());
-            Scope::default()
-        }
-        Ok(scopes) => {
-            let unknown = scopes.without(&offered(site));
-            if !unknown.is_empty() {
-                fault("scopes", format!("There is no {unknown} here."));
-            }
-            scopes
-        }
-        Err(why) => {
-            fault("scopes", scope_words(&why));
-            Scope::default()
-        }
-    };
-    if !faults.is_empty() {
-        return Err(Refused::Fields(faults));
-    }
-    Ok(ChangedApp {
-        name: name.to_owned(),
-        website: website.map(str::to_owned),
-        support_contact: contact.map(str::to_owned),
-        redirect_uris: uris,
-        scopes,
-        optional_scopes: Scope::default(),
-    })
-}
-
-/// What is wrong with a name that people will read; `what` begins the sentence.
-pub fn name_fault(name: &str, what: &str) -> Option<String> {
-    let characters = name.chars().count();
-    if characters == 0 || characters > MAX_NAME_CHARACTERS {
-        return Some(format!("{what} has 1 to {MAX_NAME_CHARACTERS} characters."));
-    }
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-            || matches!(c, '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}')
-    };
-    name.chars()
-        .any(hidden)
-        .then(|| format!("{what} stands on one line, without control or direction characters."))
-}
-
-fn optional(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn is_web_site(text: &str) -> bool {
-    text.len() <= MAX_ADDRESS_BYTES
-        && Url::parse(text).is_ok_and(|url| {
-            url.scheme() == "https" && url.host().is_some() && url.username().is_empty()
-        })
-}
-
-fn is_email(text: &str) -> bool {
-    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let parts = text.split_once('@');
-    let parts = parts.filter(|(local, host)| !local.is_empty() && !host.is_empty());
-    plain && text.len() <= 254 && parts.is_some_and(|(_, host)| !host.contains('@'))
-}
-
-fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What the programs of a client's partner are told of it.

@@ -6,6 +6,7 @@
 //!    decision is made with, whatever client the request is about;
 //! 3. [`begin`] makes a hard case happen, on staging and for the client's own partner alone.
 
+use grantor_protocol::call_done_right::{Logged, call_done_right};
 use grantor_protocol::environment::{Environment, Staging};
 use grantor_protocol::integration_report::{Fact, Line, Seen, integration_report};
 use grantor_protocol::trial::Trial;
@@ -92,6 +93,18 @@ async fn of_request_id(
     }
     let of = actor.role.partner_id().map_or(WhichClients::All, WhichClients::OfPartner);
     Ok(portal.store.logged_call(environment, &request_id, of).await?)
+}
+
+/// The same call as it would have been right, as a command.
+pub fn done_right(portal: &Site, record: &ClientRecord, call: &LoggedCall) -> String {
+    let own = portal.portal.as_ref().and_then(|portal| portal.site(record.client.environment));
+    let base_url = own.map_or("", |site| site.base_url.as_str());
+    let logged = Logged {
+        endpoint: call.endpoint,
+        cause: call.cause.as_ref().map(|cause| cause.name.as_str()),
+        parameters: &call.parameters,
+    };
+    call_done_right(&logged, &record.client, base_url)
 }
 
 /// What the calls of a client have shown so far.

@@ -1,43 +1,32 @@
 //! What a partner asks for and a manager decides: a production client, more scopes, new hosts.
 //!
 //! 1. [`ask`] or [`answer`]: the partner says what it wants, why for each scope that changes
-//!    something, and whom to write to. Nothing changes yet: what a live client may do stays (U2);
+//!    something, and whom to write to. Nothing changes yet: what a live client may do stays (U2).
+//!    What needs no decision is no part of a request: on production it changes at once (`app.rs`);
 //! 2. [`decide`]: a manager approves, declines or asks back, always with a note (U3);
 //! 3. an approval makes or widens the client in the same transaction. The secret of a new one is
 //!    made by the partner, who alone sees it.
+
+mod difference;
+mod form;
 
 use grantor_protocol::client::ClientSettings;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
-use super::account;
-use super::app::{self, AppForm};
-use super::{Actor, FieldFault, Refused};
-use crate::catalogue;
+pub use difference::{Change, Difference, Item, difference};
+pub use form::{MAX_TEXT_CHARACTERS, RequestForm, text_fault};
+
+use self::form::checked;
+use super::{Actor, FieldFault, Refused, account, app};
 use crate::mail::{Mail, MailAddress};
 use crate::site::{Portal, Site};
 use crate::store::{
-    Approval, Asked, ChangedApp, ClientRecord, NewClient, ProgrammeRequest, Registration,
-    RequestKind, RequestState,
+    Approval, Asked, ClientRecord, NewClient, ProgrammeRequest, Registration, RequestKind,
+    RequestState, RequestsOf,
 };
 use crate::webhook::{Event, Notice};
-
-/// No text of a person is longer, in characters.
-pub const MAX_TEXT_CHARACTERS: usize = 2000;
-
-/// What a partner fills in: what the app is to be, why, and whom to write to.
-#[derive(Clone, Debug, Default)]
-pub struct RequestForm {
-    /// What the client is to be.
-    pub app: AppForm,
-    /// For each scope the reason why.
-    pub reasons: Vec<(String, String)>,
-    /// Whom the manager can write to.
-    pub contact: String,
-    /// What the app does.
-    pub message: String,
-}
 
 /// A manager's step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +207,24 @@ pub async fn find(site: &Site, actor: &Actor, id: [u8; 16]) -> Result<ProgrammeR
     Ok(request)
 }
 
+/// Requests behind that one: a partner's own, the newest first; for staff those in one state, the
+/// oldest first, which are those that wait for a decision unless another state is named.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn list(
+    site: &Site,
+    actor: &Actor,
+    state: Option<RequestState>,
+    (after, limit): (Option<[u8; 16]>, i64),
+) -> Result<Vec<ProgrammeRequest>, Refused> {
+    let of = match actor.role.partner_id() {
+        Some(partner_id) => RequestsOf::Partner(partner_id, state),
+        None => RequestsOf::Everybody(state.unwrap_or(RequestState::Waiting)),
+    };
+    Ok(site.store.requests(of, after, limit).await?)
+}
+
 /// What the partner reads: whoever asked, and the contact.
 fn letters(
     site: &Site,
@@ -270,78 +277,6 @@ fn stood(done: bool) -> Result<(), Refused> {
             "This request, or the app, was changed meanwhile. Nothing was done.".to_owned(),
         )),
     }
-}
-
-/// Checks what a partner filled in, and tells all that is wrong with it.
-fn checked(portal: &Portal, record: &ClientRecord, form: &RequestForm) -> Result<Asked, Refused> {
-    let production = portal
-        .site(Environment::Production)
-        .ok_or_else(|| Refused::Conflict("Production is not served here.".to_owned()))?;
-    let mut faults = Vec::new();
-    let app = match app::check(production, &form.app) {
-        Ok(app) => Some(app),
-        Err(Refused::Fields(found)) => {
-            faults.extend(found);
-            None
-        }
-        Err(refused) => return Err(refused),
-    };
-    let held = match record.client.environment {
-        Environment::Production => record.client.scopes.clone(),
-        Environment::Staging | Environment::Portal => Scope::default(),
-    };
-    let reason = |scope: &str| {
-        let found = form.reasons.iter().find(|(of, _)| of == scope);
-        found.map_or("", |(_, reason)| reason.trim())
-    };
-    for scope in app
-        .iter()
-        .flat_map(|app| app.scopes.without(&held).iter().map(str::to_owned).collect::<Vec<_>>())
-    {
-        let needed = catalogue::changes_something(&scope);
-        if let Some(words) = text_fault(reason(&scope), &format!("The reason for {scope}"), needed)
-        {
-            faults.push(FieldFault { field: "reasons", words });
-        }
-    }
-    if let Some(words) = text_fault(form.message.trim(), "What the app does", true) {
-        faults.push(FieldFault { field: "message", words });
-    }
-    if !form.contact.contains('@') || form.contact.chars().any(char::is_control) {
-        faults.push(FieldFault {
-            field: "contact",
-            words: "Write an e-mail address at which somebody answers.".to_owned(),
-        });
-    }
-    match app {
-        Some(app) if faults.is_empty() => Ok(asked(app, form, reason)),
-        _ => Err(Refused::Fields(faults)),
-    }
-}
-
-fn asked<'a>(app: ChangedApp, form: &RequestForm, reason: impl Fn(&str) -> &'a str) -> Asked {
-    Asked {
-        name: app.name,
-        website: app.website,
-        support_contact: app.support_contact,
-        redirect_uris: app.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-        scopes: app
-            .scopes
-            .iter()
-            .map(|scope| (scope.to_owned(), reason(scope).to_owned()))
-            .collect(),
-        contact: form.contact.trim().to_owned(),
-        message: form.message.trim().to_owned(),
-    }
-}
-
-/// What is wrong with a text of a person; `what` begins the sentence.
-pub fn text_fault(text: &str, what: &str, needed: bool) -> Option<String> {
-    if needed && text.is_empty() {
-        return Some(format!("{what} is missing."));
-    }
-    (text.chars().count() > MAX_TEXT_CHARACTERS)
-        .then(|| format!("{what} has at most {MAX_TEXT_CHARACTERS} characters."))
 }
 
 /// The client that an approval makes. What was asked was checked when it was asked, and is read

@@ -14,7 +14,12 @@ pub const MOST_PEOPLE: i64 = 200;
 ///
 /// # Errors
 /// [`Refused`]
-pub async fn invite(site: &Site, actor: &Actor, email: &str, owner: bool) -> Result<(), Refused> {
+pub async fn invite(
+    site: &Site,
+    actor: &Actor,
+    email: &str,
+    owner: bool,
+) -> Result<Invitation, Refused> {
     actor.owner()?;
     let role = match actor.role {
         Role::Owner { partner_id } if owner => Role::Owner { partner_id },
@@ -30,7 +35,12 @@ pub async fn invite(site: &Site, actor: &Actor, email: &str, owner: bool) -> Res
 ///
 /// # Errors
 /// [`Refused`]
-pub async fn invite_as(site: &Site, actor: &Actor, email: &str, role: Role) -> Result<(), Refused> {
+pub async fn invite_as(
+    site: &Site,
+    actor: &Actor,
+    email: &str,
+    role: Role,
+) -> Result<Invitation, Refused> {
     actor.owner()?;
     let to = address(email)?;
     let subject = throttle::Subject::new(Credential::Invitation, to.as_str().as_bytes());
@@ -55,7 +65,7 @@ pub async fn invite_as(site: &Site, actor: &Actor, email: &str, role: Role) -> R
     let mut act = actor.act(site, "person.invited", detail);
     act.mails.push(mail(site, to, "You are invited to the partner portal", text)?);
     match site.store.invite(&invitation, MOST_PEOPLE, &act).await? {
-        true => Ok(()),
+        true => Ok(invitation),
         false => Err(Refused::Conflict(
             "Nobody more can be invited, or this address is invited already.".to_owned(),
         )),
@@ -69,6 +79,36 @@ pub async fn invite_as(site: &Site, actor: &Actor, email: &str, role: Role) -> R
 pub async fn take(site: &Site, invitation: &Invitation, form: SignUpForm) -> Result<(), Refused> {
     let who = (invitation.email.as_str(), invitation.role);
     account::join(site, who, (None, Some(invitation.id)), form, Vec::new()).await
+}
+
+/// The people on the actor's side, the first first: of its partner, or the staff.
+///
+/// # Errors
+/// [`Refused`]
+pub async fn people(site: &Site, actor: &Actor) -> Result<Vec<Person>, Refused> {
+    Ok(match actor.role.partner_id() {
+        Some(partner_id) => site.store.people_of(partner_id).await?,
+        None => site.store.staff().await?,
+    })
+}
+
+/// The invitations on the actor's side, the oldest first.
+///
+/// # Errors
+/// [`Refused::NotAllowed`] for who does not decide about them: it is not to know of them either.
+pub async fn invitations(site: &Site, actor: &Actor) -> Result<Vec<Invitation>, Refused> {
+    actor.owner()?;
+    Ok(site.store.invitations(actor.role.partner_id()).await?)
+}
+
+/// A person that the actor may know of.
+///
+/// # Errors
+/// [`Refused::NotFound`] also where it is another partner's.
+pub async fn find(site: &Site, actor: &Actor, id: [u8; 16]) -> Result<Person, Refused> {
+    let person = site.store.person(id).await?.ok_or(Refused::NotFound)?;
+    same_side(actor, person.role)?;
+    Ok(person)
 }
 
 /// Takes an invitation back.
@@ -103,6 +143,9 @@ pub async fn set_owner(
         true => Role::Owner { partner_id },
         false => Role::Developer { partner_id },
     };
+    if person.role == role {
+        return Ok(());
+    }
     let detail = format!("{} as {}", person.email, role.as_str());
     let act = actor.act(site, "person.role", detail);
     kept(site.store.set_role(person, role, &act).await?)

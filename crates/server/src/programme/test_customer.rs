@@ -51,6 +51,8 @@ const PLACES: [(&str, &str, &str, &str); 8] = [
 
 /// A test customer with a password that was just drawn: it is shown this once.
 pub struct DrawnPassword {
+    /// The customer's id.
+    pub id: [u8; 16],
     /// The address that signs in.
     pub email: String,
     /// The password.
@@ -103,7 +105,7 @@ pub async fn make(portal: &Site, actor: &Actor) -> Result<DrawnPassword, Refused
         .store
         .make_test_customer((partner_id, MOST_TEST_CUSTOMERS), &customer, &businesses, &act)
         .await?;
-    if made { Ok(DrawnPassword { email, password }) } else { Err(too_many()) }
+    if made { Ok(DrawnPassword { id: customer.id, email, password }) } else { Err(too_many()) }
 }
 
 /// Draws a password anew. Sessions and connections of the one before end.
@@ -119,7 +121,7 @@ pub async fn draw_password(
     let (password, hash) = draw(portal, partner_id).await?;
     let act = ending(portal, actor, &customer, "test_customer.password_drawn").await?;
     match portal.store.set_test_customer_password((partner_id, id), &hash, &act).await? {
-        true => Ok(DrawnPassword { email: customer.email, password }),
+        true => Ok(DrawnPassword { id, email: customer.email, password }),
         false => Err(Refused::NotFound),
     }
 }

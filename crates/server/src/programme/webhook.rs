@@ -183,6 +183,19 @@ pub async fn find(
     held.into_iter().find(|held| held.of.id == id).ok_or(Refused::NotFound)
 }
 
+/// The endpoints of the actor's partner in an environment, the oldest first.
+///
+/// # Errors
+/// [`Refused::NotAllowed`] for staff, which has none.
+pub async fn list(
+    site: &Site,
+    actor: &Actor,
+    environment: Environment,
+) -> Result<Vec<WebhookEndpoint>, Refused> {
+    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    Ok(site.store.webhook_endpoints(environment, partner_id).await?)
+}
+
 /// What was sent to an endpoint, the newest first.
 ///
 /// # Errors
@@ -196,6 +209,18 @@ pub async fn deliveries(
     Ok(site.store.deliveries(&endpoint.of, before, most).await?)
 }
 
+/// One of them.
+///
+/// # Errors
+/// [`Refused::NotFound`]
+pub async fn delivery(
+    site: &Site,
+    endpoint: &WebhookEndpoint,
+    id: [u8; 16],
+) -> Result<Delivery, Refused> {
+    site.store.delivery(&endpoint.of, id).await?.ok_or(Refused::NotFound)
+}
+
 fn check(site: &Site, form: &WebhookForm) -> Result<EndpointSettings, Refused> {
     let mut faults = Vec::new();
     let url = form.url.trim();
@@ -207,9 +232,18 @@ fn check(site: &Site, form: &WebhookForm) -> Result<EndpointSettings, Refused> {
                 .to_owned(),
         });
     }
-    let events: Vec<EventType> =
-        form.events.iter().filter_map(|name| EventType::parse(name)).collect();
-    if events.is_empty() {
+    let mut events: Vec<EventType> = Vec::new();
+    for name in &form.events {
+        match EventType::parse(name) {
+            Some(event) if events.contains(&event) => {}
+            Some(event) => events.push(event),
+            None => {
+                let words = "One of these is no event of this server.".to_owned();
+                faults.push(FieldFault { field: "events", words });
+            }
+        }
+    }
+    if form.events.is_empty() {
         faults.push(FieldFault { field: "events", words: "Choose at least one.".to_owned() });
     }
     if !faults.is_empty() {

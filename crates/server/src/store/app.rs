@@ -1,6 +1,7 @@
 //! Clients as their partner sees them in the portal: apps. Each change and its entry in the audit log
 //! are one transaction, and each names the partner whose client it has to be.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use grantor_protocol::client::SecretDigest;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
@@ -10,7 +11,11 @@ use super::audit::Act;
 use super::client::{ADD, COLUMNS, insert_client, read_client, remove};
 use super::engine::{Statement, Value};
 use super::{ClientRecord, NewClient, Store, StoreError};
+use crate::hex::hex;
 use crate::journal::Ending;
+
+/// No version of an app is longer, in characters: 128 bits of a digest.
+const VERSION_CHARACTERS: usize = 32;
 
 /// What a partner may change of its client.
 pub struct AppChange {
@@ -57,6 +62,30 @@ impl ChangedApp {
         }
     }
 
+    /// Names what stands here, all of it: whoever changes anything changes the version too. It is made
+    /// of the values alone, so that whatever writes them need not know of it.
+    pub fn version(&self) -> String {
+        let (uris, scopes, optional) =
+            (self.uris(), self.scopes.to_string(), self.optional_scopes.to_string());
+        let parts = [
+            self.name.as_str(),
+            self.website.as_deref().unwrap_or_default(),
+            self.support_contact.as_deref().unwrap_or_default(),
+            &uris,
+            &scopes,
+            &optional,
+        ];
+        let mut context = Context::new(&SHA256);
+        for part in parts {
+            // Each with its length before it: no two apps give one text.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut version = hex(context.finish().as_ref());
+        version.truncate(VERSION_CHARACTERS);
+        version
+    }
+
     fn uris(&self) -> String {
         let uris: Vec<&str> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
         uris.join(" ")
@@ -91,7 +120,7 @@ impl Store {
         self.act(vec![insert_client(client, act.at), described], act).await
     }
 
-    /// Changes what a partner says of its client, if that still is what was seen. The counter rises,
+    /// Changes what a partner says of its client, if all of it still is what was seen. The counter rises,
     /// and so its connections end, where it may do less than before.
     ///
     /// # Errors
@@ -103,7 +132,9 @@ impl Store {
             "UPDATE clients SET name = $4, website = $5, support_contact = $6, \
              redirect_uris = $7, scopes = $8, optional_scopes = $9, counter = counter + $10 \
              WHERE environment = $1 AND id = $2 AND partner_id = $3 \
-             AND redirect_uris = $11 AND scopes = $12",
+             AND name = $11 AND COALESCE(website, '') = $12 \
+             AND COALESCE(support_contact, '') = $13 \
+             AND redirect_uris = $14 AND scopes = $15 AND optional_scopes = $16",
             vec![
                 change.environment.as_str().into(),
                 change.client_id.as_str().into(),
@@ -115,8 +146,12 @@ impl Store {
                 new.scopes.to_string().into(),
                 new.optional_scopes.to_string().into(),
                 i64::from(less).into(),
+                seen.name.as_str().into(),
+                seen.website.as_deref().unwrap_or_default().into(),
+                seen.support_contact.as_deref().unwrap_or_default().into(),
                 seen.uris().into(),
                 seen.scopes.to_string().into(),
+                seen.optional_scopes.to_string().into(),
             ],
         );
         self.act(vec![statement], act).await

@@ -382,6 +382,25 @@ impl Store {
         self.engine.read(sql, values).await?.into_iter().map(read_delivery).collect()
     }
 
+    /// One message to an endpoint of a partner.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn delivery(
+        &self,
+        endpoint: &super::EndpointOfPartner,
+        id: [u8; 16],
+    ) -> Result<Option<Delivery>, StoreError> {
+        let sql = "SELECT id, subject, body, created_at, attempts, next_try_at, delivered_at, \
+                   gave_up_at, status, fault FROM outbox WHERE lane = $1 AND id = $4 \
+                   AND EXISTS (SELECT 1 FROM webhook_endpoints \
+                     WHERE environment = $2 AND id = $1 AND partner_id = $3)";
+        let mut values = endpoint.values();
+        values.push(id.into());
+        let row = self.engine.read(sql, values).await?.into_iter().next();
+        row.map(read_delivery).transpose()
+    }
+
     /// Sends a message once more that was delivered or given up, with the same id. Answers whether
     /// it is there, ended, and its endpoint one of that partner that is switched on.
     ///

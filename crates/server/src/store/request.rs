@@ -98,8 +98,8 @@ pub struct ProgrammeRequest {
 pub enum RequestsOf<'a> {
     /// all in this state
     Everybody(RequestState),
-    /// a partner's, in whatever state
-    Partner([u8; 16]),
+    /// a partner's, in that state or in whatever state
+    Partner([u8; 16], Option<RequestState>),
     /// those about a client, in whatever state
     Client(&'a str),
 }
@@ -302,23 +302,28 @@ impl Store {
         after: Option<[u8; 16]>,
         limit: i64,
     ) -> Result<Vec<ProgrammeRequest>, StoreError> {
-        let (condition, value): (&str, Value) = match of {
-            RequestsOf::Everybody(state) => {
-                ("r.state = $1 AND r.id > $2 ORDER BY r.id", state.as_str().into())
-            }
-            RequestsOf::Partner(id) => {
-                ("r.partner_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into())
-            }
-            RequestsOf::Client(id) => {
-                ("r.client_id = $1 AND r.id < $2 ORDER BY r.id DESC", id.into())
-            }
-        };
-        let edge = match of {
-            RequestsOf::Everybody(_) => [0; 16],
-            RequestsOf::Partner(_) | RequestsOf::Client(_) => [0xff; 16],
+        let (first, last) = ([0; 16], [0xff; 16]);
+        let (condition, values): (&str, Vec<Value>) = match of {
+            RequestsOf::Everybody(state) => (
+                "r.state = $1 AND r.id > $2 ORDER BY r.id",
+                vec![state.as_str().into(), after.unwrap_or(first).into(), limit.into()],
+            ),
+            RequestsOf::Partner(id, state) => (
+                "r.partner_id = $1 AND r.id < $2 AND r.state = COALESCE($4, r.state) \
+                 ORDER BY r.id DESC",
+                vec![
+                    id.into(),
+                    after.unwrap_or(last).into(),
+                    limit.into(),
+                    state.map(RequestState::as_str).into(),
+                ],
+            ),
+            RequestsOf::Client(id) => (
+                "r.client_id = $1 AND r.id < $2 ORDER BY r.id DESC",
+                vec![id.into(), after.unwrap_or(last).into(), limit.into()],
+            ),
         };
         let sql = format!("SELECT {COLUMNS} WHERE {condition} LIMIT $3");
-        let values = vec![value, after.unwrap_or(edge).into(), limit.into()];
         self.engine.read(&sql, values).await?.into_iter().map(read_request).collect()
     }
 }

@@ -6,7 +6,11 @@
 use std::collections::BTreeSet;
 
 use grantor::http::portal_routes;
-use grantor::store::{COMPANY_ID, Role};
+use grantor::programme::app::AppForm;
+use grantor::programme::request::{self, RequestForm};
+use grantor::programme::{team, test_customer, webhook};
+use grantor::store::{COMPANY_ID, EndpointOfPartner, EndpointSettings, NewPerson, Role};
+use grantor::webhook::{EventType, WebhookSecret};
 use grantor_protocol::environment::Environment;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -38,8 +42,21 @@ const API_CLIENT: Statuses = [401, 401, 403, 403, 303, 404, 404];
 const API_OWN: Statuses = [401, 401, 404, 401, 200, 200, 200];
 const API_LIST: Statuses = [401, 401, 200, 401, 200, 200, 200];
 const API_STAFF: Statuses = [401, 401, 403, 401, 403, 200, 200];
+/// What is the partner's own to do, and never the company's.
+const API_PARTNER: Statuses = [401, 401, 404, 401, 200, 403, 403];
+/// The same, of which something new comes.
+const API_PARTNER_MADE: Statuses = [401, 401, 404, 401, 201, 403, 403];
+/// The same, of which nothing is left to show.
+const API_PARTNER_DONE: Statuses = [401, 401, 404, 401, 204, 403, 403];
+/// What every partner may do, and the company not.
+const API_EACH_MADE: Statuses = [401, 401, 201, 401, 201, 403, 403];
+const API_EACH_LIST: Statuses = [401, 401, 200, 401, 200, 403, 403];
+/// What is a partner's to see: to the company there is no such thing.
+const API_PARTNER_READ: Statuses = [401, 401, 404, 401, 200, 404, 404];
+/// Once it is in a state it is not brought there again.
+const API_STAFF_ONCE: Statuses = [401, 401, 403, 401, 403, 200, 409];
 
-const ROWS: [(&str, &str, Statuses); 107] = [
+const ROWS: [(&str, &str, Statuses); 144] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -149,6 +166,49 @@ const ROWS: [(&str, &str, Statuses); 107] = [
     ("POST", "/api/v1/apps/{id}/resume", API_STAFF),
     ("GET", "/api/v1/partners", API_STAFF),
     ("GET", "/api/v1/partners/{id}", API_OWN),
+    ("POST", "/api/v1/partners/{id}/verify", API_STAFF_ONCE),
+    ("POST", "/api/v1/partners/{id}/unverify", API_STAFF_ONCE),
+    ("POST", "/api/v1/partners/{id}/suspend", API_STAFF_ONCE),
+    // The tokens of a partner that was suspended are over.
+    ("POST", "/api/v1/partners/{id}/resume", [401, 401, 403, 401, 401, 200, 409]),
+    ("POST", "/api/v1/apps/{id}/requests", API_PARTNER_MADE),
+    ("GET", "/api/v1/requests", API_LIST),
+    ("GET", "/api/v1/requests/{id}", API_OWN),
+    ("POST", "/api/v1/requests/{id}/answer", API_PARTNER),
+    ("POST", "/api/v1/requests/{id}/withdraw", API_PARTNER),
+    ("POST", "/api/v1/requests/{id}/decision", API_STAFF),
+    ("GET", "/api/v1/apps/{id}/calls", API_OWN),
+    ("GET", "/api/v1/apps/{id}/calls/{request_id}", [401, 401, 404, 401, 404, 404, 404]),
+    ("GET", "/api/v1/calls", API_LIST),
+    ("GET", "/api/v1/apps/{id}/report", API_OWN),
+    ("GET", "/api/v1/apps/{id}/trials", API_OWN),
+    ("POST", "/api/v1/apps/{id}/trials", API_PARTNER),
+    ("GET", "/api/v1/webhooks", API_EACH_LIST),
+    ("POST", "/api/v1/webhooks", API_EACH_MADE),
+    ("GET", "/api/v1/webhooks/{environment}/{id}", API_PARTNER_READ),
+    ("PATCH", "/api/v1/webhooks/{environment}/{id}", API_PARTNER),
+    ("DELETE", "/api/v1/webhooks/{environment}/{id}", API_PARTNER_DONE),
+    ("POST", "/api/v1/webhooks/{environment}/{id}/secrets", API_PARTNER_MADE),
+    ("DELETE", "/api/v1/webhooks/{environment}/{id}/secrets/{slot}", API_PARTNER),
+    ("POST", "/api/v1/webhooks/{environment}/{id}/ping", API_PARTNER_DONE),
+    ("GET", "/api/v1/webhooks/{environment}/{id}/deliveries", API_PARTNER_READ),
+    ("GET", "/api/v1/webhooks/{environment}/{id}/deliveries/{delivery}", API_PARTNER_READ),
+    // It is under way already.
+    (
+        "POST",
+        "/api/v1/webhooks/{environment}/{id}/deliveries/{delivery}/again",
+        [401, 401, 404, 401, 409, 403, 403],
+    ),
+    ("GET", "/api/v1/people", API_LIST),
+    ("PATCH", "/api/v1/people/{id}", API_PARTNER),
+    ("DELETE", "/api/v1/people/{id}", API_PARTNER_DONE),
+    ("GET", "/api/v1/invitations", API_LIST),
+    ("POST", "/api/v1/invitations", API_EACH_MADE),
+    ("DELETE", "/api/v1/invitations/{id}", API_PARTNER_DONE),
+    ("GET", "/api/v1/test-customers", API_EACH_LIST),
+    ("POST", "/api/v1/test-customers", API_EACH_MADE),
+    ("POST", "/api/v1/test-customers/{id}/password", API_PARTNER),
+    ("DELETE", "/api/v1/test-customers/{id}", API_PARTNER_DONE),
     ("GET", "/api/v1/audit", API_LIST),
     ("GET", "/api/v1/audit/export", API_LIST),
 ];
@@ -179,10 +239,12 @@ async fn every_route_answers_everybody_as_the_table_says() {
     // ends its tokens, and after signing out nobody is signed in.
     let mut rows: Vec<_> = ROWS.iter().collect();
     rows.sort_by_key(|(method, path, _)| match (*method, *path) {
-        ("POST", "/apps/new" | "/api/v1/apps") => 0,
-        (_, "/partners/{id}/suspend") => 2,
-        (_, "/partners/{id}/resume") => 3,
-        (_, "/sign-out") => 4,
+        ("POST", "/apps/new" | "/api/v1/apps" | "/api/v1/webhooks") => 0,
+        (_, "/api/v1/partners/{id}/suspend") => 2,
+        (_, "/api/v1/partners/{id}/resume") => 3,
+        (_, "/partners/{id}/suspend") => 4,
+        (_, "/partners/{id}/resume") => 5,
+        (_, "/sign-out") => 6,
         _ => 1,
     });
     for (method, path, expected) in rows {
@@ -226,6 +288,7 @@ async fn visitors(server: &Server) -> Vec<Visitor> {
 /// The status of one request that is right but for who sends it.
 async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) -> u16 {
     let named = concrete(server, path).await;
+    let version = version(server, &named).await;
     if path.starts_with("/api/") {
         let url = format!("{}{named}", server.portal.base_url);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -233,14 +296,17 @@ async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) ->
         if !visitor.token.is_empty() {
             request = request.bearer_auth(&visitor.token);
         }
-        if let Some(body) = json_body(path) {
+        if let Some(body) = json_body(server, path, &version) {
             request = request.json(&body);
         }
         return request.send().await.unwrap().status().as_u16();
     }
     let page = match method {
         "GET" => visitor.browser.get(&format!("{}{named}", server.portal.base_url)).await,
-        _ => server.post_form(&visitor.browser, &named, form(path)).await,
+        _ => {
+            let form = [form(path), &[("version", version.as_str())]].concat();
+            server.post_form(&visitor.browser, &named, &form).await
+        }
     };
     match page.location().starts_with("/sign-in") {
         true => 401,
@@ -266,12 +332,22 @@ async fn concrete(server: &Server, path: &str) -> String {
             assert!(store.set_client_disabled(Environment::Staging, &id, true).await.unwrap());
         }
         id
+    } else if path.starts_with("/api/v1/") && path.contains("{id}") {
+        Uuid::from_bytes(of_partner(server, path).await).to_string()
     } else {
         // Nothing of this name is there.
         Uuid::nil().to_string()
     };
+    let delivery = match path.starts_with("/api/v1/") && path.contains("{delivery}") {
+        true => delivered(server, Uuid::parse_str(&id).unwrap().into_bytes()).await,
+        false => Uuid::nil().into_bytes(),
+    };
     let asset = stylesheet(server).await;
-    let query = if path == "/api/v1/apps" { "?environment=staging" } else { "" };
+    let query = match path {
+        "/api/v1/apps" | "/api/v1/webhooks" => "?environment=staging",
+        "/api/v1/calls" => "?request_id=0000000000000000",
+        _ => "",
+    };
     let named = path
         .replace("{id}", &id)
         .replace("{slot}", "1")
@@ -280,8 +356,79 @@ async fn concrete(server: &Server, path: &str) -> String {
         .replace("{file}", "none.json")
         .replace("{request_id}", "0000000000000000")
         .replace("{environment}", "staging")
-        .replace("{delivery}", &Uuid::nil().to_string());
+        .replace("{delivery}", &Uuid::from_bytes(delivery).to_string());
     format!("{}{query}", named.replace("{*page}", "reference/errors"))
+}
+
+/// Something of the partner's that the path is about.
+async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
+    let (portal, owner) = (&server.portal, somebody(Role::Owner { partner_id: PARTNER_ID }));
+    let email = format!("{}@example.com", portal.random.hex::<8>());
+    let collection = path.trim_start_matches("/api/v1/").split('/').next().unwrap();
+    match collection {
+        "requests" => {
+            let app = server.app(PARTNER_ID, 1).await;
+            let record = portal.store.client(&app).await.unwrap().unwrap();
+            let form = RequestForm {
+                app: AppForm::of(&record),
+                reasons: vec![("orders-api".to_owned(), "For orders.".to_owned())],
+                contact: email,
+                message: "It books.".to_owned(),
+            };
+            let programme = portal.portal.as_ref().unwrap();
+            request::ask(portal, programme, &owner, &record, &form).await.unwrap()
+        }
+        "webhooks" => {
+            let id = portal.random.id(&server.clock);
+            let of =
+                EndpointOfPartner { environment: Environment::Staging, id, partner_id: PARTNER_ID };
+            let settings = EndpointSettings {
+                client_id: None,
+                url: "https://hooks.example/grantor".to_owned(),
+                events: EventType::ALL.to_vec(),
+                enabled: true,
+            };
+            let secret = WebhookSecret::generate(&portal.random);
+            assert!(portal.keys.add_webhook_endpoint(&of, &settings, &secret).await.unwrap());
+            if path.contains("{slot}") {
+                portal.keys.add_webhook_secret(&of, &secret).await.unwrap();
+            }
+            id
+        }
+        "people" => {
+            let id = portal.random.id(&server.clock);
+            let role = Role::Developer { partner_id: PARTNER_ID };
+            let name = "Robin Rest";
+            let person =
+                NewPerson { id, email: &email, name, password_hash: "x", role, demo: false };
+            let act = owner.act(portal, "person.joined", email.clone());
+            assert!(portal.store.add_person(&person, None, None, &act).await.unwrap());
+            id
+        }
+        "invitations" => team::invite(portal, &owner, &email, false).await.unwrap().id,
+        "test-customers" => test_customer::make(portal, &owner).await.unwrap().id,
+        other => panic!("nothing is known of {other}"),
+    }
+}
+
+/// Something that was sent to that webhook.
+async fn delivered(server: &Server, id: [u8; 16]) -> [u8; 16] {
+    let (portal, owner) = (&server.portal, somebody(Role::Owner { partner_id: PARTNER_ID }));
+    let found = webhook::find(portal, &owner, Environment::Staging, id).await.unwrap();
+    webhook::ping(portal, &owner, &found).await.unwrap();
+    webhook::deliveries(portal, &found, None, 1).await.unwrap()[0].id
+}
+
+/// The version of the app that a path names, as its page would show it; or that of a new request.
+async fn version(server: &Server, named: &str) -> String {
+    let app = named.split('/').find(|part| part.starts_with("devp-"));
+    match app {
+        Some(id) => match server.portal.store.client(id).await.unwrap() {
+            Some(record) => grantor::programme::app::version(&record),
+            None => String::new(),
+        },
+        None => "1".to_owned(),
+    }
 }
 
 /// The name of a file that every page names.
@@ -297,14 +444,36 @@ async fn second_secret(server: &Server, id: &str) {
     grantor::programme::app::add_secret(&server.portal, &by, &record).await.unwrap();
 }
 
-fn json_body(path: &str) -> Option<Value> {
+fn json_body(server: &Server, path: &str, version: &str) -> Option<Value> {
     match path {
         "/api/v1/apps" => Some(json!({
             "name": "Planner",
             "redirect_uris": ["https://planner.example/callback"],
             "scopes": ["orders-api"],
         })),
-        "/api/v1/apps/{id}" => Some(json!({ "name": "Planner" })),
+        "/api/v1/apps/{id}" => Some(json!({ "version": version, "name": "Planner" })),
+        "/api/v1/apps/{id}/requests" => Some(json!({
+            "reasons": { "orders-api": "For orders." },
+            "contact": "help@planner.example",
+            "message": "It books.",
+        })),
+        "/api/v1/requests/{id}/answer" => Some(json!({ "version": 1, "message": "It orders." })),
+        "/api/v1/requests/{id}/withdraw" => Some(json!({ "version": 1 })),
+        "/api/v1/requests/{id}/decision" => {
+            Some(json!({ "version": 1, "decision": "ask_back", "note": "For whom?" }))
+        }
+        "/api/v1/apps/{id}/trials" => Some(json!({ "trial": "deny_consent" })),
+        "/api/v1/webhooks" => Some(json!({
+            "environment": "staging",
+            "url": "https://hooks.example/grantor",
+            "events": ["ping"],
+        })),
+        "/api/v1/webhooks/{environment}/{id}" => Some(json!({ "enabled": false })),
+        "/api/v1/people/{id}" => Some(json!({ "role": "owner" })),
+        "/api/v1/invitations" => Some(json!({
+            "email": format!("{}@example.com", server.portal.random.hex::<8>()),
+            "role": "developer",
+        })),
         _ => None,
     }
 }

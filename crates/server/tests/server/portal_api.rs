@@ -1,6 +1,6 @@
 //! The JSON API of the portal: what its operations do, on either engine.
 
-use grantor::store::COMPANY_ID;
+use grantor::store::{COMPANY_ID, Role};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -39,12 +39,16 @@ async fn u1_an_app_is_made_read_changed_and_suspended_and_each_act_is_in_the_aud
     let tokens = server.exchange(&app, &code).await;
     assert_eq!(tokens.status, 200, "{tokens:?}");
 
-    let change = json!({ "name": "Planner Plus", "website": "https://planner.example" });
+    let version = made.body["app"]["version"].clone();
+    let change = json!({
+        "version": version, "name": "Planner Plus", "website": "https://planner.example",
+    });
     let changed = server.call(&token, "PATCH", &place, Some(&change)).await;
     assert_eq!((changed.status, changed.text("name")), (200, "Planner Plus"), "{changed:?}");
     assert_eq!(changed.body["redirect_uris"], json!(["https://planner.example/callback"]));
     assert_eq!(server.call(&token, "GET", &place, None).await.body, changed.body);
-    let cleared = server.call(&token, "PATCH", &place, Some(&json!({ "website": "" }))).await;
+    let clear = json!({ "version": changed.body["version"], "website": "" });
+    let cleared = server.call(&token, "PATCH", &place, Some(&clear)).await;
     assert_eq!(cleared.body["website"], Value::Null);
 
     // Two secrets, never a third, never none.
@@ -113,11 +117,12 @@ async fn s24_nothing_that_is_not_the_callers_to_set_can_be_set(server: Server) {
         let made = server.call(&token, "POST", "/api/v1/apps", Some(&new)).await;
         assert_eq!((made.status, made.text("error")), (400, "json"), "{field}: {made:?}");
         assert!(made.text("message").contains(field), "{made:?}");
-        let change = json!({ field: value });
+        let change = json!({ "version": before["version"], field: value });
         let changed = server.call(&token, "PATCH", &place, Some(&change)).await;
         assert_eq!((changed.status, changed.text("error")), (400, "json"), "{field}");
     }
-    let kind = server.call(&token, "PATCH", &place, Some(&json!({ "kind": "public" }))).await;
+    let kind = json!({ "version": before["version"], "kind": "public" });
+    let kind = server.call(&token, "PATCH", &place, Some(&kind)).await;
     assert_eq!(kind.status, 400, "what it is made as it stays");
     assert_eq!(server.count("clients"), clients);
     assert_eq!(server.call(&token, "GET", &place, None).await.body, before);
@@ -205,6 +210,14 @@ async fn the_audit_log_is_exported_as_lines_that_hold_together_and_a_partner_see
     assert_eq!(own.len(), 2);
     let after = own[0]["number"].as_str().unwrap();
     assert_eq!(export(&other, &format!("?after={after}")).await, own[1..]);
+    // The page exports the same lines.
+    let owner = Role::Owner { partner_id: another };
+    let browser = server.signed_in("owner@another.example", owner).await;
+    let page = browser.get(&format!("{}/activity.jsonl", server.portal.base_url)).await;
+    assert_eq!(page.header("content-type"), "application/jsonl");
+    assert_eq!(page.header("content-disposition"), "attachment; filename=\"activity.jsonl\"");
+    let lines = page.text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(lines.collect::<Vec<_>>(), export(&other, "").await);
     // Of an app of another partner nothing is said.
     let foreign = own[0]["client_id"].as_str().unwrap();
     let path = format!("/api/v1/audit?client_id={foreign}");

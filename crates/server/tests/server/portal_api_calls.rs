@@ -175,7 +175,12 @@ async fn refuses_without(server: &Server, (method, path): (&str, &str), scope: &
     let scope = scope.as_str().unwrap();
     let client = server.api_client(COMPANY_ID, &[scope]).await;
     let answer = server.portal_token(&client, &[("grant_type", "client_credentials")]).await;
-    let named = path.replace("{id}", "x").replace("{slot}", "1");
+    let named = path
+        .replace("{id}", "x")
+        .replace("{slot}", "1")
+        .replace("{environment}", "staging")
+        .replace("{delivery}", "x")
+        .replace("{request_id}", "x");
     let refused = server.call(answer.text("access_token"), method, &named, None).await;
     assert_eq!((refused.status, refused.text("error")), (403, "insufficient_scope"), "{path}");
     assert!(challenge(&refused).contains(&format!("scope=\"{scope}\"")), "{refused:?}");

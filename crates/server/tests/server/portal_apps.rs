@@ -139,7 +139,7 @@ async fn s24_fields_that_no_form_has_change_nothing(server: Server) {
     assert!(id.starts_with("devp-staging-mass-") && secret != "chosen");
     assert_plain().await;
     let form = [&app_form("Mass again")[..], &more[..]].concat();
-    let page = stranger.post(&format!("/apps/{id}/edit"), &form).await;
+    let page = stranger.edit(&id, &form).await;
     assert_eq!(page.status, 303, "{}", page.text);
     assert_eq!(record(&server, &id).await.client.name, "Mass again");
     assert_plain().await;
@@ -425,7 +425,6 @@ async fn u2_on_production_more_scopes_and_new_hosts_wait_and_the_rest_changes_at
     let approved = Desk::manager(&server).await.decide(&request, "1", "approve").await;
     assert_eq!(approved.status, 303, "{}", approved.text);
     let id = record(&server, &staging.id).await.listing.sibling.unwrap();
-    let edit = format!("/apps/{id}/edit");
     let before = standing(&server);
     for (field, value, words) in [
         ("scopes", "openid", "decides about more scopes: ask for openid"),
@@ -440,25 +439,30 @@ async fn u2_on_production_more_scopes_and_new_hosts_wait_and_the_rest_changes_at
         if field == "redirect_uris" {
             form.retain(|(name, held)| *name != field || *held == value);
         }
-        owner.post(&edit, &form).await.assert_page(422, words);
+        owner.edit(&id, &form).await.assert_page(422, words);
     }
     assert_eq!(standing(&server), before);
 
     let both = format!("{APP_URI}\nhttps://app.example/other");
     let form = [
         ("name", "Live, renamed"),
+        ("website", "https://app.example/about"),
         ("support_contact", "help@app.example"),
         ("redirect_uris", both.as_str()),
         ("scopes", "financial-api"),
         ("scopes", "orders-api"),
     ];
-    let changed = owner.post(&edit, &form).await;
+    let changed = owner.edit(&id, &form).await;
     assert_eq!(changed.status, 303, "{}", changed.text);
     let now = record(&server, &id).await;
     assert_eq!((now.client.name.as_str(), now.client.redirect_uris.len()), ("Live, renamed", 2));
     assert!(now.client.approved);
     let shown = owner.get(&format!("/apps/{id}")).await;
     shown.assert_page(200, "help@app.example");
+    shown.assert_page(200, "https://app.example/about");
+    // The customers of production read it from this moment on.
+    let known = server.production.store.client(&id).await.unwrap().unwrap();
+    assert_eq!(known.client.website.as_deref(), Some("https://app.example/about"));
     assert_eq!(acts(&server, &id).await.last().unwrap(), "client.changed");
 }
 

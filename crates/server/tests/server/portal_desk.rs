@@ -103,6 +103,13 @@ impl Desk {
         TestClient { id: client_id(&page), secret: secret(&page), redirect_uri: APP_URI.to_owned() }
     }
 
+    /// Changes an app, as the form does that shows it as it stands now.
+    pub async fn edit(&self, app: &str, fields: &[(&str, &str)]) -> Page {
+        let path = format!("/apps/{app}/edit");
+        let version = self.get(&path).await.hidden("version");
+        self.post(&path, &[fields, &[("version", version.as_str())]].concat()).await
+    }
+
     /// Asks for production, and gives the path of the request.
     pub async fn ask(&self, app: &str) -> String {
         let page = self.post(&format!("/apps/{app}/request"), &request_form("It books.")).await;
@@ -145,6 +152,13 @@ pub fn request_form(message: &str) -> Vec<(&str, &str)> {
         ("contact", "help@demo.example"),
         ("reason_orders-api", "Guests order at their table."),
     ]);
+    form
+}
+
+/// What asks for more of an app that is on production already.
+pub fn change_form(message: &str) -> Vec<(&str, &str)> {
+    let mut form = request_form(message);
+    form.retain(|(name, _)| *name != "name");
     form
 }
 

@@ -4,7 +4,8 @@ use grantor_protocol::environment::Environment;
 
 use crate::harness::{Page, Server, TestClient};
 use crate::portal_desk::{
-    APP_URI, Desk, acts, app_form, authenticates, record, request_form, secret, standing,
+    APP_URI, Desk, acts, app_form, authenticates, change_form, record, request_form, secret,
+    standing,
 };
 
 const PRODUCTION: Environment = Environment::Production;
@@ -24,7 +25,14 @@ async fn u3_a_request_is_asked_once_answered_taken_back_and_asked_again(server: 
     owner.get(&format!("{first}/answer")).await.assert_page(200, "As we spoke.");
     // What was asked back waits for the partner, and is not decided meanwhile.
     manager.decide(&first, "2", "approve").await.assert_page(409, "was changed meanwhile");
-    let answer = owner.post(&format!("{first}/answer"), &request_form("For guests.")).await;
+    let answered = |version, message| {
+        let (owner, path) = (&owner, format!("{first}/answer"));
+        let form = [&request_form(message)[..], &[("version", version)]].concat();
+        async move { owner.post(&path, &form).await }
+    };
+    // Of two who answer at one time the second is told.
+    answered("1", "Too early.").await.assert_page(409, "was changed meanwhile");
+    let answer = answered("2", "For guests.").await;
     assert_eq!((answer.status.as_u16(), answer.location()), (303, first.clone()));
     manager.get(&first).await.assert_page(200, "For guests.");
 
@@ -38,7 +46,7 @@ async fn u3_a_request_is_asked_once_answered_taken_back_and_asked_again(server: 
         let again = owner.post(&format!("{first}/withdraw"), &[("version", version)]).await;
         again.assert_page(409, "changed meanwhile");
     }
-    let answer = owner.post(&format!("{first}/answer"), &request_form("Late.")).await;
+    let answer = answered("4", "Late.").await;
     answer.assert_page(409, "changed meanwhile");
     assert_ne!(owner.ask(&app.id).await, first);
     let expected = [
@@ -181,7 +189,7 @@ async fn u3_a_stale_page_decides_nothing(server: Server) {
     let request = owner.ask(&app.id).await;
     // The manager's page is open while the partner asks for more.
     let mut wider = request_form("It books, and knows who asks.");
-    wider.extend([("scopes", "openid"), ("reason_openid", "Prices.")]);
+    wider.extend([("scopes", "openid"), ("reason_openid", "Prices."), ("version", "1")]);
     assert_eq!(owner.post(&format!("{request}/answer"), &wider).await.status, 303);
     let before = standing(&server);
     for decision in ["approve", "decline", "ask_back"] {
@@ -239,14 +247,8 @@ async fn u2_old_scopes_work_until_more_are_decided(server: Server) {
     let manager = Desk::manager(&server).await;
     let app = production_app(&server, &owner, &manager).await;
     let held = record(&server, &app.id).await.client.scopes;
-    let mut form = app_form("Live");
-    form.extend([
-        ("scopes", "openid"),
-        ("reason_openid", "Prices."),
-        ("reason_orders-api", "As before."),
-        ("message", "Prices too."),
-        ("contact", "help@demo.example"),
-    ]);
+    let mut form = change_form("Prices too.");
+    form.extend([("scopes", "openid"), ("reason_openid", "Prices.")]);
     let works = async || authenticates(&server, PRODUCTION, (&app.id, &app.secret)).await;
     let ask = format!("/apps/{}/request", app.id);
     for decision in ["decline", "approve"] {
@@ -277,7 +279,7 @@ async fn u2_a_new_host_works_when_it_was_approved_and_not_before(server: Server)
     let app = production_app(&server, &owner, &manager).await;
     let new = "https://new.example/cb";
     let both = format!("{APP_URI}\n{new}");
-    let mut form = request_form("Another host.");
+    let mut form = change_form("Another host.");
     form.retain(|(name, _)| *name != "redirect_uris");
     form.push(("redirect_uris", &both));
     let asked = owner.post(&format!("/apps/{}/request", app.id), &form).await;
@@ -291,10 +293,60 @@ async fn u2_a_new_host_works_when_it_was_approved_and_not_before(server: Server)
     let mut edit = app_form("Asked");
     edit.retain(|(name, _)| *name != "redirect_uris");
     edit.push(("redirect_uris", "https://app.example/renamed"));
-    assert_eq!(owner.post(&format!("/apps/{}/edit", app.id), &edit).await.status, 303);
+    assert_eq!(owner.edit(&app.id, &edit).await.status, 303);
     assert!(!allowed().await);
     assert_eq!(manager.decide(&asked.location(), "1", "approve").await.status, 303);
     assert!(allowed().await);
+}
+
+async fn u2_what_needs_no_decision_is_no_part_of_a_request_and_no_decision_takes_it_back(
+    server: Server,
+) {
+    let owner = Desk::owner(&server).await;
+    let manager = Desk::manager(&server).await;
+    let app = production_app(&server, &owner, &manager).await;
+    let ask = format!("/apps/{}/request", app.id);
+    let page = owner.get(&ask).await;
+    page.assert_page(200, "need no decision");
+    for field in ["name", "website", "support_contact"] {
+        assert!(!page.text.contains(&format!("name=\"{field}\"")), "{field}: {}", page.text);
+    }
+    // Whoever sends one nevertheless is told where it changes, and nothing is asked.
+    let before = standing(&server);
+    for (field, value) in [
+        ("name", "Renamed by request"),
+        ("website", "https://elsewhere.example"),
+        ("support_contact", "elsewhere@app.example"),
+    ] {
+        let mut form = change_form("Another name.");
+        form.push((field, value));
+        owner.post(&ask, &form).await.assert_page(422, "changes at once, without a request");
+    }
+    assert_eq!(standing(&server), before);
+
+    let mut form = change_form("Prices too.");
+    form.extend([("scopes", "openid"), ("reason_openid", "Prices.")]);
+    let asked = owner.post(&ask, &form).await;
+    assert_eq!(asked.status, 303, "{}", asked.text);
+    // While it waits, the texts of the living app change at once.
+    let mut edit = app_form("Renamed");
+    edit.extend([("website", "https://app.example"), ("support_contact", "help@app.example")]);
+    let edited = owner.edit(&app.id, &edit).await;
+    assert_eq!(edited.status, 303, "{}", edited.text);
+    let assert_texts = async || {
+        let now = record(&server, &app.id).await;
+        assert_eq!(now.client.name, "Renamed");
+        assert_eq!(now.client.website.as_deref(), Some("https://app.example"));
+        assert_eq!(now.listing.support_contact.as_deref(), Some("help@app.example"));
+    };
+    assert_texts().await;
+    assert_eq!(acts(&server, &app.id).await.last().unwrap(), "client.changed");
+    // The manager sees them as they stand, and a decision leaves them so.
+    let shown = manager.get(&asked.location()).await;
+    shown.assert_page(200, "help@app.example");
+    assert_eq!(manager.decide(&asked.location(), "1", "approve").await.status, 303);
+    assert!(record(&server, &app.id).await.client.scopes.contains("openid"));
+    assert_texts().await;
 }
 
 /// An app that was approved, with a secret.
@@ -325,4 +377,5 @@ on_both_engines! {
     u1_u5_approval_makes_one_production_client_whose_secret_its_partner_makes,
     u2_old_scopes_work_until_more_are_decided,
     u2_a_new_host_works_when_it_was_approved_and_not_before,
+    u2_what_needs_no_decision_is_no_part_of_a_request_and_no_decision_takes_it_back,
 }

@@ -1,6 +1,7 @@
 //! The portal as an issuer: tokens for its own API, for clients that come for themselves, and nothing
 //! else; and the page where owners make such clients.
 
+use grantor::programme::scope::SCOPES;
 use grantor::store::{COMPANY_ID, Role};
 use grantor_protocol::environment::Environment;
 use reqwest::StatusCode;
@@ -26,7 +27,8 @@ async fn a_token_of_the_portal_has_the_scopes_of_its_client_and_no_more() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
         answer.text("scope"),
-        "apps:write programme:read requests:write secrets:write webhooks:write"
+        "apps:write log:read programme:read requests:write secrets:write team:read team:write \
+         test-customers:write trials:write webhooks:write"
     );
     assert!(answer.body.get("refresh_token").is_none());
     for (scope, words) in [("audit:read", "'audit:read'"), ("requests:decide", "'requests:decide'")]
@@ -67,7 +69,7 @@ async fn nothing_but_client_credentials_works_at_the_portal_and_its_metadata_say
     assert_eq!(metadata.body["protected_resources"], json!([server.portal.base_url]));
     let resource = get(&server, "/.well-known/oauth-protected-resource").await;
     assert_eq!(resource.body["authorization_servers"], json!([server.portal.base_url]));
-    assert_eq!(resource.body["scopes_supported"].as_array().unwrap().len(), 8);
+    assert_eq!(resource.body["scopes_supported"].as_array().unwrap().len(), SCOPES.len());
     for path in ["/oauth/authorize", "/oauth/register", "/oauth/par", "/device"] {
         assert_eq!(get(&server, path).await.status, 404, "{path}");
     }

@@ -145,7 +145,7 @@ fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {
 /// The form that makes one.
 pub(super) async fn new(by: SignedIn) -> Result<Response<Body>, Fault> {
     let ticked = |scope: &str| scope == "financial-api" || scope == "orders-api";
-    form_page(&by, StatusCode::OK, Form::default(), None, ticked)
+    form_page(&by, StatusCode::OK, Form::default(), About::New, ticked)
 }
 
 /// Makes one.
@@ -158,25 +158,26 @@ pub(super) async fn make(posted: Posted) -> Result<Response<Body>, Fault> {
             let record = app::find(&by.visit.site, &actor, &made.client_id).await?;
             shown(&by, &record, Some("The app works now."), made.secret.as_ref())
         }
-        Err(refused) => again(&by, &form, None, refused),
+        Err(refused) => again(&by, &form, About::New, refused),
     }
 }
 
 /// The form that changes one.
 pub(super) async fn edit(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
     let record = app::find(&by.visit.site, &Actor::from(&by.person), &id).await?;
-    let client = &record.client;
-    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let app = AppForm::of(&record);
     let form = Form::of(&[
-        ("name", &client.name),
-        ("website", client.website.as_deref().unwrap_or_default()),
-        ("support_contact", record.listing.support_contact.as_deref().unwrap_or_default()),
-        ("redirect_uris", &uris.join("\n")),
+        ("name", &app.name),
+        ("website", &app.website),
+        ("support_contact", &app.support_contact),
+        ("redirect_uris", &app.redirect_uris.join("\n")),
+        ("version", &app::version(&record)),
     ]);
-    form_page(&by, StatusCode::OK, form, Some(&record), |scope| client.scopes.contains(scope))
+    let ticked = |scope: &str| record.client.scopes.contains(scope);
+    form_page(&by, StatusCode::OK, form, About::App { record: &record, meanwhile: None }, ticked)
 }
 
-/// Changes one.
+/// Changes one, if it still is what the page showed.
 pub(super) async fn change(
     Path(id): Path<String>,
     posted: Posted,
@@ -185,10 +186,54 @@ pub(super) async fn change(
     let actor = Actor::from(&by.person);
     let record = app::find(&by.visit.site, &actor, &id).await?;
     let site = by.visit.portal()?.site(record.client.environment).ok_or(Fault::NotFound)?;
-    match app::change(&by.visit.site, site, &actor, &record, &read(&form)).await {
+    let version = form.value("version").ok_or(Fault::FormExpired)?;
+    let sent = read(&form);
+    match app::change(&by.visit.site, site, &actor, &record, (version, &sent)).await {
         Ok(()) => Ok(by.visit.go(&format!("/apps/{id}"))),
-        Err(refused) => again(&by, &form, Some(&record), refused),
+        Err(Refused::Conflict(_)) => {
+            let now = app::find(&by.visit.site, &actor, &id).await?;
+            changed_meanwhile(&by, &form, &now)
+        }
+        Err(refused) => again(&by, &form, About::App { record: &record, meanwhile: None }, refused),
     }
+}
+
+/// What the second of two reads who changed an app at one time: the own text as it was sent, beside
+/// what stands there now. Sent once more, it takes the place of what was seen then.
+fn changed_meanwhile(
+    by: &SignedIn,
+    sent: &Parameters,
+    now: &ClientRecord,
+) -> Result<Response<Body>, Fault> {
+    let meanwhile = differing(&AppForm::of(now), &read(sent));
+    let ticked: Vec<&str> = sent.values("scopes").collect();
+    let form = Form::again(sent, Vec::new()).with("version", app::version(now));
+    let about = About::App { record: now, meanwhile: Some(&meanwhile) };
+    form_page(by, StatusCode::CONFLICT, form, about, |scope| ticked.contains(&scope))
+}
+
+/// What stands there, where it is not what was sent.
+fn differing(now: &AppForm, sent: &AppForm) -> Vec<(&'static str, String)> {
+    let text = |text: &str| match text.trim() {
+        "" => "none".to_owned(),
+        text => text.to_owned(),
+    };
+    let list = |list: &[String]| {
+        let mut list: Vec<&str> = list.iter().map(|item| item.trim()).collect();
+        list.sort_unstable();
+        list.join(" ")
+    };
+    [
+        ("Name", text(&now.name), text(&sent.name)),
+        ("Web site", text(&now.website), text(&sent.website)),
+        ("Support contact", text(&now.support_contact), text(&sent.support_contact)),
+        ("Redirect URIs", list(&now.redirect_uris), list(&sent.redirect_uris)),
+        ("What it may ask for", list(&now.scopes), list(&sent.scopes)),
+    ]
+    .into_iter()
+    .filter(|(_, now, sent)| now != sent)
+    .map(|(what, now, _)| (what, now))
+    .collect()
 }
 
 /// Makes a secret, and shows it this once.
@@ -238,10 +283,30 @@ async fn switch(
     Ok(by.visit.go(&format!("/apps/{id}")))
 }
 
+/// What a form is about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    New,
+    App {
+        record: &'a ClientRecord,
+        /// What somebody else put there meanwhile.
+        meanwhile: Option<&'a [(&'static str, String)]>,
+    },
+}
+
+impl About<'_> {
+    fn record(&self) -> Option<&ClientRecord> {
+        match self {
+            About::New => None,
+            About::App { record, .. } => Some(record),
+        }
+    }
+}
+
 fn again(
     by: &SignedIn,
     sent: &Parameters,
-    record: Option<&ClientRecord>,
+    about: About<'_>,
     refused: Refused,
 ) -> Result<Response<Body>, Fault> {
     let Refused::Fields(faults) = refused else {
@@ -249,16 +314,17 @@ fn again(
     };
     let ticked: Vec<&str> = sent.values("scopes").collect();
     let form = Form::again(sent, faults);
-    form_page(by, StatusCode::UNPROCESSABLE_ENTITY, form, record, |scope| ticked.contains(&scope))
+    form_page(by, StatusCode::UNPROCESSABLE_ENTITY, form, about, |scope| ticked.contains(&scope))
 }
 
 fn form_page(
     by: &SignedIn,
     status: StatusCode,
     form: Form,
-    record: Option<&ClientRecord>,
+    about: About<'_>,
     ticked: impl Fn(&str) -> bool,
 ) -> Result<Response<Body>, Fault> {
+    let record = about.record();
     let environment = record.map_or(Environment::Staging, |record| record.client.environment);
     let site = by.visit.portal()?.site(environment).ok_or(Fault::NotFound)?;
     let scopes = app::offered(site);
@@ -275,6 +341,10 @@ fn form_page(
         },
         changes: record.map(|record| record.client.name.clone()),
         is_production: environment == Environment::Production,
+        meanwhile: match about {
+            About::New => None,
+            About::App { meanwhile, .. } => meanwhile.map(<[_]>::to_vec),
+        },
         scopes: scopes
             .iter()
             .map(|scope| ScopeChoice {

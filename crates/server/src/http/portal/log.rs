@@ -4,7 +4,6 @@
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
 use axum::http::{Response, StatusCode};
-use grantor_protocol::call_done_right::{Logged, call_done_right};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::integration_report::{Line, LineState, Seen};
 use grantor_protocol::logged_call::{Outcome, SentParameter};
@@ -66,12 +65,6 @@ pub(super) async fn call(
     let record = app::find(site, &actor, &id).await?;
     let call = log::call(site, &actor, &record, &request_id).await?;
     let own = record.client.environment;
-    let base_url = by.visit.portal()?.site(own).map(|site| site.base_url.as_str());
-    let logged = Logged {
-        endpoint: call.endpoint,
-        cause: call.cause.as_ref().map(|cause| cause.name.as_str()),
-        parameters: &call.parameters,
-    };
     let parameter = |sent: &SentParameter| ParameterLine {
         name: sent.name.clone(),
         in_url: sent.in_url,
@@ -89,7 +82,7 @@ pub(super) async fn call(
         }),
         parameters: call.parameters.named.iter().map(parameter).collect(),
         others: call.parameters.others,
-        curl: call_done_right(&logged, &record.client, base_url.unwrap_or_default()),
+        curl: log::done_right(site, &record, &call),
     };
     Ok(by.visit.page(StatusCode::OK, &page))
 }

@@ -21,7 +21,6 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::parameters::Parameters;
-use grantor_protocol::redirect_uri::RedirectUri;
 use url::form_urlencoded::Serializer;
 
 use self::call::{Answer, Call, Caller};
@@ -300,20 +299,15 @@ type Taken = (&'static str, String, Answer);
 /// Adds the playground's callback to what the client registered: exactly that, by the same operation
 /// as the form of the app.
 async fn register(player: &Player) -> Result<Response<Body>, Fault> {
-    let (record, client) = (&player.record, &player.record.client);
-    let own = callback_uri(player.site());
-    let known = client.redirect_uris.iter().map(RedirectUri::to_string);
-    let form = AppForm {
-        name: client.name.clone(),
-        website: client.website.clone().unwrap_or_default(),
-        support_contact: record.listing.support_contact.clone().unwrap_or_default(),
-        redirect_uris: known.chain([own]).collect(),
-        scopes: client.scopes.iter().map(str::to_owned).collect(),
-        public: client.is_public(),
-    };
+    let record = &player.record;
+    let mut form = AppForm::of(record);
+    form.redirect_uris.push(callback_uri(player.site()));
     let actor = Actor::from(&player.by.person);
-    match app::change(player.site(), &player.staging, &actor, record, &form).await {
-        Ok(()) => Ok(player.by.visit.go(&format!("/apps/{}/playground", client.id))),
+    // One is added to those that stand there now, whatever they are.
+    let version = app::version(record);
+    let edit = (version.as_str(), &form);
+    match app::change(player.site(), &player.staging, &actor, record, edit).await {
+        Ok(()) => Ok(player.by.visit.go(&format!("/apps/{}/playground", record.client.id))),
         Err(Refused::Fields(faults)) => Err(Fault::Fields(faults)),
         Err(refused) => Err(refused.into()),
     }

@@ -6,7 +6,6 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::parameters::Parameters;
 use grantor_protocol::redirect_uri::RedirectUri;
-use grantor_protocol::scope::Scope;
 use uuid::Uuid;
 
 use super::apps::{self, moment};
@@ -20,11 +19,9 @@ use crate::pages::portal::{
 };
 use crate::programme::app::{self, hosts};
 use crate::programme::log::shown_on_staging;
-use crate::programme::request::{self, Decision, RequestForm};
+use crate::programme::request::{self, Change, Decision, Item, RequestForm};
 use crate::programme::{Actor, Refused};
-use crate::store::{
-    Asked, AuditOf, ClientRecord, ProgrammeRequest, RequestKind, RequestState, RequestsOf,
-};
+use crate::store::{Asked, AuditOf, ClientRecord, ProgrammeRequest, RequestKind, RequestState};
 
 /// How many requests one page lists.
 const PAGE: i64 = 50;
@@ -37,12 +34,10 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     let state = parameters.value("state").and_then(RequestState::parse);
     let state = state.unwrap_or(RequestState::Waiting);
     let after = parameters.value("after").and_then(id_of);
-    let of = match by.person.role.partner_id() {
-        Some(partner_id) => RequestsOf::Partner(partner_id),
-        None => RequestsOf::Everybody(state),
-    };
-    let store = &by.visit.site.store;
-    let mut requests = store.requests(of, after, PAGE + 1).await?;
+    let staff = by.person.role.is_staff();
+    let actor = Actor::from(&by.person);
+    let part = (after, PAGE + 1);
+    let mut requests = request::list(&by.visit.site, &actor, staff.then_some(state), part).await?;
     let more = requests.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     requests.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let next = requests
@@ -58,7 +53,7 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     let now = by.visit.site.clock.now();
     let page = RequestsPage {
         shell: by.visit.shell("requests"),
-        staff: by.person.role.is_staff(),
+        staff,
         views: views
             .iter()
             .map(|(view, words)| View {
@@ -102,16 +97,8 @@ async fn shown(
     let record = app::find(site, &actor, &request.client_id).await?;
     let report = shown_on_staging(site, &actor, request, &record).await?;
     let asked = &request.asked;
-    let is_change = request.kind == RequestKind::Change && request.state.is_open();
-    let (uris, scopes) = request::widened(asked);
-    let seen = match is_change {
-        true => record.client.redirect_uris.clone(),
-        false => Vec::new(),
-    };
-    let held = if is_change { record.client.scopes.clone() } else { Scope::default() };
+    let difference = request::difference(request, &record);
     let staff = by.person.role.is_staff();
-    let text = |uris: &[RedirectUri]| uris.iter().map(RedirectUri::to_string).collect::<Vec<_>>();
-    let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let decided = request.decided_by.as_ref().zip(request.decided_at);
     let page = RequestPage {
         shell: by.visit.shell("requests"),
@@ -126,15 +113,11 @@ async fn shown(
         asked_when: age(request, site.clock.now()),
         contact: asked.contact.clone(),
         message: asked.message.clone(),
-        facts: vec![
-            ("App", asked.name.clone()),
-            ("Web site", optional(&asked.website)),
-            ("Support", optional(&asked.support_contact)),
-        ],
+        facts: facts(request, &record),
         changes: [
-            ("Hosts that codes go to", difference(&hosts(&seen), &hosts(&uris), |_| Vec::new())),
-            ("Redirect URIs", difference(&text(&seen), &text(&uris), |_| Vec::new())),
-            ("Scopes", scope_difference(&held, &scopes, asked)),
+            ("Hosts that codes go to", lines(&difference.hosts, |_| Vec::new())),
+            ("Redirect URIs", lines(&difference.redirect_uris, |_| Vec::new())),
+            ("Scopes", lines(&difference.scopes, |scope| notes(scope, asked))),
         ],
         note: request.note.clone(),
         decided: decided.map(|(by, at)| format!("{by}, {}", moment(at))),
@@ -201,6 +184,7 @@ pub(super) async fn edit(by: SignedIn, Path(id): Path<String>) -> Result<Respons
         ("redirect_uris".to_owned(), asked.redirect_uris.join("\n")),
         ("contact".to_owned(), asked.contact.clone()),
         ("message".to_owned(), asked.message.clone()),
+        ("version".to_owned(), request.version.to_string()),
     ];
     values.extend(
         asked.scopes.iter().map(|(scope, reason)| (format!("reason_{scope}"), reason.clone())),
@@ -217,7 +201,7 @@ pub(super) async fn answer(
     posted: Posted,
 ) -> Result<Response<Body>, Fault> {
     let Posted { by, form } = posted;
-    let request = find(&by, &id).await?;
+    let request = seen(find(&by, &id).await?, &form)?;
     let actor = Actor::from(&by.person);
     let sent = read(&form);
     match request::answer(&by.visit.site, by.visit.portal()?, &actor, &request, &sent).await {
@@ -272,6 +256,18 @@ enum About<'a> {
     Request(&'a ProgrammeRequest),
 }
 
+impl About<'_> {
+    /// Where the texts of an app are changed that is on production already: at once, and not by a
+    /// request.
+    fn texts_at(self) -> Option<String> {
+        let (kind, id) = match self {
+            About::App(record) => (request::kind_for(record), &record.client.id),
+            About::Request(request) => (request.kind, &request.client_id),
+        };
+        (kind == RequestKind::Change).then(|| format!("/apps/{id}/edit"))
+    }
+}
+
 fn again(
     by: &SignedIn,
     sent: &Parameters,
@@ -321,6 +317,8 @@ fn form_page(
         back,
         title,
         note,
+        is_request: matches!(about, About::Request(_)),
+        texts_at: about.texts_at(),
         scopes: app::offered(site)
             .iter()
             .map(|scope| ScopeChoice {
@@ -392,27 +390,38 @@ fn age(request: &ProgrammeRequest, now: i64) -> String {
     }
 }
 
-fn difference(
-    seen: &[String],
-    new: &[String],
-    notes: impl Fn(&str) -> Vec<String>,
-) -> Vec<DiffLine> {
-    let line = |text: &String, change| DiffLine { text: text.clone(), notes: notes(text), change };
-    let there = new.iter().map(|text| match seen.contains(text) {
-        true => line(text, DiffChange::Stays),
-        false => line(text, DiffChange::Added),
-    });
-    let gone = seen.iter().filter(|text| !new.contains(text));
-    there.chain(gone.map(|text| line(text, DiffChange::Removed))).collect()
+/// What customers read of the app: as it is asked for, or, of an app that is on production already,
+/// as it stands.
+fn facts(request: &ProgrammeRequest, record: &ClientRecord) -> Vec<(&'static str, String)> {
+    let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let asked = &request.asked;
+    let (name, website, contact) = match request.kind {
+        RequestKind::Production => (&asked.name, &asked.website, &asked.support_contact),
+        RequestKind::Change => {
+            (&record.client.name, &record.client.website, &record.listing.support_contact)
+        }
+    };
+    vec![("App", name.clone()), ("Web site", optional(website)), ("Support", optional(contact))]
 }
 
-fn scope_difference(held: &Scope, scopes: &Scope, asked: &Asked) -> Vec<DiffLine> {
-    let list = |scope: &Scope| scope.iter().map(str::to_owned).collect::<Vec<_>>();
-    difference(&list(held), &list(scopes), |scope| {
-        let reason = asked.scopes.iter().find(|(of, _)| of == scope);
-        let reason = reason.map(|(_, reason)| reason.clone()).filter(|reason| !reason.is_empty());
-        let changes = changes_something(scope).then(|| "It can change something.".to_owned());
-        let reason = reason.map(|reason| format!("Why: {reason}"));
-        [Some(sentence(scope)), changes, reason].into_iter().flatten().collect()
-    })
+fn lines(items: &[Item], notes: impl Fn(&str) -> Vec<String>) -> Vec<DiffLine> {
+    let line = |item: &Item| DiffLine {
+        text: item.text.clone(),
+        notes: notes(&item.text),
+        change: match item.change {
+            Change::Added => DiffChange::Added,
+            Change::Removed => DiffChange::Removed,
+            Change::Stays => DiffChange::Stays,
+        },
+    };
+    items.iter().map(line).collect()
+}
+
+/// What stands beside a scope.
+fn notes(scope: &str, asked: &Asked) -> Vec<String> {
+    let reason = asked.scopes.iter().find(|(of, _)| of == scope);
+    let reason = reason.map(|(_, reason)| reason.clone()).filter(|reason| !reason.is_empty());
+    let changes = changes_something(scope).then(|| "It can change something.".to_owned());
+    let reason = reason.map(|reason| format!("Why: {reason}"));
+    [Some(sentence(scope)), changes, reason].into_iter().flatten().collect()
 }

@@ -24,7 +24,7 @@ pub(super) async fn invite(posted: Posted) -> Result<Response<Body>, Fault> {
     let email = form.value("email").unwrap_or_default();
     let owner = form.value("role") == Some("owner");
     match team::invite(&by.visit.site, &actor, email, owner).await {
-        Ok(()) => Ok(by.visit.go("/team")),
+        Ok(_) => Ok(by.visit.go("/team")),
         Err(Refused::Fields(faults)) => {
             show(&by, StatusCode::UNPROCESSABLE_ENTITY, Form::again(&form, faults)).await
         }
@@ -60,23 +60,19 @@ pub(super) async fn remove(Path(id): Path<Uuid>, posted: Posted) -> Result<Respo
 }
 
 async fn find(by: &SignedIn, id: Uuid) -> Result<Person, Fault> {
-    by.visit.site.store.person(id.into_bytes()).await?.ok_or(Fault::NotFound)
+    Ok(team::find(&by.visit.site, &Actor::from(&by.person), id.into_bytes()).await?)
 }
 
 async fn show(by: &SignedIn, status: StatusCode, form: Form) -> Result<Response<Body>, Fault> {
-    let store = &by.visit.site.store;
-    let partner_id = by.person.role.partner_id();
-    let people = match partner_id {
-        Some(partner_id) => store.people_of(partner_id).await?,
-        None => store.staff().await?,
-    };
-    let decides = Actor::from(&by.person).owner().is_ok();
+    let (site, actor) = (&by.visit.site, Actor::from(&by.person));
+    let people = team::people(site, &actor).await?;
+    let decides = actor.owner().is_ok();
     // What is not to be decided about is not to be known either.
-    let invitations = if decides { store.invitations(partner_id).await? } else { Vec::new() };
+    let invitations = if decides { team::invitations(site, &actor).await? } else { Vec::new() };
     let page = TeamPage {
         shell: by.visit.shell("team"),
         form,
-        staff: partner_id.is_none(),
+        staff: actor.role.is_staff(),
         decides,
         people: people
             .into_iter()

@@ -23,10 +23,10 @@ const PAGE: i64 = 50;
 
 /// The list.
 pub(super) async fn list(by: SignedIn) -> Result<Response<Body>, Fault> {
-    let partner_id = by.person.role.partner_id().ok_or(Fault::NotFound)?;
+    by.person.role.partner_id().ok_or(Fault::NotFound)?;
     let mut webhooks = Vec::new();
     for environment in Environment::ALL {
-        let held = by.visit.site.store.webhook_endpoints(environment, partner_id).await?;
+        let held = webhook::list(&by.visit.site, &Actor::from(&by.person), environment).await?;
         webhooks.extend(held.iter().map(line));
     }
     let page = WebhooksPage { shell: by.visit.shell("webhooks"), webhooks };

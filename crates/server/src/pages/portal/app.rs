@@ -117,7 +117,8 @@ pub(crate) struct SecretLine {
 }
 
 /// The form that makes an app, or changes one. Posts `name`, `website`, `support_contact`,
-/// `redirect_uris` (one on a line), `scopes` (repeated), `kind`, `csrf_token`.
+/// `redirect_uris` (one on a line), `scopes` (repeated), `kind`, `csrf_token`; where one is changed,
+/// `version`, which names what the reader saw.
 #[derive(Debug, Clone, Template)]
 #[template(path = "portal/app_form.html")]
 pub(crate) struct AppFormPage {
@@ -128,6 +129,8 @@ pub(crate) struct AppFormPage {
     /// The app that is changed; none where one is made.
     pub(crate) changes: Option<String>,
     pub(crate) is_production: bool,
+    /// Where somebody else was faster: what stands there now and is not what was sent.
+    pub(crate) meanwhile: Option<Vec<(&'static str, String)>>,
     pub(crate) scopes: Vec<ScopeChoice>,
 }
 

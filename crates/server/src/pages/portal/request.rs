@@ -119,6 +119,10 @@ pub(crate) struct RequestFormPage {
     pub(crate) title: String,
     /// What a manager asked back.
     pub(crate) note: Option<String>,
+    /// Whether an open request is answered; then `version` is posted too.
+    pub(crate) is_request: bool,
+    /// Where name, web site and contact change without a request; none where they are asked for.
+    pub(crate) texts_at: Option<String>,
     pub(crate) scopes: Vec<ScopeChoice>,
 }
 

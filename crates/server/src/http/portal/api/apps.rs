@@ -2,22 +2,18 @@
 
 use axum::body::Body;
 use axum::extract::{Extension, RawQuery};
-use axum::http::header::{HeaderValue, LOCATION};
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 use grantor_protocol::environment::Environment;
-use grantor_protocol::redirect_uri::RedirectUri;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::super::answer;
 use super::super::fault::Fault;
-use super::call::{Json, Named, Query, parameter};
+use super::call::{Json, Named, Query};
 use super::cursor::List;
 use super::guard::Caller;
 use super::show::{App, AppWithSecret, Apps, Kind};
 use crate::programme::app::{self, AppForm};
 use crate::programme::listing;
-use crate::site::{Portal, Site};
 use crate::store::ClientRecord;
 
 /// An app to be. It is made on staging, and works at once.
@@ -48,8 +44,12 @@ pub(super) struct NewApp {
 /// What is to change of an app; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "name": "Table Planner Plus" }))]
+#[schema(example = json!({
+    "version": "3a6f0c5d1e8b49a7c2d4f6081b3e5a79", "name": "Table Planner Plus",
+}))]
 pub(super) struct AppChanges {
+    /// That of the app as it was read: where somebody else changed it since, nothing is changed.
+    version: String,
     name: Option<String>,
     /// An empty text removes it.
     website: Option<String>,
@@ -83,11 +83,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response<Body>, Fault> {
     let query = Query::of(query.as_deref(), &["environment", "limit", "cursor"])?;
-    let environment = query.value("environment").and_then(Environment::parse);
-    let environment = environment.filter(|named| Environment::ALL.contains(named));
-    let environment = environment.ok_or_else(|| {
-        parameter("Say of which environment: environment=staging or environment=production.".into())
-    })?;
+    let environment = query.environment()?;
     let limit = query.limit()?;
     let list = List { by: &by, name: format!("apps {environment}") };
     let after = list.after(&query).await?.unwrap_or_default();
@@ -97,7 +93,7 @@ pub(super) async fn list(
     let last = list.cut(&mut records, limit);
     let next_cursor = last.map(|record| list.cursor(record.client.id.as_bytes()));
     let apps = Apps { items: records.iter().map(App::from).collect(), next_cursor };
-    Ok(answer::json(&by.site, StatusCode::OK, &apps))
+    Ok(by.answer(&apps))
 }
 
 /// Make an app on staging
@@ -117,7 +113,7 @@ pub(super) async fn create(
     Extension(by): Extension<Caller>,
     Json(new): Json<NewApp>,
 ) -> Result<Response<Body>, Fault> {
-    let staging = portal(&by.site)?.site(Environment::Staging).ok_or(Fault::NotFound)?;
+    let staging = by.portal()?.site(Environment::Staging).ok_or(Fault::NotFound)?;
     let form = AppForm {
         name: new.name,
         website: new.website.unwrap_or_default(),
@@ -130,12 +126,7 @@ pub(super) async fn create(
     let record = app::find(&by.site, &by.actor, &made.client_id).await?;
     let secret = made.secret.as_ref().map(|secret| secret.expose());
     let shown = AppWithSecret::of(&record, secret);
-    let mut response = answer::json(&by.site, StatusCode::CREATED, &shown);
-    let place = format!("{}/api/v1/apps/{}", by.site.base_url, made.client_id);
-    if let Ok(place) = HeaderValue::from_str(&place) {
-        response.headers_mut().insert(LOCATION, place);
-    }
-    Ok(response)
+    Ok(by.made(&format!("apps/{}", made.client_id), &shown))
 }
 
 /// Read an app
@@ -157,7 +148,7 @@ pub(super) async fn read(
 /// Change an app
 ///
 /// On staging everything takes effect at once. On production more scopes and new hosts are asked for,
-/// and the partner manager decides.
+/// and the partner manager decides; the rest takes effect at once there too.
 #[utoipa::path(
     patch,
     path = "/api/v1/apps/{id}",
@@ -173,9 +164,9 @@ pub(super) async fn change(
     Json(changes): Json<AppChanges>,
 ) -> Result<Response<Body>, Fault> {
     let record = app::find(&by.site, &by.actor, &id).await?;
-    let environment = portal(&by.site)?.site(record.client.environment).ok_or(Fault::NotFound)?;
-    let form = changes.of(&record);
-    app::change(&by.site, environment, &by.actor, &record, &form).await?;
+    let environment = by.portal()?.site(record.client.environment).ok_or(Fault::NotFound)?;
+    let (version, form) = changes.of(&record);
+    app::change(&by.site, environment, &by.actor, &record, (&version, &form)).await?;
     shown(&by, &id).await
 }
 
@@ -200,7 +191,7 @@ pub(super) async fn add_secret(
     let secret = app::add_secret(&by.site, &by.actor, &record).await?;
     let record = app::find(&by.site, &by.actor, &id).await?;
     let shown = AppWithSecret::of(&record, Some(secret.expose()));
-    Ok(answer::json(&by.site, StatusCode::CREATED, &shown))
+    Ok(by.made(&format!("apps/{id}"), &shown))
 }
 
 /// Remove one of two secrets
@@ -271,29 +262,21 @@ async fn switch(by: &Caller, id: &str, off: bool) -> Result<Response<Body>, Faul
 
 async fn shown(by: &Caller, id: &str) -> Result<Response<Body>, Fault> {
     let record = app::find(&by.site, &by.actor, id).await?;
-    Ok(answer::json(&by.site, StatusCode::OK, &App::from(&record)))
-}
-
-fn portal(site: &Site) -> Result<&Portal, Fault> {
-    site.portal.as_ref().ok_or(Fault::NotFound)
+    Ok(by.answer(&App::from(&record)))
 }
 
 impl AppChanges {
-    /// The whole app as it is to be.
-    fn of(self, record: &ClientRecord) -> AppForm {
-        let client = &record.client;
-        let stands = |text: &Option<String>| text.clone().unwrap_or_default();
-        let uris = || client.redirect_uris.iter().map(RedirectUri::to_string).collect();
-        let scopes = || client.scopes.iter().map(str::to_owned).collect();
-        AppForm {
-            name: self.name.unwrap_or_else(|| client.name.clone()),
-            website: self.website.unwrap_or_else(|| stands(&client.website)),
-            support_contact: self
-                .support_contact
-                .unwrap_or_else(|| stands(&record.listing.support_contact)),
-            redirect_uris: self.redirect_uris.unwrap_or_else(uris),
-            scopes: self.scopes.unwrap_or_else(scopes),
-            public: client.is_public(),
-        }
+    /// The version that was seen, and the whole app as it is to be.
+    fn of(self, record: &ClientRecord) -> (String, AppForm) {
+        let stands = AppForm::of(record);
+        let form = AppForm {
+            name: self.name.unwrap_or(stands.name),
+            website: self.website.unwrap_or(stands.website),
+            support_contact: self.support_contact.unwrap_or(stands.support_contact),
+            redirect_uris: self.redirect_uris.unwrap_or(stands.redirect_uris),
+            scopes: self.scopes.unwrap_or(stands.scopes),
+            public: stands.public,
+        };
+        (self.version, form)
     }
 }

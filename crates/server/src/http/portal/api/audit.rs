@@ -1,21 +1,16 @@
 //! The audit log: a part of it, or all of it as JSON lines.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, RawQuery};
-use axum::http::{Response, StatusCode};
-use futures_util::stream;
+use axum::http::Response;
 
-use super::super::super::answer;
+use super::super::audit_lines::audit_lines;
 use super::super::fault::Fault;
 use super::call::{Query, parameter};
 use super::cursor::List;
 use super::guard::Caller;
 use super::show::{Entries, Entry};
 use crate::programme::listing;
-use crate::store::{AuditEntry, AuditOf, Store, StoreError};
-
-/// How many entries are read at once for an export.
-const AT_ONCE: i64 = 500;
 
 /// List what was done
 ///
@@ -48,7 +43,7 @@ pub(super) async fn list(
     let last = list.cut(&mut entries, limit);
     let next_cursor = last.map(|last| list.cursor(&last.number.to_be_bytes()));
     let shown = Entries { items: entries.iter().map(Entry::from).collect(), next_cursor };
-    Ok(answer::json(&by.site, StatusCode::OK, &shown))
+    Ok(by.answer(&shown))
 }
 
 /// Export what was done, as JSON lines
@@ -78,36 +73,5 @@ pub(super) async fn export(
     let after = query.value("after").unwrap_or("0").parse().ok().filter(|after| *after >= 0);
     let after = after.ok_or_else(|| parameter("after is a number from 0 on.".to_owned()))?;
     let of = listing::audited(&by.site, &by.actor, query.value("client_id")).await?;
-    let export = Export { store: by.site.store.clone(), of, after };
-    // The first part before the answer begins: a store that cannot be reached is a 503.
-    let first = export.next().await?;
-    let lines = stream::try_unfold(Some((export, first)), |state| async move {
-        let Some((mut export, entries)) = state else { return Ok(None) };
-        let Some(last) = entries.last() else { return Ok(None) };
-        export.after = last.number;
-        let written = written(&entries);
-        let next = export.next().await?;
-        // Where the store fails now the answer breaks off: nobody takes a part for the whole.
-        Ok::<_, StoreError>(Some((written, Some((export, next)))))
-    });
-    let body = Body::from_stream(lines);
-    Ok(answer::respond(&by.site, StatusCode::OK, "application/jsonl", body))
-}
-
-/// An export under way.
-struct Export {
-    store: Store,
-    of: AuditOf,
-    after: i64,
-}
-
-impl Export {
-    async fn next(&self) -> Result<Vec<AuditEntry>, StoreError> {
-        self.store.audit_behind(&self.of, self.after, AT_ONCE).await
-    }
-}
-
-fn written(entries: &[AuditEntry]) -> Bytes {
-    let lines = entries.iter().filter_map(|entry| serde_json::to_string(&Entry::from(entry)).ok());
-    lines.map(|line| line + "\n").collect::<String>().into()
+    audit_lines(&by.site, of, after).await
 }

@@ -9,8 +9,10 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use grantor_protocol::environment::Environment;
 use grantor_protocol::parameters::Parameters;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::super::fault::Fault;
 
@@ -148,6 +150,23 @@ impl Query {
         self.0.value(name)
     }
 
+    /// A parameter that stands there, empty or not.
+    pub(super) fn sent(&self, name: &str) -> Option<&str> {
+        self.0.contains(name).then(|| self.value(name).unwrap_or_default())
+    }
+
+    /// Of which environment; there is no other way to say both.
+    ///
+    /// # Errors
+    /// [`CallFault::Parameter`]
+    pub(super) fn environment(&self) -> Result<Environment, Fault> {
+        let named = self.value("environment").and_then(environment);
+        named.ok_or_else(|| {
+            let words = "Say of which environment: environment=staging or environment=production.";
+            parameter(words.to_owned())
+        })
+    }
+
     /// How many entries are wanted.
     ///
     /// # Errors
@@ -160,6 +179,19 @@ impl Query {
         let limit = limit.filter(|limit| (1..=MOST).contains(limit));
         limit.ok_or_else(|| parameter(format!("limit is a number from 1 to {MOST}.")))
     }
+}
+
+/// The environment of that name, where apps are.
+pub(super) fn environment(name: &str) -> Option<Environment> {
+    Environment::parse(name).filter(|named| Environment::ALL.contains(named))
+}
+
+/// An id, as it stands in a path.
+///
+/// # Errors
+/// [`Fault::NotFound`]: what is no id is one of nothing.
+pub(super) fn id_of(text: &str) -> Result<[u8; 16], Fault> {
+    Uuid::parse_str(text).map(Uuid::into_bytes).map_err(|_| Fault::NotFound)
 }
 
 /// A fault of a parameter, in a sentence.

@@ -52,6 +52,29 @@ impl List<'_> {
         entries.last()
     }
 
+    /// The same of a list that is short and was read as a whole: what stands behind `after` in the
+    /// order of its ids, and the cursor behind that.
+    pub(super) fn part<T>(
+        &self,
+        mut all: Vec<T>,
+        (after, limit): (Option<[u8; 16]>, i64),
+        id: impl Fn(&T) -> [u8; 16],
+    ) -> (Vec<T>, Option<String>) {
+        all.sort_by_key(|entry| id(entry));
+        all.retain(|entry| after.is_none_or(|after| id(entry) > after));
+        let next = self.cut(&mut all, limit).map(|last| self.cursor(&id(last)));
+        (all, next)
+    }
+
+    /// The id behind which the part begins.
+    ///
+    /// # Errors
+    /// [`CallFault::Cursor`]
+    pub(super) async fn after_id(&self, query: &Query) -> Result<Option<[u8; 16]>, Fault> {
+        let after = self.after(query).await?;
+        after.map(|after| after.try_into().map_err(|_| Fault::Call(CallFault::Cursor))).transpose()
+    }
+
     fn mark(&self) -> Vec<u8> {
         let whose = self.by.actor.role.partner_id().unwrap_or_default();
         let mut mark = whose.to_vec();

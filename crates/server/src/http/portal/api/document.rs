@@ -129,5 +129,5 @@ fn has_parameter(operation: &Operation, name: &str) -> bool {
 /// Everything but the answers of lists and reads names a change by its id.
 fn writes(operation: &Operation) -> bool {
     let id = operation.operation_id.as_deref().unwrap_or_default();
-    !["list", "read", "export"].iter().any(|reads| id.starts_with(reads))
+    !["list", "read", "find", "export"].iter().any(|reads| id.starts_with(reads))
 }

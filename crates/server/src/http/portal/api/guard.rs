@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use axum::middleware::Next;
 use grantor_protocol::dpop;
 use grantor_protocol::jose::Algorithm;
 use grantor_protocol::proof_error::ProofError;
+use serde::Serialize;
 use serde_json::json;
 
 use super::super::super::answer;
 use super::super::super::bearer::{BearerFault, ClientBearer, KeyFault};
 use super::super::super::proof;
 use super::super::super::request::RequestId;
+use super::super::fault::Fault;
 use crate::programme::Actor;
-use crate::site::Site;
+use crate::site::{Portal, Site};
 
 /// What stands before an operation.
 #[derive(Clone)]
@@ -33,6 +35,36 @@ pub(in crate::http) struct Guard {
 pub(in crate::http) struct Caller {
     pub(in crate::http) site: Arc<Site>,
     pub(in crate::http) actor: Actor,
+}
+
+impl Caller {
+    /// What only the portal has.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] on a site that is none; its table leads nobody here.
+    pub(super) fn portal(&self) -> Result<&Portal, Fault> {
+        self.site.portal.as_ref().ok_or(Fault::NotFound)
+    }
+
+    /// What was asked for.
+    pub(super) fn answer(&self, shown: &impl Serialize) -> Response<Body> {
+        answer::json(&self.site, StatusCode::OK, shown)
+    }
+
+    /// What was made, and the path below `/api/v1/` at which it stands.
+    pub(super) fn made(&self, path: &str, shown: &impl Serialize) -> Response<Body> {
+        let mut response = answer::json(&self.site, StatusCode::CREATED, shown);
+        let place = format!("{}/api/v1/{path}", self.site.base_url);
+        if let Ok(place) = HeaderValue::from_str(&place) {
+            response.headers_mut().insert(LOCATION, place);
+        }
+        response
+    }
+
+    /// Something was done, and nothing is to be shown of it.
+    pub(super) fn done(&self) -> Response<Body> {
+        answer::nothing(&self.site)
+    }
 }
 
 /// Why nobody is let through.

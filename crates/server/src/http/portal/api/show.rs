@@ -1,11 +1,24 @@
 //! What the API answers with, as JSON. Ids are text, and times are those of RFC 3339.
 
+mod call;
+mod request;
+mod team;
+mod test_customer;
+mod webhook;
+
+pub(super) use call::{Call, Calls, OneCall, ReportShown, Trials};
+pub(super) use request::{OneRequest, Request, Requests};
+pub(super) use team::{Invitation, Invitations, People, Person, PersonRole};
+pub(super) use test_customer::{TestCustomer, TestCustomerWithPassword, TestCustomers};
+pub(super) use webhook::{Deliveries, Delivery, Webhook, WebhookWithSecret, Webhooks};
+
 use grantor_protocol::redirect_uri::RedirectUri;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::hex::hex;
+use crate::programme::app;
 use crate::store::{AuditEntry, ClientRecord, Partner, SecretRecord};
 
 /// An app: an API client of staging or production.
@@ -28,6 +41,9 @@ pub(super) struct App {
     /// Whether this company looked at it.
     approved: bool,
     state: State,
+    /// Names what its partner says of it, as it stands here: whoever changes that sends it along.
+    #[schema(example = "3a6f0c5d1e8b49a7c2d4f6081b3e5a79")]
+    version: String,
     /// Its other half: on production, or on staging.
     sibling: Option<String>,
     /// One or two; none for a public app.
@@ -98,6 +114,8 @@ pub(super) struct PartnerShown {
     contact: Option<String>,
     /// Whether this company has verified who it is.
     verified: bool,
+    /// Whether all that it has is switched off.
+    suspended: bool,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -112,7 +130,7 @@ pub(super) struct Partners {
 
 /// What somebody did.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Entry {
+pub(in crate::http) struct Entry {
     /// Its number, from 1, as text: of the whole log, so a partner's entries have gaps.
     #[schema(example = "4711")]
     number: String,
@@ -181,6 +199,7 @@ impl From<&ClientRecord> for App {
             kind: if client.is_public() { Kind::Public } else { Kind::Confidential },
             approved: client.approved,
             state: if client.disabled { State::Suspended } else { State::Works },
+            version: app::version(record),
             sibling: listing.sibling.clone(),
             secrets: record.secrets.iter().map(Secret::from).collect(),
             created_at: time(record.created_at),
@@ -213,6 +232,7 @@ impl From<&Partner> for PartnerShown {
             name: partner.name.clone(),
             contact: partner.contact.clone(),
             verified: partner.verified,
+            suspended: partner.suspended,
             created_at: time(partner.created_at),
         }
     }
@@ -241,4 +261,8 @@ fn id(bytes: [u8; 16]) -> String {
 
 fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
+fn millis(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
 }

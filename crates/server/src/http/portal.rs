@@ -16,6 +16,7 @@ mod factor;
 mod fault;
 mod home;
 mod log;
+mod logo;
 mod mailbox;
 mod partners;
 mod playground;
@@ -24,6 +25,7 @@ mod sign_in;
 mod table;
 mod team;
 mod test_customers;
+mod upload;
 mod visit;
 mod webhooks;
 
@@ -54,6 +56,9 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/apps/{id}/edit", get(apps::edit).post(apps::change))
         .route("/apps/{id}/secrets", post(apps::add_secret))
         .route("/apps/{id}/secrets/{slot}/remove", post(apps::remove_secret))
+        .route("/apps/{id}/logo", post(logo::change))
+        .route("/apps/{id}/logo/{digest}", get(logo::show))
+        .route("/apps/{id}/logo/remove", post(logo::remove))
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/account/api-clients", get(api_clients::list).post(api_clients::make))

@@ -159,6 +159,11 @@ impl Form {
         Form { values: values.collect(), faults }
     }
 
+    /// A form that keeps nothing of what was sent, such as a file.
+    pub(crate) fn with(faults: Vec<FieldFault>) -> Form {
+        Form { values: Vec::new(), faults }
+    }
+
     pub(crate) fn value(&self, name: &str) -> &str {
         let found = self.values.iter().find(|(found, _)| found == name);
         found.map_or("", |(_, value)| value.as_str())

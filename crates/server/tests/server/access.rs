@@ -5,15 +5,19 @@
 
 use std::collections::BTreeSet;
 
+use grantor::hex::hex;
 use grantor::http::portal_routes;
+use grantor::logo::Logo;
 use grantor::store::{COMPANY_ID, Role};
 use grantor_protocol::environment::Environment;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Browser, Server};
+use crate::harness::{Browser, Page, Server};
 use crate::people::{PARTNER_ID, somebody};
+use crate::pictures::png;
+use crate::portal_logo::{MULTIPART, body};
 
 /// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
 /// operator.
@@ -39,7 +43,7 @@ const API_OWN: Statuses = [401, 401, 404, 401, 200, 200, 200];
 const API_LIST: Statuses = [401, 401, 200, 401, 200, 200, 200];
 const API_STAFF: Statuses = [401, 401, 403, 401, 403, 200, 200];
 
-const ROWS: [(&str, &str, Statuses); 107] = [
+const ROWS: [(&str, &str, Statuses); 110] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -54,6 +58,9 @@ const ROWS: [(&str, &str, Statuses); 107] = [
     ("POST", "/apps/{id}/edit", CHANGE),
     ("POST", "/apps/{id}/secrets", [401, 401, 404, 200, 200, 403, 200]),
     ("POST", "/apps/{id}/secrets/{slot}/remove", [401, 401, 404, 303, 303, 403, 303]),
+    ("POST", "/apps/{id}/logo", CHANGE),
+    ("GET", "/apps/{id}/logo/{digest}", OWN),
+    ("POST", "/apps/{id}/logo/remove", CHANGE),
     ("POST", "/apps/{id}/suspend", STAFF),
     ("POST", "/apps/{id}/resume", STAFF),
     ("GET", "/account/api-clients", [401, 401, 403, 403, 200, 200, 200]),
@@ -240,6 +247,7 @@ async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) ->
     }
     let page = match method {
         "GET" => visitor.browser.get(&format!("{}{named}", server.portal.base_url)).await,
+        _ if path.ends_with("/logo") => upload(server, &visitor.browser, &named).await,
         _ => server.post_form(&visitor.browser, &named, form(path)).await,
     };
     match page.location().starts_with("/sign-in") {
@@ -271,11 +279,13 @@ async fn concrete(server: &Server, path: &str) -> String {
         Uuid::nil().to_string()
     };
     let asset = stylesheet(server).await;
+    let digest = if path.contains("{digest}") { logo(server, &id).await } else { String::new() };
     let query = if path == "/api/v1/apps" { "?environment=staging" } else { "" };
     let named = path
         .replace("{id}", &id)
         .replace("{slot}", "1")
         .replace("{name}", &asset)
+        .replace("{digest}", &digest)
         .replace("{link}", "gr_link_none")
         .replace("{file}", "none.json")
         .replace("{request_id}", "0000000000000000")
@@ -295,6 +305,23 @@ async fn second_secret(server: &Server, id: &str) {
     let record = server.portal.store.client(id).await.unwrap().unwrap();
     let by = somebody(Role::Operator);
     grantor::programme::app::add_secret(&server.portal, &by, &record).await.unwrap();
+}
+
+/// The name of a logo that is given to an app.
+async fn logo(server: &Server, id: &str) -> String {
+    let record = server.portal.store.client(id).await.unwrap().unwrap();
+    let logo = Logo::draw(&png(8, 8)).unwrap();
+    let act = somebody(Role::Operator).act(&server.portal, "client.logo_changed", "");
+    assert!(server.portal.store.change_logo(&record, Some(&logo), &act).await.unwrap());
+    hex(&logo.digest().0)
+}
+
+/// Uploads a logo as its form does.
+async fn upload(server: &Server, browser: &Browser, path: &str) -> Page {
+    let token = server.form_token(browser).await;
+    let request = browser.http.post(format!("{}{path}", server.portal.base_url));
+    let body = body(Some(&token), &png(8, 8), "logo.png", "image/png");
+    Page::read(request.header("content-type", MULTIPART).body(body).send().await.unwrap()).await
 }
 
 fn json_body(path: &str) -> Option<Value> {

@@ -87,6 +87,7 @@ mod portal_api_calls;
 mod portal_apps;
 mod portal_desk;
 mod portal_factor;
+mod portal_faults;
 mod portal_log;
 mod portal_logo;
 mod portal_playground;

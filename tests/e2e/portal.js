@@ -14,6 +14,17 @@ export const PARTNER = {
   password: 'four words for robin',
 };
 
+/** A picture of 40 by 20 pixels. */
+export const LOGO = {
+  name: 'logo.png',
+  mimeType: 'image/png',
+  buffer: Buffer.from(
+    'iVBORw0KGgoAAAANSUhEUgAAACgAAAAUCAIAAABwJOjsAAAAJElEQVR42mPgj/EaEMQwavGoxaMWj1o8avGo' +
+      'xaMWj1o8ciwGAGPzNb9HoAr7AAAAAElFTkSuQmCC',
+    'base64',
+  ),
+};
+
 /** The URL of a page of the portal. */
 export const portal = (server, path = '/') => new URL(path, server.ready.portal_url).href;
 
@@ -72,6 +83,12 @@ export async function readApp(page, client_secret) {
     client_secret,
     sign_in: await page.getByRole('link', { name: 'Open its sign-in' }).getAttribute('href'),
   };
+}
+
+/** Uploads a file as the logo of the app whose page is open. */
+export async function uploadLogo(page, file) {
+  await page.getByLabel('Picture').setInputFiles(file);
+  await page.getByRole('button', { name: /^(Add|Change) the logo$/ }).click();
 }
 
 /** The secret that a page shows this once. */

@@ -1,13 +1,14 @@
 // The partner programme from an empty form to a customer on production, without a mail to anybody.
 
 import assert from 'node:assert/strict';
-import { button } from './flow.js';
+import { button, keepAllBusinesses, signIn } from './flow.js';
 import {
   askForProduction,
   callToken,
   connectApp,
   decide,
   enterAsManager,
+  LOGO,
   makeApp,
   newestMail,
   PARTNER,
@@ -17,6 +18,7 @@ import {
   sendRequest,
   signUp,
   startPartner,
+  uploadLogo,
 } from './portal.js';
 import { onDev, useChromium } from './setup.js';
 import { assertTokenResponse, callBusinesses } from './token.js';
@@ -104,6 +106,61 @@ onDev(
     assert.match(await manager.locator('main').innerText(), /It books tables for guests\./);
   },
 );
+
+onDev(
+  here,
+  'S22 a logo is uploaded without JavaScript, and customers see it wherever the app is named',
+  async ({ server, visit }) => {
+    const partner = await startPartner();
+    try {
+      const { page } = await visit({ javaScriptEnabled: false });
+      await signUp(page, server);
+      const app = await makeApp(page, server, {
+        name: 'Sales at a glance',
+        redirectUri: partner.redirectUri,
+      });
+      await page.goto(portal(server, `/apps/${app.client_id}`));
+      const markup = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>');
+      await uploadLogo(page, { ...LOGO, buffer: markup });
+      const picture = page.getByLabel('Picture');
+      assert.equal(await picture.getAttribute('aria-invalid'), 'true');
+      assert.match(await page.locator('#logo-fault').innerText(), /no PNG, JPEG or WebP picture/);
+      await uploadLogo(page, { ...LOGO, buffer: Buffer.alloc(300 * 1024) });
+      assert.match(await page.locator('#logo-fault').innerText(), /at most 256 KiB/);
+      await uploadLogo(page, { ...LOGO, buffer: Buffer.alloc(8 * 1024 * 1024) });
+      await page.getByRole('heading', { name: 'That is too large' }).waitFor();
+      await page.goto(portal(server, `/apps/${app.client_id}`));
+      await uploadLogo(page, LOGO);
+      await button(page, 'Remove the logo').waitFor();
+      await assertShows(page);
+      await page.goto(portal(server, '/apps'));
+      await assertShows(page);
+
+      const customer = (await visit()).page;
+      await customer.goto(app.sign_in);
+      await assertShows(customer);
+      await signIn(customer, server.staging.customer);
+      await assertShows(customer);
+      await keepAllBusinesses(customer);
+      await assertShows(customer);
+      await button(customer, 'Allow').click();
+      await partner.exchange(customer, app);
+      await customer.goto(new URL('/connections', server.staging.base_url).href);
+      await assertShows(customer);
+    } finally {
+      partner.stop();
+    }
+  },
+);
+
+/** The logo is there, as a square, under the policy that is really sent. */
+async function assertShows(page) {
+  const logo = page.locator('img.logo').first();
+  await logo.waitFor();
+  await page.waitForLoadState('load');
+  const size = await logo.evaluate((image) => [image.naturalWidth, image.naturalHeight]);
+  assert.deepEqual(size, [40, 40], page.url());
+}
 
 /** A customer connects the app, the partner's server gets a token, and the token opens the API. */
 async function assertConnects(visit, partner, app, environment) {

@@ -4,11 +4,13 @@ import { button, signIn } from './flow.js';
 import {
   enterAsManager,
   fillAccount,
+  LOGO,
   makeApp,
   PARTNER,
   portal,
   readSecret,
   sendRequest,
+  uploadLogo,
 } from './portal.js';
 
 const COLLEAGUE = { ...PARTNER, email: 'sam@newcomer.example', name: 'Sam Second' };
@@ -103,6 +105,12 @@ async function* appPages(page, server) {
   yield { name: 'make an app with an error', page };
   await makeApp(page, server, LONG);
   yield { name: 'app', page };
+  await uploadLogo(page, { ...LOGO, buffer: Buffer.from('<svg/>') });
+  await page.locator('#logo-fault').waitFor();
+  yield { name: 'app with an error in its logo', page };
+  await uploadLogo(page, LOGO);
+  await button(page, 'Remove the logo').waitFor();
+  yield { name: 'app, with a logo', page };
   await button(page, 'Make a second secret').click();
   await readSecret(page);
   await page.getByRole('link', { name: 'Change' }).click();
@@ -189,4 +197,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 46;
+export const PORTAL_PAGES_WALKED = 48;

@@ -24,6 +24,7 @@ mod heard;
 mod home;
 mod introspect;
 mod jwks;
+mod logo;
 mod logout;
 mod metadata;
 mod par;
@@ -117,6 +118,7 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
         .route("/device", get(device::get).post(device::post))
         .route("/connections", get(connections::get).post(connections::post))
         .route("/connections/disconnect-all", get(connections::ask_for_all))
+        .route("/logos/{client_id}/{digest}", get(logo::show))
         .route("/account/password", get(account::password::get).post(account::password::post))
         .route("/oauth/introspect", any(introspect::introspect))
         .route(

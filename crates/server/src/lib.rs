@@ -22,6 +22,7 @@ pub mod keys;
 pub mod link;
 pub mod listener;
 pub mod log;
+pub mod logo;
 pub mod mail;
 pub mod master_key;
 pub mod metrics;

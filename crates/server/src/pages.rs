@@ -21,6 +21,8 @@ pub(crate) mod portal;
 #[cfg(test)]
 mod tests;
 
+use grantor_protocol::client::Client;
+
 pub(crate) use account::{
     ConnectedApp, ConnectionsPage, DisconnectAllPage, ForgottenPage, PasswordFault, PasswordField,
     PasswordPage, ResetPage, ToldPage,
@@ -76,9 +78,22 @@ pub(crate) struct App {
     pub(crate) verified: bool,
     /// The app's own site; linked only where it is https.
     pub(crate) website: Option<String>,
+    /// Where its logo is.
+    pub(crate) logo: Option<String>,
 }
 
 impl App {
+    /// As its partner describes it.
+    pub(crate) fn of(client: &Client, logo: Option<String>) -> App {
+        App {
+            name: client.name.clone(),
+            organisation: client.partner.name.clone(),
+            verified: client.partner.verified,
+            website: client.website.clone(),
+            logo,
+        }
+    }
+
     /// The website, if it is one that a page may link to.
     ///
     /// Registration refuses other schemes; a row that slipped past it must still not become a

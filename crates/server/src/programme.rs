@@ -10,6 +10,7 @@ pub mod app;
 pub mod factor;
 pub mod listing;
 pub mod log;
+pub mod logo;
 pub mod partner;
 pub mod request;
 pub mod scope;

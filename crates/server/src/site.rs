@@ -8,6 +8,7 @@ use grantor_protocol::scope::Scope;
 
 use crate::clock::Clock;
 use crate::keys::{Keys, KeysError};
+use crate::logo::Logos;
 use crate::metrics::SiteMetrics;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
@@ -123,6 +124,8 @@ pub struct Portal {
     pub environments: Vec<Arc<Site>>,
     /// Who may sign up.
     pub sign_up: SignUp,
+    /// Where the logos of apps are drawn.
+    pub logos: Logos,
 }
 
 /// Who may sign up in the portal.

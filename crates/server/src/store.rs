@@ -35,6 +35,7 @@ mod installation;
 mod invitation;
 mod journal;
 mod known_clients;
+mod logo;
 mod metrics;
 mod migration;
 mod once;

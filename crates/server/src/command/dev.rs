@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
 use crate::listener::{Listener, Socket, asked_to_stop, serve};
+use crate::logo::Logos;
 use crate::mail::Mailer;
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
@@ -114,7 +115,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         listeners.push(plain(&site).on(socket)?);
         sites.push(site);
     }
-    let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
+    let programme =
+        Portal { environments: sites.clone(), sign_up: SignUp::Open, logos: Logos::default() };
     let place = (Environment::Portal, portal.address());
     let dev = Dev { redirect_uri: String::new() };
     let portal_site = Arc::new(store.site(place, dev, Some(programme), &portal_url));

@@ -23,6 +23,7 @@ use crate::journal::{self, Mark};
 use crate::keys::Keys;
 use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
+use crate::logo::Logos;
 use crate::mail::{Mailer, Smtp};
 use crate::master_key::MasterKey;
 use crate::metrics::SiteMetrics;
@@ -112,7 +113,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut sites: Vec<_> =
         config.environments.iter().map(|environment| make_site(environment, None)).collect();
     if let Some(PortalConfig { issuer, sign_up, .. }) = &config.portal {
-        let portal = Portal { environments: sites.clone(), sign_up: *sign_up };
+        let portal =
+            Portal { environments: sites.clone(), sign_up: *sign_up, logos: Logos::default() };
         sites.push(make_site(issuer, Some(portal)));
     }
     let mut bound = bind(&config, &sites)?;

@@ -31,6 +31,7 @@ use url::form_urlencoded;
 use self::fault::Fault;
 use super::answer::{self, frame};
 use super::authorize::consent_words::{lasts, sentence};
+use super::logo;
 use super::request::RequestId;
 use super::session::Browser;
 use super::sign_in::{SignInFault, WRONG, sign_in};
@@ -41,7 +42,9 @@ use crate::pages::{
 };
 use crate::seal::{Kind, Reader};
 use crate::site::Site;
-use crate::store::{Business, NewConsent, NewGrant, Session, StoreError, WaitingDevice};
+use crate::store::{
+    Business, ClientRecord, NewConsent, NewGrant, Session, StoreError, WaitingDevice,
+};
 use crate::throttle::{Caller, Credential, NotTaken, Subject};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -237,21 +240,17 @@ impl<'a> Visit<'a> {
         (code, fault): (&UserCode, Option<&str>),
     ) -> Result<Response<Body>, Fault> {
         let site = self.site;
-        let Some(client) = load_client(site, &device.authorization.client_id).await? else {
+        let Some(record) = load_client(site, &device.authorization.client_id).await? else {
             return Err(Fault::Gone);
         };
+        let client = record.client;
         let asked = &device.authorization;
         let businesses = site.store.businesses(site.environment, session.customer_id).await?;
         let optional = optional_scopes(&asked.scope, &client);
         let minutes = (site.clock.now() - asked.created_at) / 60;
         let page = DevicePage {
             frame: frame(site, self.request_id),
-            app: App {
-                name: client.name.clone(),
-                organisation: client.partner.name.clone(),
-                verified: client.partner.verified,
-                website: client.website.clone(),
-            },
+            app: App::of(&client, logo::path(&client, record.listing.logo)),
             approved: client.approved,
             account_email: session.email.clone(),
             user_code: code.to_string(),
@@ -303,7 +302,7 @@ impl<'a> Visit<'a> {
         let device = site.store.waiting_device(environment, &code, epoch, now).await?;
         let device = device.ok_or(Fault::Gone)?;
         let client =
-            load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?;
+            load_client(site, &device.authorization.client_id).await?.ok_or(Fault::Gone)?.client;
         if was_shown != shown(&device, &client) {
             return Ok(answer::redirect_within(site, &self.here()));
         }
@@ -442,10 +441,10 @@ fn choice(business: &Business) -> BusinessChoice {
     }
 }
 
-async fn load_client(site: &Site, id: &str) -> Result<Option<Client>, StoreError> {
-    let found = site.store.client_seen_from(site.environment, id).await?.filter(|record| {
+async fn load_client(site: &Site, id: &str) -> Result<Option<ClientRecord>, StoreError> {
+    let found = site.store.client_seen_from(site.environment, id).await?;
+    Ok(found.filter(|record| {
         let client = &record.client;
         client.environment == site.environment && !client.disabled && site.admits(record)
-    });
-    Ok(found.map(|record| record.client))
+    }))
 }

@@ -4,7 +4,7 @@
 //!    `table.rs` makes of it the router, the OpenAPI document and the list that tests walk;
 //! 2. `visit.rs` says who is there, and takes a form only from a page of ours;
 //! 3. each page is one file: load, decide (in `programme`), show;
-//! 4. `fault.rs` makes a page, or JSON below `/api/`, of what went wrong.
+//! 4. `fault.rs` makes of what went wrong a page, in the frame of who is signed in, or JSON below `/api/`.
 
 mod account;
 mod activity;
@@ -17,6 +17,7 @@ mod factor;
 mod fault;
 mod home;
 mod log;
+mod logo;
 mod mailbox;
 mod partners;
 mod playground;
@@ -25,21 +26,19 @@ mod sign_in;
 mod table;
 mod team;
 mod test_customers;
+mod upload;
 mod visit;
 mod webhooks;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::response::IntoResponse as _;
 use axum::{Extension, Router, middleware};
 
 pub use table::Route;
 
 use self::fault::Fault;
 use self::table::{Table, any, get, post, preflighted};
-use super::request::RequestId;
-use super::{docs, home as environment_home, introspect, metadata, revoke, token};
+use super::{docs, introspect, metadata, revoke, token};
 use crate::site::Site;
 
 /// Everything that the portal serves.
@@ -55,6 +54,9 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/apps/{id}/edit", get(apps::edit).post(apps::change))
         .route("/apps/{id}/secrets", post(apps::add_secret))
         .route("/apps/{id}/secrets/{slot}/remove", post(apps::remove_secret))
+        .route("/apps/{id}/logo", post(logo::change))
+        .route("/apps/{id}/logo/{digest}", get(logo::show))
+        .route("/apps/{id}/logo/remove", post(logo::remove))
         .route("/apps/{id}/suspend", post(apps::suspend))
         .route("/apps/{id}/resume", post(apps::resume))
         .route("/account/api-clients", get(api_clients::list).post(api_clients::make))
@@ -144,6 +146,7 @@ pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     let (router, described) = table(site).finish();
     router
         .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(site), fault::show))
         .layer(Extension(api::Document::of(site, described)))
 }
@@ -153,14 +156,12 @@ pub fn listed(site: &Arc<Site>) -> Vec<Route> {
     table(site).listed()
 }
 
-/// No such address: a page, or what a program reads.
-async fn not_found(
-    site: axum::extract::State<Arc<Site>>,
-    request_id: Extension<RequestId>,
-    request: Request,
-) -> axum::response::Response {
-    match request.uri().path().starts_with("/api/") {
-        true => Fault::NotFound.into_response(),
-        false => environment_home::not_found(site, request_id).await,
-    }
+/// No such address.
+async fn not_found() -> Fault {
+    Fault::NotFound
+}
+
+/// An address that takes another method.
+async fn method_not_allowed() -> Fault {
+    Fault::Method
 }

@@ -111,6 +111,20 @@ pub(crate) struct WelcomePage {
     pub(crate) sign_up: bool,
 }
 
+/// What went wrong, in the portal's own frame.
+#[derive(Debug, Clone, Template)]
+#[template(path = "portal/error.html")]
+pub(crate) struct FaultPage {
+    pub(crate) shell: Shell,
+    /// The cause in a few words, without a full stop.
+    pub(crate) title: &'static str,
+    /// What happened, in plain sentences.
+    pub(crate) what_happened: String,
+    /// What the reader can do now, in plain sentences.
+    pub(crate) what_to_do: &'static str,
+    pub(crate) docs_url: String,
+}
+
 /// Asks for email and password. Posts `email`, `password`, `csrf_token`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "portal/sign_in.html")]
@@ -164,6 +178,11 @@ impl Form {
         self.values.retain(|(held, _)| held != name);
         self.values.push((name.to_owned(), value));
         self
+    }
+
+    /// A form that keeps nothing of what was sent, such as a file.
+    pub(crate) fn faulty(faults: Vec<FieldFault>) -> Form {
+        Form { values: Vec::new(), faults }
     }
 
     pub(crate) fn value(&self, name: &str) -> &str {

@@ -280,7 +280,8 @@ pub(super) fn notice(portal: &Site, record: &ClientRecord, event: Event) -> Noti
     }
 }
 
-fn about(
+/// An entry of the log about a client.
+pub(super) fn about(
     portal: &Site,
     actor: &Actor,
     record: &ClientRecord,

@@ -99,6 +99,7 @@ pub async fn ask(
         partner: record.client.partner.name.clone(),
         kind,
         client_id: record.client.id.clone(),
+        logo: record.listing.logo,
         asked,
         state: RequestState::Waiting,
         version: 1,

@@ -19,6 +19,7 @@ use super::engine::{Columns, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
 use super::{consent, outbox};
 use crate::journal::Ending;
+use crate::logo::LogoDigest;
 use crate::webhook::Notice;
 
 /// A client to be.
@@ -75,6 +76,8 @@ pub struct Listing {
     pub sibling: Option<String>,
     /// Whether it was switched off together with its partner.
     pub suspended: bool,
+    /// Its logo, by its name; the picture has a table of its own.
+    pub logo: Option<LogoDigest>,
 }
 
 /// Who registered a client.
@@ -152,7 +155,7 @@ pub(super) const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.n
     c.query_calls, c.query_called_at, c.created_at, c.authentication_method, c.jwks, c.jwks_uri, \
     c.grant_types, c.par_required, c.dpop_required, c.offline_access_required, \
     c.id_token_algorithm, c.post_logout_redirect_uris, c.registration, \
-    c.registration_token_digest, c.metadata, c.support_contact, c.sibling, c.suspended \
+    c.registration_token_digest, c.metadata, c.support_contact, c.sibling, c.suspended, c.logo \
     FROM clients c JOIN partners p ON p.id = c.partner_id";
 
 impl Store {
@@ -504,6 +507,7 @@ pub(super) fn read_client(row: Row) -> Result<ClientRecord, StoreError> {
         support_contact: row.optional_text("support_contact")?,
         sibling: row.optional_text("sibling")?,
         suspended: row.optional_boolean("suspended")?.unwrap_or_default(),
+        logo: row.optional_array("logo")?.map(LogoDigest),
     };
     Ok(ClientRecord {
         listing,

@@ -235,7 +235,7 @@ mod tests {
     use crate::store::Address;
 
     /// Columns of bytes that are not encrypted: ids, digests, and what is public or drawn.
-    const NOT_ENCRYPTED: [&str; 44] = [
+    const NOT_ENCRYPTED: [&str; 46] = [
         "partners.id",
         "clients.partner_id",
         "clients.secret_1_digest",
@@ -278,6 +278,8 @@ mod tests {
         "audit.partner_id",
         "audit.previous",
         "audit.hash",
+        "clients.logo",
+        "logos.png",
         "test_customers.partner_id",
         "test_customers.customer_id",
     ];

@@ -28,6 +28,7 @@ const MIGRATIONS: [(&str, &str); 3] = [
             include_str!("migrations/0003_request_log.sql"),
             include_str!("migrations/0003_test_customers.sql"),
             include_str!("migrations/0003_secret_ends.sql"),
+            include_str!("migrations/0003_logos.sql"),
         ),
     ),
 ];

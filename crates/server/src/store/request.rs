@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::audit::Act;
 use super::client::insert_client;
 use super::engine::{Row, Statement, Value};
+use super::logo;
 use super::{ClientRecord, NewClient, Store, StoreError};
+use crate::logo::LogoDigest;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub struct ProgrammeRequest {
     pub kind: RequestKind,
     /// About which client: the staging one, or the production one that is to change.
     pub client_id: String,
+    /// The logo of that client.
+    pub logo: Option<LogoDigest>,
     /// What is asked for.
     pub asked: Asked,
     /// How it stands.
@@ -127,8 +131,9 @@ pub enum Approval<'a> {
 }
 
 const COLUMNS: &str = "r.id, r.partner_id, p.name, r.kind, r.client_id, r.asked, r.state, r.version, \
-    r.asked_by, r.asked_at, r.decided_by, r.decided_at, r.note, r.made_client_id \
-    FROM requests r JOIN partners p ON p.id = r.partner_id";
+    r.asked_by, r.asked_at, r.decided_by, r.decided_at, r.note, r.made_client_id, c.logo \
+    FROM requests r JOIN partners p ON p.id = r.partner_id LEFT JOIN clients c ON c.id = r.client_id \
+    AND c.environment = CASE r.kind WHEN 'production' THEN 'staging' ELSE 'production' END";
 
 impl RequestKind {
     /// As it is stored.
@@ -356,6 +361,7 @@ fn approved(request: &ProgrammeRequest, approval: &Approval<'_>, act: &Act) -> V
                     request.client_id.as_str().into(),
                 ],
             ));
+            statements.extend(logo::inherited(&client.id, &request.client_id));
             // Whose staging client has a production client already gets no second one.
             statements.push(Statement::new(
                 "UPDATE clients SET sibling = $3 WHERE environment = $1 AND id = $2 \
@@ -423,5 +429,6 @@ fn read_request(row: Row) -> Result<ProgrammeRequest, StoreError> {
         decided_at: row.optional_integer("decided_at")?,
         note: row.optional_text("note")?,
         made_client_id: row.optional_text("made_client_id")?,
+        logo: row.optional_array("logo")?.map(LogoDigest),
     })
 }

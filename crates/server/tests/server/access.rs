@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use grantor::hex::hex;
 use grantor::http::portal_routes;
+use grantor::logo::Logo;
 use grantor::programme::app::AppForm;
 use grantor::programme::request::{self, RequestForm};
 use grantor::programme::{team, test_customer, webhook};
@@ -16,8 +18,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Browser, Server};
+use crate::harness::{Browser, Page, Server};
 use crate::people::{PARTNER_ID, somebody};
+use crate::pictures::png;
+use crate::portal_logo::{MULTIPART, body};
 
 /// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
 /// operator.
@@ -56,7 +60,7 @@ const API_PARTNER_READ: Statuses = [401, 401, 404, 401, 200, 404, 404];
 /// Once it is in a state it is not brought there again.
 const API_STAFF_ONCE: Statuses = [401, 401, 403, 401, 403, 200, 409];
 
-const ROWS: [(&str, &str, Statuses); 144] = [
+const ROWS: [(&str, &str, Statuses); 147] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -71,6 +75,9 @@ const ROWS: [(&str, &str, Statuses); 144] = [
     ("POST", "/apps/{id}/edit", CHANGE),
     ("POST", "/apps/{id}/secrets", [401, 401, 404, 200, 200, 403, 200]),
     ("POST", "/apps/{id}/secrets/{slot}/remove", [401, 401, 404, 303, 303, 403, 303]),
+    ("POST", "/apps/{id}/logo", CHANGE),
+    ("GET", "/apps/{id}/logo/{digest}", OWN),
+    ("POST", "/apps/{id}/logo/remove", CHANGE),
     ("POST", "/apps/{id}/suspend", STAFF),
     ("POST", "/apps/{id}/resume", STAFF),
     ("GET", "/account/api-clients", [401, 401, 403, 403, 200, 200, 200]),
@@ -303,6 +310,7 @@ async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) ->
     }
     let page = match method {
         "GET" => visitor.browser.get(&format!("{}{named}", server.portal.base_url)).await,
+        _ if path.ends_with("/logo") => upload(server, &visitor.browser, &named).await,
         _ => {
             let form = [form(path), &[("version", version.as_str())]].concat();
             server.post_form(&visitor.browser, &named, &form).await
@@ -343,6 +351,7 @@ async fn concrete(server: &Server, path: &str) -> String {
         false => Uuid::nil().into_bytes(),
     };
     let asset = stylesheet(server).await;
+    let digest = if path.contains("{digest}") { logo(server, &id).await } else { String::new() };
     let query = match path {
         "/api/v1/apps" | "/api/v1/webhooks" => "?environment=staging",
         "/api/v1/calls" => "?request_id=0000000000000000",
@@ -352,6 +361,7 @@ async fn concrete(server: &Server, path: &str) -> String {
         .replace("{id}", &id)
         .replace("{slot}", "1")
         .replace("{name}", &asset)
+        .replace("{digest}", &digest)
         .replace("{link}", "gr_link_none")
         .replace("{file}", "none.json")
         .replace("{request_id}", "0000000000000000")
@@ -442,6 +452,23 @@ async fn second_secret(server: &Server, id: &str) {
     let record = server.portal.store.client(id).await.unwrap().unwrap();
     let by = somebody(Role::Operator);
     grantor::programme::app::add_secret(&server.portal, &by, &record).await.unwrap();
+}
+
+/// The name of a logo that is given to an app.
+async fn logo(server: &Server, id: &str) -> String {
+    let record = server.portal.store.client(id).await.unwrap().unwrap();
+    let logo = Logo::draw(&png(8, 8)).unwrap();
+    let act = somebody(Role::Operator).act(&server.portal, "client.logo_changed", "");
+    assert!(server.portal.store.change_logo(&record, Some(&logo), &act).await.unwrap());
+    hex(&logo.digest().0)
+}
+
+/// Uploads a logo as its form does.
+async fn upload(server: &Server, browser: &Browser, path: &str) -> Page {
+    let token = server.form_token(browser).await;
+    let request = browser.http.post(format!("{}{path}", server.portal.base_url));
+    let body = body(Some(&token), &png(8, 8), "logo.png", "image/png");
+    Page::read(request.header("content-type", MULTIPART).body(body).send().await.unwrap()).await
 }
 
 fn json_body(server: &Server, path: &str, version: &str) -> Option<Value> {

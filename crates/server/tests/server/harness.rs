@@ -11,6 +11,7 @@ use grantor::clock::Clock;
 use grantor::demo;
 use grantor::keys::Keys;
 use grantor::listener::{Listener, Socket, serve};
+use grantor::logo::Logos;
 use grantor::master_key::MasterKey;
 use grantor::metrics::SiteMetrics;
 use grantor::outbound::{Outbound, Reach};
@@ -197,7 +198,6 @@ impl Server {
             let is_portal = environment == Environment::Portal;
             let throttling = settings.throttling;
             let settings = settings_of(&settings, environment, (dev, &base_url));
-            let programme = Portal { environments: sites.clone(), sign_up: SignUp::Open };
             let site = Arc::new(Site {
                 environment,
                 base_url,
@@ -217,7 +217,7 @@ impl Server {
                 clock: clock.clone(),
                 random: random.clone(),
                 dev: dev.then(|| Dev { redirect_uri: DEMO_REDIRECT_URI.to_owned() }),
-                portal: is_portal.then_some(programme),
+                portal: is_portal.then(|| programme(&sites)),
                 portal_url: Some(portal_url.clone()),
             });
             let listener = lay(&site, socket.address()).await;
@@ -492,6 +492,11 @@ impl Server {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
     }
+}
+
+/// A portal where everybody may sign up.
+fn programme(sites: &[Arc<Site>]) -> Portal {
+    Portal { environments: sites.to_vec(), sign_up: SignUp::Open, logos: Logos::default() }
 }
 
 /// The settings of one issuer, whose own API stands beside it: its address is known just now.

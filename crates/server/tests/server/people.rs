@@ -55,15 +55,20 @@ impl Server {
         browser
     }
 
-    /// Posts a form of the portal as its pages do.
-    pub async fn post_form(&self, browser: &Browser, path: &str, form: &[(&str, &str)]) -> Page {
+    /// The form token of a browser in the portal.
+    pub async fn form_token(&self, browser: &Browser) -> String {
         // Every page of the portal has a form: it signs in or out.
         let page = browser.get(&format!("{}/sign-in", self.portal.base_url)).await;
         let page = match page.status.as_u16() {
             303 => browser.get(&format!("{}/apps", self.portal.base_url)).await,
             _ => page,
         };
-        let token = page.hidden("csrf_token");
+        page.hidden("csrf_token")
+    }
+
+    /// Posts a form of the portal as its pages do.
+    pub async fn post_form(&self, browser: &Browser, path: &str, form: &[(&str, &str)]) -> Page {
+        let token = self.form_token(browser).await;
         let mut whole = vec![("csrf_token", token.as_str())];
         whole.extend(form);
         let url = format!("{}{path}", self.portal.base_url);

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::progress::{self, SealedProgress};
 use crate::http::client_document;
+use crate::http::logo;
 use crate::http::request::RequestId;
 use crate::http::session::Browser;
 use crate::pages::App;
@@ -186,12 +187,7 @@ impl<'a> Flow<'a> {
 
     /// The app, as pages show it.
     pub(super) fn app(&self) -> App {
-        App {
-            name: self.client().name.clone(),
-            organisation: self.client().partner.name.clone(),
-            verified: self.client().partner.verified,
-            website: self.client().website.clone(),
-        }
+        App::of(self.client(), logo::path(self.client(), self.record.listing.logo))
     }
 
     /// This request with another account: asks for the password, and for consent, again.

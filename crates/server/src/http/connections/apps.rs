@@ -8,9 +8,10 @@ use grantor_protocol::openid::OFFLINE_ACCESS;
 use grantor_protocol::scope::Scope;
 
 use crate::http::authorize::consent_words::{moment, sentence};
+use crate::http::logo;
 use crate::pages::{App, ConnectedApp};
 use crate::site::Site;
-use crate::store::{Business, LivingGrants, Session, StandingConsent, StoreError};
+use crate::store::{Business, ClientRecord, LivingGrants, Session, StandingConsent, StoreError};
 
 /// What is known of one client.
 struct Connected {
@@ -29,13 +30,12 @@ pub(super) async fn load(site: &Site, session: &Session) -> Result<Vec<Connected
     let mut apps = Vec::new();
     for connected in by_client(grants, consents) {
         let record = store.client_seen_from(environment, &connected.client_id).await?;
-        let client = record.map(|record| record.client);
         // The demo's clients are strangers outside dev (S26). What else is not admitted any more can
         // still be disconnected.
-        let Some(client) = client.filter(|client| site.dev.is_some() || !client.demo) else {
+        let Some(record) = record.filter(|record| site.dev.is_some() || !record.client.demo) else {
             continue;
         };
-        apps.extend(connected.shown(site, &client, &businesses));
+        apps.extend(connected.shown(site, &record, &businesses));
     }
     apps.sort_by_key(|app| !app.connected);
     Ok(apps)
@@ -66,7 +66,8 @@ fn by_client(grants: Vec<LivingGrants>, consents: Vec<StandingConsent>) -> Vec<C
 
 impl Connected {
     /// As the page shows it; nothing where no grant lives and the customer would be asked anyway.
-    fn shown(self, site: &Site, client: &Client, held: &[Business]) -> Option<ConnectedApp> {
+    fn shown(self, site: &Site, record: &ClientRecord, held: &[Business]) -> Option<ConnectedApp> {
+        let client = &record.client;
         let now = site.clock.now();
         let lives = |grants: &LivingGrants| ends(site, client, grants) > now;
         let living: Vec<&LivingGrants> =
@@ -85,12 +86,7 @@ impl Connected {
         };
         Some(ConnectedApp {
             client_id: self.client_id,
-            app: App {
-                name: client.name.clone(),
-                organisation: client.partner.name.clone(),
-                verified: client.partner.verified,
-                website: client.website.clone(),
-            },
+            app: App::of(client, logo::path(client, record.listing.logo)),
             approved: client.approved,
             connected: !living.is_empty(),
             facts,

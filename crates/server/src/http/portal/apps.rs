@@ -10,6 +10,7 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::fault::Fault;
+use super::logo;
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
@@ -18,7 +19,7 @@ use crate::pages::portal::{
 };
 use crate::programme::app::{self, AppForm};
 use crate::programme::{Actor, Refused};
-use crate::store::{ClientRecord, SecretRecord};
+use crate::store::{ClientRecord, RegisteredBy, SecretRecord};
 
 /// How many apps one page lists of an environment.
 const PAGE: i64 = 50;
@@ -69,6 +70,7 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
 pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
     AppLine {
         state: state(&record),
+        logo: logo::path(&record.client.id, record.listing.logo),
         id: record.client.id,
         name: record.client.name,
         partner: whose.then_some(record.client.partner.name),
@@ -78,14 +80,25 @@ pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
 /// One app.
 pub(super) async fn show(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
     let record = app::find(&by.visit.site, &Actor::from(&by.person), &id).await?;
-    shown(&by, &record, None, None)
+    shown(&by, &record, StatusCode::OK, Said::default())
 }
 
-fn shown(
+/// What the page of an app says beside what it is.
+#[derive(Default)]
+pub(super) struct Said<'a> {
+    /// What was just done, in a sentence.
+    pub(super) done: Option<&'a str>,
+    /// A secret that was just made.
+    pub(super) secret: Option<&'a ClientSecret>,
+    /// The form of its logo.
+    pub(super) form: Form,
+}
+
+pub(super) fn shown(
     by: &SignedIn,
     record: &ClientRecord,
-    done: Option<&str>,
-    secret: Option<&ClientSecret>,
+    status: StatusCode,
+    said: Said<'_>,
 ) -> Result<Response<Body>, Fault> {
     let now = by.visit.site.clock.now();
     let secrets = record.secrets.iter().map(|secret| secret_line(secret, now));
@@ -93,10 +106,11 @@ fn shown(
         shell: by.visit.shell("apps"),
         app: facts(by, record)?,
         secrets: secrets.collect(),
-        done: done.map(str::to_owned),
-        new_secret: secret.map(|secret| secret.expose().to_owned()),
+        form: said.form,
+        done: said.done.map(str::to_owned),
+        new_secret: said.secret.map(|secret| secret.expose().to_owned()),
     };
-    Ok(by.visit.page(StatusCode::OK, &page))
+    Ok(by.visit.page(status, &page))
 }
 
 /// A secret, without itself.
@@ -139,6 +153,8 @@ fn facts(by: &SignedIn, record: &ClientRecord) -> Result<AppFacts, Fault> {
         sibling: record.listing.sibling.clone(),
         made: day(record.created_at),
         by_partner: !by.person.role.is_staff(),
+        logo: logo::path(&client.id, record.listing.logo),
+        may_have_logo: record.registration.by == RegisteredBy::Company,
     })
 }
 
@@ -156,7 +172,9 @@ pub(super) async fn make(posted: Posted) -> Result<Response<Body>, Fault> {
     match app::make(&by.visit.site, staging, &actor, &read(&form)).await {
         Ok(made) => {
             let record = app::find(&by.visit.site, &actor, &made.client_id).await?;
-            shown(&by, &record, Some("The app works now."), made.secret.as_ref())
+            let secret = made.secret.as_ref();
+            let said = Said { done: Some("The app works now."), secret, ..Said::default() };
+            shown(&by, &record, StatusCode::OK, said)
         }
         Err(refused) => again(&by, &form, About::New, refused),
     }
@@ -246,7 +264,8 @@ pub(super) async fn add_secret(
     let record = app::find(&by.visit.site, &actor, &id).await?;
     let secret = app::add_secret(&by.visit.site, &actor, &record).await?;
     let record = app::find(&by.visit.site, &actor, &id).await?;
-    shown(&by, &record, Some("The new secret works now."), Some(&secret))
+    let (done, secret) = (Some("The new secret works now."), Some(&secret));
+    shown(&by, &record, StatusCode::OK, Said { done, secret, ..Said::default() })
 }
 
 /// Removes a secret.

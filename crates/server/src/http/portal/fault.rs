@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -17,9 +18,14 @@ use serde_json::json;
 use super::super::answer;
 use super::super::request::RequestId;
 use super::api::CallFault;
+use super::visit::Visit;
+use crate::pages::portal::FaultPage;
 use crate::programme::{FieldFault, Refused};
 use crate::site::Site;
 use crate::store::StoreError;
+
+/// Where the docs tell of faults of the portal.
+const ANCHOR: &str = "portal";
 
 /// Why a request is not answered.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub(in crate::http) enum Fault {
     Body(StatusCode),
     /// There is no such thing, or it is not the reader's to know.
     NotFound,
+    /// The address takes another method, which the `Allow` of the answer names.
+    Method,
     /// It is not for this reader to do.
     NotAllowed,
     /// Somebody else was faster, or it cannot be done as things stand.
@@ -85,6 +93,7 @@ impl Fault {
             Fault::FormExpired | Fault::NotAllowed => StatusCode::FORBIDDEN,
             Fault::Body(status) => *status,
             Fault::NotFound => StatusCode::NOT_FOUND,
+            Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::Conflict(_) => StatusCode::CONFLICT,
             Fault::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::Call(fault) => fault.status(),
@@ -98,6 +107,7 @@ impl Fault {
             Fault::FormExpired => "form_expired",
             Fault::Body(_) => "body",
             Fault::NotFound => "not_found",
+            Fault::Method => "method",
             Fault::NotAllowed => "not_allowed",
             Fault::Conflict(_) => "conflict",
             Fault::Fields(_) => "fields",
@@ -136,6 +146,11 @@ impl Fault {
                 "There is no such page",
                 "Nothing stands at this address, or it is not yours to see.".into(),
                 "Look at the address, or begin at the portal's first page.",
+            ),
+            Fault::Method => (
+                "This address takes another method",
+                "The address is right, but not for this HTTP method. Nothing was changed.".into(),
+                "Begin at the page that the address belongs to.",
             ),
             Fault::NotAllowed => (
                 "That is not yours to do",
@@ -179,6 +194,8 @@ pub(super) async fn show(
 ) -> Response<Body> {
     let for_programs = request.uri().path().starts_with("/api/");
     let request_id = request.extensions().get::<RequestId>().cloned();
+    let (mut asked, body) = request.into_parts();
+    let request = Request::from_parts(asked.clone(), body);
     let response = next.run(request).await;
     let (Some(fault), Some(request_id)) =
         (response.extensions().get::<Fault>().cloned(), request_id)
@@ -191,7 +208,7 @@ pub(super) async fn show(
     }
     let mut answered = match for_programs {
         true => as_json(&site, &request_id, &fault),
-        false => as_page(&site, &request_id, &fault),
+        false => as_page(&site, &mut asked, &request_id, &fault).await,
     };
     if let Some(allow) = allow {
         answered.headers_mut().insert(ALLOW, allow);
@@ -218,12 +235,29 @@ fn as_json(site: &Site, request_id: &RequestId, fault: &Fault) -> Response<Body>
     answer::json(site, fault.status(), &body)
 }
 
-fn as_page(site: &Site, request_id: &RequestId, fault: &Fault) -> Response<Body> {
+/// A page in the frame of who is signed in, where that can be told: the store itself may be what
+/// went wrong.
+async fn as_page(
+    site: &Arc<Site>,
+    asked: &mut Parts,
+    request_id: &RequestId,
+    fault: &Fault,
+) -> Response<Body> {
     if let Fault::SignIn { next } = fault {
         return answer::redirect_within(site, &super::sign_in::address(next));
     }
     let (title, what_happened, what_to_do) = fault.words();
-    let words =
-        PageWords { title, what_happened, what_to_do: what_to_do.to_owned(), anchor: "portal" };
-    answer::fault_page(site, request_id, fault.status(), words, Vec::new())
+    match Visit::from_request_parts(asked, site).await {
+        Ok(visit) => {
+            let shell = visit.shell("");
+            let docs_url = format!("{}#{ANCHOR}", answer::ERRORS_PATH);
+            let page = FaultPage { shell, title, what_happened, what_to_do, docs_url };
+            answer::page(site, fault.status(), &page, None)
+        }
+        Err(_) => {
+            let what_to_do = what_to_do.to_owned();
+            let words = PageWords { title, what_happened, what_to_do, anchor: ANCHOR };
+            answer::fault_page(site, request_id, fault.status(), words, Vec::new())
+        }
+    }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::apps::{self, moment};
 use super::fault::Fault;
 use super::log::report_lines;
+use super::logo;
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
@@ -77,6 +78,8 @@ fn line(request: &ProgrammeRequest, now: i64) -> RequestLine {
         state: standing(request.state),
         age: age(request, now),
         hosts: hosts(&uris).join("  "),
+        name: request.asked.name.clone(),
+        logo: logo(request),
     }
 }
 
@@ -105,6 +108,8 @@ async fn shown(
         id: shown_id(request.id),
         version: request.version,
         title: title(request),
+        name: request.asked.name.clone(),
+        logo: logo(request),
         partner: request.partner.clone(),
         verified: record.client.partner.verified,
         client_id: request.client_id.clone(),
@@ -363,6 +368,10 @@ fn title(request: &ProgrammeRequest) -> String {
         RequestKind::Production => format!("Production for {}", request.asked.name),
         RequestKind::Change => format!("A change of {}", request.asked.name),
     }
+}
+
+fn logo(request: &ProgrammeRequest) -> Option<String> {
+    logo::path(&request.client_id, request.logo)
 }
 
 fn standing(state: RequestState) -> Standing {

@@ -94,8 +94,20 @@ impl Visit {
     /// Takes a form, if this very browser got it from us.
     pub(in crate::http) fn form(&self, body: &[u8]) -> Result<Parameters, Fault> {
         let form = Parameters::parse(body);
-        match !self.from_elsewhere && self.browser.owns_form(&self.site, form.value("csrf_token")) {
-            true => Ok(form),
+        self.refuse_elsewhere()?;
+        self.owns(form.value("csrf_token"))?;
+        Ok(form)
+    }
+
+    /// Refuses what the browser says comes from a page of somebody else.
+    pub(in crate::http) fn refuse_elsewhere(&self) -> Result<(), Fault> {
+        if self.from_elsewhere { Err(Fault::FormExpired) } else { Ok(()) }
+    }
+
+    /// Refuses a form that this very browser did not get from us.
+    pub(in crate::http) fn owns(&self, token: Option<&str>) -> Result<(), Fault> {
+        match self.browser.owns_form(&self.site, token) {
+            true => Ok(()),
             false => Err(Fault::FormExpired),
         }
     }

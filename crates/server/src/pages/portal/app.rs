@@ -34,6 +34,8 @@ pub(crate) struct AppLine {
     /// Whose; for staff alone.
     pub(crate) partner: Option<String>,
     pub(crate) state: AppState,
+    /// Where its logo is.
+    pub(crate) logo: Option<String>,
 }
 
 /// How an app stands.
@@ -66,6 +68,8 @@ pub(crate) struct AppPage {
     pub(crate) shell: Shell,
     pub(crate) app: AppFacts,
     pub(crate) secrets: Vec<SecretLine>,
+    /// The form that uploads a logo. Posts `logo`, `csrf_token`, as multipart.
+    pub(crate) form: Form,
     /// What was just done, in a sentence.
     pub(crate) done: Option<String>,
     /// A secret that was just made: this page alone shows it.
@@ -95,6 +99,10 @@ pub(crate) struct AppFacts {
     pub(crate) authorize_url: Option<String>,
     /// Whether its own partner reads it, who alone makes its secrets.
     pub(crate) by_partner: bool,
+    /// Where its logo is.
+    pub(crate) logo: Option<String>,
+    /// Whether it may have one.
+    pub(crate) may_have_logo: bool,
 }
 
 impl AppFacts {

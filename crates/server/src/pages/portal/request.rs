@@ -37,6 +37,9 @@ pub(crate) struct RequestLine {
     pub(crate) age: String,
     /// Where codes would go.
     pub(crate) hosts: String,
+    /// The app's name, and where its logo is.
+    pub(crate) name: String,
+    pub(crate) logo: Option<String>,
 }
 
 /// One request. A manager's form posts `decision`, `note`, `version`, `csrf_token`.
@@ -47,6 +50,9 @@ pub(crate) struct RequestPage {
     pub(crate) id: String,
     pub(crate) version: i64,
     pub(crate) title: String,
+    /// The app's name, and where its logo is.
+    pub(crate) name: String,
+    pub(crate) logo: Option<String>,
     pub(crate) partner: String,
     pub(crate) verified: bool,
     pub(crate) client_id: String,

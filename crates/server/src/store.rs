@@ -41,6 +41,8 @@ mod once;
 mod outbox;
 mod partner;
 mod person;
+#[cfg(test)]
+mod plan;
 mod pushed_request;
 mod registration;
 mod request;

@@ -17,6 +17,7 @@ mod fault;
 mod home;
 mod log;
 mod mailbox;
+mod part;
 mod partners;
 mod playground;
 mod requests;

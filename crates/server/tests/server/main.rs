@@ -86,6 +86,7 @@ mod portal_apps;
 mod portal_desk;
 mod portal_factor;
 mod portal_log;
+mod portal_parts;
 mod portal_playground;
 mod portal_requests;
 mod portal_test_customers;

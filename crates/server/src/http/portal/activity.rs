@@ -1,9 +1,10 @@
 //! What people did: the audit log, as far as it concerns the reader.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use axum::http::{Response, StatusCode};
+use futures_util::stream;
 use grantor_protocol::parameters::Parameters;
 use serde_json::json;
 use uuid::Uuid;
@@ -11,51 +12,70 @@ use uuid::Uuid;
 use super::super::answer;
 use super::apps::moment;
 use super::fault::Fault;
+use super::part::cut;
 use super::visit::SignedIn;
 use crate::hex::hex;
 use crate::pages::portal::{ActivityLine, ActivityPage};
-use crate::store::{AuditEntry, AuditOf};
+use crate::store::{AuditEntry, AuditOf, Store, StoreError};
 
 /// How many entries one page lists.
 const PAGE: i64 = 100;
-/// No export has more entries: the newest of them.
-const MOST_EXPORTED: usize = 100_000;
+/// How many entries are read at once for an export.
+const AT_ONCE: i64 = 500;
 
 /// The newest entries.
 pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let before = parameters.value("before").and_then(|before| before.parse().ok());
     let mut entries = by.visit.site.store.audit(&concerns(&by), before, PAGE + 1).await?;
-    let more = entries.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    entries.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = entries.last().filter(|_| more);
+    let next = cut(&mut entries, PAGE).map(|last| format!("/activity?before={}", last.number));
     let page = ActivityPage {
         shell: by.visit.shell("activity"),
-        next: next.map(|last| format!("/activity?before={}", last.number)),
+        next,
         entries: entries.into_iter().map(line).collect(),
     };
     Ok(by.visit.page(StatusCode::OK, &page))
 }
 
-/// All of them as JSON lines, the newest first.
+/// All of them as JSON lines, the newest first, sent as they are read: however long the log is, no
+/// more than a part of it is held.
 pub(super) async fn export(by: SignedIn) -> Result<Response<Body>, Fault> {
-    let (of, mut before, mut lines) = (concerns(&by), None, String::new());
-    let mut count = 0;
-    while count < MOST_EXPORTED {
-        let entries = by.visit.site.store.audit(&of, before, PAGE * 10).await?;
-        let Some(last) = entries.last() else { break };
-        before = Some(last.number);
-        count += entries.len();
-        for entry in &entries {
-            lines.push_str(&as_json(entry).to_string());
-            lines.push('\n');
-        }
-    }
     let site = &by.visit.site;
-    let mut response = answer::respond(site, StatusCode::OK, "application/jsonl", lines);
+    let export = Export { store: site.store.clone(), of: concerns(&by), before: None };
+    // The first part before the answer begins: a store that cannot be reached is a 503.
+    let first = export.next().await?;
+    let lines = stream::try_unfold((export, Some(first)), |(mut export, read)| async move {
+        let entries = match read {
+            Some(first) => first,
+            None => export.next().await?,
+        };
+        let Some(last) = entries.last() else { return Ok(None) };
+        export.before = Some(last.number);
+        // Where the store fails the answer breaks off: nobody takes a part for the whole.
+        Ok::<_, StoreError>(Some((written(&entries), (export, None))))
+    });
+    let body = Body::from_stream(lines);
+    let mut response = answer::respond(site, StatusCode::OK, "application/jsonl", body);
     let name = HeaderValue::from_static("attachment; filename=\"activity.jsonl\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
+}
+
+/// An export under way.
+struct Export {
+    store: Store,
+    of: AuditOf,
+    before: Option<i64>,
+}
+
+impl Export {
+    async fn next(&self) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit(&self.of, self.before, AT_ONCE).await
+    }
+}
+
+fn written(entries: &[AuditEntry]) -> Bytes {
+    entries.iter().map(|entry| format!("{}\n", as_json(entry))).collect::<String>().into()
 }
 
 /// An entry, with all that its hash is over.

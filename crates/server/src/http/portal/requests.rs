@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::apps::{self, moment};
 use super::fault::Fault;
 use super::log::report_lines;
+use super::part::{PAGE, cut};
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
@@ -26,8 +27,6 @@ use crate::store::{
     Asked, AuditOf, ClientRecord, ProgrammeRequest, RequestKind, RequestState, RequestsOf,
 };
 
-/// How many requests one page lists.
-const PAGE: i64 = 50;
 /// How many steps one page tells.
 const STEPS: i64 = 50;
 
@@ -43,11 +42,7 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     };
     let store = &by.visit.site.store;
     let mut requests = store.requests(of, after, PAGE + 1).await?;
-    let more = requests.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    requests.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = requests
-        .last()
-        .filter(|_| more)
+    let next = cut(&mut requests, PAGE)
         .map(|last| format!("/requests?state={}&after={}", state.as_str(), shown_id(last.id)));
     let views = [
         (RequestState::Waiting, "To decide"),

@@ -115,6 +115,28 @@ impl Database {
         }
     }
 
+    /// What a question is answered with, which is one number.
+    pub(crate) async fn number(&self, sql: &str) -> Result<i64, Failure> {
+        match self {
+            Database::Sqlite { path } => {
+                Ok(rusqlite::Connection::open(path)?.query_row(sql, [], |row| row.get(0))?)
+            }
+            Database::Postgres { client, .. } => Ok(client.query_one(sql, &[]).await?.get(0)),
+        }
+    }
+
+    /// Carries out statements beside the server.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), Failure> {
+        match self {
+            Database::Sqlite { path } => {
+                let connection = rusqlite::Connection::open(path)?;
+                connection.execute_batch("PRAGMA busy_timeout=60000")?;
+                Ok(connection.execute_batch(sql)?)
+            }
+            Database::Postgres { client, .. } => Ok(client.batch_execute(sql).await?),
+        }
+    }
+
     /// What it counted until now.
     pub(crate) async fn counted(&self) -> Result<Counted, Failure> {
         match self {

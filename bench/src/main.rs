@@ -5,7 +5,8 @@
 //! 2. `run.rs` goes through all workloads and numbers of connections; `measure.rs` measures one
 //!    cell of that table, with `load.rs` and `client.rs`;
 //! 3. `report.rs` holds the rows against their floors and the targets, and writes them;
-//! 4. the other commands measure one thing each: `size.rs`, `grow.rs`, `idle.rs`, `scale.rs`.
+//! 4. the other commands measure one thing each: `size.rs`, `grow.rs`, `idle.rs`, `scale.rs`, and
+//!    `programme.rs`, the pages of the portal.
 
 mod browser;
 mod client;
@@ -18,6 +19,7 @@ mod load;
 mod measure;
 mod postgres;
 mod process;
+mod programme;
 mod report;
 mod run;
 mod scale;
@@ -89,6 +91,8 @@ enum Command {
     Idle(idle::Arguments),
     /// Two server processes on one PostgreSQL, and one
     Scale(scale::Arguments),
+    /// How long each page of the portal takes, with a hundred thousand clients
+    Programme(programme::Arguments),
     /// The bare server, as this program starts it itself
     #[command(hide = true)]
     Floor(floor::Arguments),
@@ -125,6 +129,7 @@ fn run(program: Program) -> Result<(), Failure> {
             Some(Command::Grow(arguments)) => tell(&grow::run(&arguments).await?),
             Some(Command::Idle(arguments)) => tell(&idle::run(&arguments).await?),
             Some(Command::Scale(arguments)) => tell(&scale::run(&arguments).await?),
+            Some(Command::Programme(arguments)) => programme::run(&arguments).await,
             Some(Command::Floor(_)) => Ok(()),
         }
     })

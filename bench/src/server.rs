@@ -2,7 +2,8 @@
 //!
 //! 1. [`build`] has cargo build the program, which takes no time where it is new enough;
 //! 2. [`Installation::make`] runs `grantor init`, `partner create`, `client create`, `customer
-//!    create` and `customer add-business`, as an operator would;
+//!    create` and `customer add-business`, as an operator would; [`Installation::with_portal`] makes
+//!    one with a portal, and nobody in it;
 //! 3. [`Installation::serve`] starts `grantor serve` and waits until it says that it is ready.
 
 use std::fs;
@@ -38,6 +39,8 @@ const PROGRAM: &str = "GRANTOR_BENCH_PROGRAM";
 pub(crate) struct Installation {
     program: PathBuf,
     folder: PathBuf,
+    /// Whether it serves a portal too.
+    has_portal: bool,
     /// Its client.
     pub(crate) client_id: String,
     /// And the client's secret.
@@ -50,6 +53,8 @@ pub(crate) struct Server {
     pub(crate) process: Running,
     /// Where staging listens.
     pub(crate) address: SocketAddr,
+    /// Where the portal listens, if it is served.
+    pub(crate) portal: SocketAddr,
     /// Where its words go.
     pub(crate) log: PathBuf,
 }
@@ -96,16 +101,7 @@ impl Installation {
         folder: &Path,
         database: &Database,
     ) -> Result<Installation, Failure> {
-        let mut made = Installation {
-            program: program.to_owned(),
-            folder: folder.join("data"),
-            client_id: String::new(),
-            client_secret: String::new(),
-        };
-        let data = made.folder.display().to_string();
-        made.run(&["init", &data, "--json"], "")?;
-        // For the commands; the server's own is written again with its ports.
-        made.configure(database, free_port()?, free_port()?)?;
+        let mut made = Installation::empty(program, folder, (database, false))?;
         let partner = "Demo Partner Ltd";
         made.run(&["partner", "create", "--name", partner, "--verified", "--json"], "")?;
         let client = made.run(
@@ -130,10 +126,44 @@ impl Installation {
         Ok(made)
     }
 
+    /// Makes one with a portal, and with nothing in it.
+    pub(crate) fn with_portal(
+        program: &Path,
+        folder: &Path,
+        database: &Database,
+    ) -> Result<Installation, Failure> {
+        Installation::empty(program, folder, (database, true))
+    }
+
+    fn empty(
+        program: &Path,
+        folder: &Path,
+        (database, has_portal): (&Database, bool),
+    ) -> Result<Installation, Failure> {
+        let made = Installation {
+            program: program.to_owned(),
+            folder: folder.join("data"),
+            has_portal,
+            client_id: String::new(),
+            client_secret: String::new(),
+        };
+        let data = made.folder.display().to_string();
+        made.run(&["init", &data, "--json"], "")?;
+        // For the commands; the server's own is written again with its ports.
+        made.configure(database, [free_port()?, free_port()?, free_port()?])?;
+        Ok(made)
+    }
+
+    /// Has `grantor doctor` look at it, and gives what it says of each check. A fault ends the run.
+    pub(crate) fn doctor(&self) -> Result<Value, Failure> {
+        self.run(&["doctor", "--json"], "")
+    }
+
     /// Starts the server on free ports, and waits until it is ready.
     pub(crate) fn serve(&self, database: &Database) -> Result<Server, Failure> {
-        let port = free_port()?;
-        self.configure(database, port, free_port()?)?;
+        let ports = [free_port()?, free_port()?, free_port()?];
+        self.configure(database, ports)?;
+        let [port, _, portal] = ports;
         let log = self.folder.join(format!("server-{port}.log"));
         let mut command = Command::new(&self.program);
         command.args(["serve", "--json", "--config"]).arg(self.config());
@@ -142,7 +172,8 @@ impl Installation {
             let words = fs::read_to_string(&log).unwrap_or_default();
             return Err(Failure::said(format!("the server did not start:\n{words}")));
         }
-        Ok(Server { process, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), log })
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Server { process, address: at(port), portal: at(portal), log })
     }
 
     /// The master key's file.
@@ -156,8 +187,10 @@ impl Installation {
 
     /// Plain http on the loopback address, as behind a proxy of the same machine. Codes live as
     /// long as they may, because those of a run are made before they are measured.
-    fn configure(&self, database: &Database, staging: u16, production: u16) -> Result<(), Failure> {
-        let text = format!(
+    /// The ports are those of staging, production and the portal.
+    fn configure(&self, database: &Database, ports: [u16; 3]) -> Result<(), Failure> {
+        let [staging, production, portal] = ports;
+        let mut text = format!(
             "store = \"{}\"\nmaster_key_file = \"master.key\"\n\n\
              [environment.staging]\nbase_url = \"http://127.0.0.1:{staging}\"\n\
              listen = \"127.0.0.1:{staging}\"\ncode_ttl_seconds = 600\n\n\
@@ -167,6 +200,15 @@ impl Installation {
              listen = \"127.0.0.1:{production}\"\n",
             database.url()
         );
+        if self.has_portal {
+            // No mail is written, and so nobody has to be there who carries it.
+            text += &format!(
+                "\n[portal]\nbase_url = \"http://127.0.0.1:{portal}\"\n\
+                 listen = \"127.0.0.1:{portal}\"\n\n\
+                 [mail]\nhost = \"127.0.0.1\"\nport = 25\ntls = \"none\"\n\
+                 from = \"Partners <partners@programme.example>\"\n"
+            );
+        }
         fs::write(self.config(), text).map_err(Failure::io("the configuration was not written"))
     }
 

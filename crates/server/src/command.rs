@@ -20,6 +20,7 @@ mod key;
 mod manager;
 mod output;
 mod partner;
+mod parts;
 mod place;
 mod postman;
 mod prompt;

@@ -82,16 +82,15 @@ impl RequestLog {
         let waiting = &mut *waiting;
         let full = waiting.admitted >= WAITING
             || weight == Weight::Unproved && waiting.admitted_unproved >= WAITING_UNPROVED;
-        if !waiting.clients.contains_key(client_id) {
-            let most = if weight == Weight::Unproved { CLIENTS_CLAIMED } else { CLIENTS };
-            if waiting.clients.len() >= most {
+        let most = if weight == Weight::Unproved { CLIENTS_CLAIMED } else { CLIENTS };
+        let has_room = waiting.clients.len() < most;
+        let kept = match waiting.clients.get_mut(client_id) {
+            Some(kept) => kept,
+            None if has_room => waiting.clients.entry(client_id.to_owned()).or_default(),
+            None => {
                 waiting.of_nobody += 1;
                 return false;
             }
-            waiting.clients.insert(client_id.to_owned(), Kept::default());
-        }
-        let Some(kept) = waiting.clients.get_mut(client_id) else {
-            return false;
         };
         let count = &mut kept.by_weight[weight as usize];
         if full || *count >= weight.most() {

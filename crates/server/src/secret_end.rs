@@ -9,6 +9,8 @@ use crate::webhook::{Event, time};
 
 /// How many secrets of a place one step takes. What is left comes with the next.
 const SECRETS: i64 = 200;
+/// More than a partner has.
+const PEOPLE: i64 = 1_000;
 
 /// Tells all of an environment's that are near their end. Answers how many.
 ///
@@ -40,7 +42,7 @@ async fn mails(site: &Site, secret: &EndingSecret) -> Result<Vec<Mail>, StoreErr
         secret.hint,
         secret.client_id
     );
-    let people = site.store.people_of(secret.partner_id).await?;
+    let people = site.store.people_of(secret.partner_id, [0; 16], PEOPLE).await?;
     let owners = people
         .iter()
         .filter(|person| matches!(person.role, Role::Owner { .. }) && !person.disabled);

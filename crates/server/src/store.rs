@@ -42,6 +42,8 @@ mod once;
 mod outbox;
 mod partner;
 mod person;
+#[cfg(test)]
+mod plan;
 mod pushed_request;
 mod registration;
 mod request;

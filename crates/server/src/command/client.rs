@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::output::{Output, table, time_or_never};
+use super::parts::{self, PART};
 use super::place::{Opened, Place, environment_parser};
 use crate::store::ClientRecord;
 use crate::webhook::{Ended, EndedBy, Event};
@@ -123,8 +124,7 @@ impl List {
         let mut clients = Vec::new();
         for environment in Environment::ALL {
             if self.environment.is_none_or(|wanted| wanted == environment) {
-                clients
-                    .extend(opened.store.clients(environment).await?.iter().map(ClientData::from));
+                clients.extend(oldest_first(&opened, environment).await?);
             }
         }
         if clients.is_empty() {
@@ -147,6 +147,22 @@ impl List {
             )
         })
     }
+}
+
+/// The clients of an environment, the oldest first.
+async fn oldest_first(
+    opened: &Opened,
+    environment: Environment,
+) -> Result<Vec<ClientData>, Failure> {
+    let mut records = parts::all(async |last: Option<&ClientRecord>| {
+        let after = last.map_or("", |last| last.client.id.as_str());
+        opened.store.apps(environment, after, PART).await
+    })
+    .await?;
+    records.sort_by(|one, other| {
+        (one.created_at, &one.client.id).cmp(&(other.created_at, &other.client.id))
+    });
+    Ok(records.iter().map(ClientData::from).collect())
 }
 
 async fn show(one: One) -> Result<(), Failure> {

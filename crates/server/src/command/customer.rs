@@ -11,6 +11,7 @@ use uuid::Uuid;
 use self::business::{AddBusiness, BusinessData};
 use self::connections::EndConnections;
 use super::output::{Output, aligned, table, time};
+use super::parts::{self, PART};
 use super::place::{In, Opened, Place, environment_parser};
 use super::{Failure, partner, prompt};
 use crate::demo;
@@ -197,7 +198,11 @@ impl List {
             if self.environment.is_some_and(|wanted| wanted != environment) {
                 continue;
             }
-            for customer in store.customers(environment).await? {
+            let held = parts::all(async |last: Option<&Customer>| {
+                let after = last.map_or([0; 16], |last| last.id);
+                store.customers(environment, after, PART).await
+            });
+            for customer in held.await? {
                 customers.push(CustomerData::load(&store, environment, customer).await?);
             }
         }

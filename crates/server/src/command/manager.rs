@@ -2,11 +2,13 @@
 //! from here; more can be invited on a page. What is done here stands in the audit log too.
 
 use clap::Subcommand;
+use grantor_protocol::environment::Environment;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::customer::new_password_hash;
 use super::output::{Output, aligned, table, time};
+use super::parts::{self, PART};
 use super::place::{Opened, Place};
 use super::{Failure, partner};
 use crate::mail::{Mail, MailAddress, Subject};
@@ -174,7 +176,11 @@ impl Create {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let portal_url = self.place.portal_url()?;
-        let staff = self.place.open().await?.store.staff().await?;
+        let store = self.place.open().await?.store;
+        let staff = parts::all(async |last: Option<&Person>| {
+            store.staff(last.map_or([0; 16], |last| last.id), PART).await
+        });
+        let staff = staff.await?;
         if staff.is_empty() {
             self.output.say("There is no manager yet: grantor manager create --help");
         }
@@ -239,8 +245,12 @@ impl One {
 
     async fn find(&self, opened: &Opened) -> Result<Person, Failure> {
         let email = partner::email_address(&self.email, "--email")?;
-        let staff = opened.store.staff().await?;
-        staff.into_iter().find(|person| person.email == email).ok_or_else(|| {
+        let store = &opened.store;
+        let person = match store.customer(Environment::Portal, &email).await? {
+            Some(account) => store.person(account.id).await?,
+            None => None,
+        };
+        person.filter(|person| person.role.is_staff()).ok_or_else(|| {
             Failure::mendable(format!("there is no manager or operator {email}"))
                 .hint("`grantor manager list` shows all")
         })

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::output::{Output, aligned, table, time};
+use super::parts::{self, PART};
 use super::place::{Opened, Place};
-use crate::store::{Act, Partner};
+use crate::store::{Act, COMPANY_ID, ClientRecord, Partner};
 use crate::webhook::Event;
 
 /// No name is longer, in characters.
@@ -175,10 +176,9 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
     if let Some(off) = switch {
         let mut notices = Vec::new();
         for environment in Environment::ALL {
-            let clients = opened.store.clients(environment).await?.into_iter();
+            let clients = clients_of(&opened, partner.id, environment).await?.into_iter();
             let switched = clients.filter(|record| {
-                let is_in = if off { !record.client.disabled } else { record.listing.suspended };
-                record.partner_id == partner.id && is_in
+                if off { !record.client.disabled } else { record.listing.suspended }
             });
             notices.extend(switched.map(|record| {
                 let event = if off { Event::ClientSuspended } else { Event::ClientResumed };
@@ -200,15 +200,13 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
     }
     let mut clients = Vec::new();
     for environment in Environment::ALL {
-        for record in opened.store.clients(environment).await? {
-            if record.partner_id == partner.id {
-                clients.push(ClientOf {
-                    environment: environment.as_str(),
-                    client_id: record.client.id,
-                    name: record.client.name,
-                    disabled: record.client.disabled,
-                });
-            }
+        for record in clients_of(&opened, partner.id, environment).await? {
+            clients.push(ClientOf {
+                environment: environment.as_str(),
+                client_id: record.client.id,
+                name: record.client.name,
+                disabled: record.client.disabled,
+            });
         }
     }
     let detail = Detail { partner: PartnerData::from(&partner), clients };
@@ -221,6 +219,21 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
         None => {}
     }
     Ok(())
+}
+
+/// The clients of a partner in an environment, the oldest first.
+async fn clients_of(
+    opened: &Opened,
+    partner_id: [u8; 16],
+    environment: Environment,
+) -> Result<Vec<ClientRecord>, Failure> {
+    let mut records = parts::all(async |last: Option<&ClientRecord>| {
+        let after = last.map_or("", |last| last.client.id.as_str());
+        opened.store.apps_of(partner_id, environment, after, PART).await
+    })
+    .await?;
+    records.sort_by_key(|record| record.created_at);
+    Ok(records)
 }
 
 impl Detail {
@@ -254,12 +267,13 @@ impl From<&Partner> for PartnerData {
 
 /// The partner of that id or name.
 pub(super) async fn find(opened: &Opened, wanted: &str) -> Result<Partner, Failure> {
-    let partners = opened.store.partners().await?;
     if let Ok(id) = Uuid::parse_str(wanted)
-        && let Some(partner) = partners.iter().find(|partner| partner.id == *id.as_bytes())
+        && let Some(partner) = opened.store.partner(*id.as_bytes()).await?
+        && partner.id != COMPANY_ID
     {
-        return Ok(partner.clone());
+        return Ok(partner);
     }
+    let partners = opened.store.partners().await?;
     let alike = |partner: &&Partner| partner.name.to_lowercase() == wanted.trim().to_lowercase();
     let named: Vec<&Partner> = partners.iter().filter(alike).collect();
     match named.as_slice() {

@@ -15,6 +15,8 @@ use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::http::{Response, StatusCode, Uri};
 use grantor_protocol::api::AccessTokenFormat;
+use grantor_protocol::parameters::Parameters;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::account::{Done, Fault, Visit};
 use super::answer::{self, frame};
@@ -27,6 +29,8 @@ use crate::store::Session;
 use crate::webhook::{Ended, EndedBy, Event, Notice};
 
 const HERE: &str = "/connections";
+/// How many apps one page shows.
+const PAGE: usize = 50;
 
 /// Shows what is connected.
 pub(super) async fn get(
@@ -40,7 +44,7 @@ pub(super) async fn get(
 ) -> Response<Body> {
     let answered = match Visit::load(&site, (&request_id, address), HERE, (&uri, &headers)).await {
         Ok(visit) => match &visit.session {
-            Some(session) => page(&visit, session).await,
+            Some(session) => page(&visit, session, uri.query()).await,
             None => Ok(visit.sign_in_page()),
         },
         Err(fault) => Err(fault),
@@ -86,19 +90,42 @@ pub(super) async fn ask_for_all(
     answered.unwrap_or_else(|fault| fault.answer(&site, &request_id))
 }
 
-async fn page(visit: &Visit<'_>, session: &Session) -> Result<Response<Body>, Fault> {
+async fn page(
+    visit: &Visit<'_>,
+    session: &Session,
+    query: Option<&str>,
+) -> Result<Response<Body>, Fault> {
     let site = visit.site;
     let apps = apps::load(site, session).await?;
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let (count, done) = (apps.len(), told(visit, &apps).await?);
+    let (apps, next) = part(apps, parameters.value("after"));
     let page = ConnectionsPage {
         frame: frame(site, visit.request_id),
         account_email: session.email.clone(),
         csrf_token: visit.browser.form_token(site),
-        done: told(visit, &apps).await?,
+        done,
+        count,
         apps,
+        next,
         what_ends: what_ends(site),
         renewed_every: duration(site.settings.access_token_ttl_seconds),
     };
     Ok(answer::page(site, StatusCode::OK, &page, None))
+}
+
+/// The apps behind the one of that id, as many as a page shows, and where the next part is. Where that
+/// one is gone, it begins again.
+fn part(mut apps: Vec<ConnectedApp>, after: Option<&str>) -> (Vec<ConnectedApp>, Option<String>) {
+    let at = after.and_then(|after| apps.iter().position(|app| app.client_id == after));
+    let first = at.map(|at| at + 1).filter(|first| *first < apps.len()).unwrap_or_default();
+    let mut shown = apps.split_off(first);
+    let more = shown.len() > PAGE;
+    shown.truncate(PAGE);
+    let next = shown.last().filter(|_| more).map(|last| {
+        format!("{HERE}?after={}", utf8_percent_encode(&last.client_id, NON_ALPHANUMERIC))
+    });
+    (shown, next)
 }
 
 async fn question(visit: &Visit<'_>, session: &Session) -> Result<Response<Body>, Fault> {

@@ -19,6 +19,7 @@ mod home;
 mod log;
 mod logo;
 mod mailbox;
+mod part;
 mod partners;
 mod playground;
 mod requests;

@@ -14,7 +14,12 @@ pub(crate) struct ConnectionsPage {
     pub(crate) csrf_token: String,
     /// What was done right before.
     pub(crate) done: Option<String>,
+    /// How many apps there are, on all pages.
+    pub(crate) count: usize,
+    /// Those of this page.
     pub(crate) apps: Vec<ConnectedApp>,
+    /// The address of the next part.
+    pub(crate) next: Option<String>,
     /// What disconnecting ends and within what time, in plain sentences.
     pub(crate) what_ends: String,
     /// How long an app goes on between two renewals, as in "1 hour".

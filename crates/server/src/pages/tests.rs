@@ -124,6 +124,8 @@ fn connections() -> ConnectionsPage {
         account_email: text(),
         csrf_token: text(),
         done: Some(text()),
+        count: 2,
+        next: Some(text()),
         apps: [true, false]
             .map(|connected| ConnectedApp {
                 client_id: text(),

@@ -81,24 +81,32 @@ pub async fn take(site: &Site, invitation: &Invitation, form: SignUpForm) -> Res
     account::join(site, who, (None, Some(invitation.id)), form, Vec::new()).await
 }
 
-/// The people on the actor's side, the first first: of its partner, or the staff.
+/// The people on the actor's side behind one, the first first: of its partner, or the staff.
 ///
 /// # Errors
 /// [`Refused`]
-pub async fn people(site: &Site, actor: &Actor) -> Result<Vec<Person>, Refused> {
+pub async fn people(
+    site: &Site,
+    actor: &Actor,
+    (after, limit): ([u8; 16], i64),
+) -> Result<Vec<Person>, Refused> {
     Ok(match actor.role.partner_id() {
-        Some(partner_id) => site.store.people_of(partner_id).await?,
-        None => site.store.staff().await?,
+        Some(partner_id) => site.store.people_of(partner_id, after, limit).await?,
+        None => site.store.staff(after, limit).await?,
     })
 }
 
-/// The invitations on the actor's side, the oldest first.
+/// The invitations on the actor's side behind one, the oldest first.
 ///
 /// # Errors
 /// [`Refused::NotAllowed`] for who does not decide about them: it is not to know of them either.
-pub async fn invitations(site: &Site, actor: &Actor) -> Result<Vec<Invitation>, Refused> {
+pub async fn invitations(
+    site: &Site,
+    actor: &Actor,
+    (after, limit): ([u8; 16], i64),
+) -> Result<Vec<Invitation>, Refused> {
     actor.owner()?;
-    Ok(site.store.invitations(actor.role.partner_id()).await?)
+    Ok(site.store.invitations(actor.role.partner_id(), after, limit).await?)
 }
 
 /// A person that the actor may know of.

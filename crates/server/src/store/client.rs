@@ -205,16 +205,6 @@ impl Store {
         Ok(own.map(|at| found.swap_remove(at)).or_else(|| found.pop()))
     }
 
-    /// The clients of an environment, the oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn clients(&self, environment: Environment) -> Result<Vec<ClientRecord>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} WHERE c.environment = $1 ORDER BY c.created_at, c.id");
-        let rows = self.engine.read(&sql, vec![environment.as_str().into()]).await?;
-        rows.into_iter().map(read_client).collect()
-    }
-
     /// Switches a client off, which ends all its grants, or on again, which brings none back.
     /// Answers whether it was in the other state before.
     ///

@@ -1,5 +1,5 @@
-//! What a customer has connected, as the customer looks at it: grants that live, and consents that
-//! stand. Both are found by the customer (`0003_connections.sql`), however many others there are.
+//! What a customer has connected, as the customer looks at it: grants that live, consents that stand,
+//! and the clients of both. All are found by the customer (`0003_connections.sql`), however many others there are.
 //!
 //! The index of grants begins with the customer and not with the environment: SQLite knows nothing of
 //! how many rows there are, and would walk a whole environment by the primary key instead.
@@ -9,9 +9,10 @@ use std::sync::LazyLock;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
+use super::client::{self, read_client};
 use super::engine::Row;
 use super::grant::TABLES;
-use super::{Store, StoreError, consent};
+use super::{ClientRecord, Store, StoreError, consent};
 
 /// No more is read for one page. An app whose partner connects it anew each day, for other scopes
 /// each time, takes up one place for each of them.
@@ -61,7 +62,31 @@ static LIVING: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// A grant is born with a consent beside it, and none lives on without.
+static CLIENTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} JOIN consents k ON k.environment = c.environment AND k.client_key = c.key \
+         WHERE k.environment = $1 AND k.customer_id = $2 AND NOT k.revoked \
+         ORDER BY k.given_at DESC, c.id LIMIT $3",
+        client::COLUMNS
+    )
+});
+
 impl Store {
+    /// The clients that a customer allowed anything, whether or not a grant of theirs lives.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn clients_of_customer(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        // As many as the other two can name.
+        let values = vec![environment.as_str().into(), customer_id.into(), (MOST * 2).into()];
+        self.engine.read(&CLIENTS, values).await?.into_iter().map(read_client).collect()
+    }
+
     /// The grants of a customer that live, those last used first. A code that waits for its exchange
     /// is no connection yet.
     ///
@@ -123,34 +148,20 @@ fn read_consent(row: Row) -> Result<StandingConsent, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::store::Address;
-
-    /// SQLite's plan for a query; PostgreSQL makes its own from what it has counted.
-    async fn plan(store: &Store, sql: &str, values: usize) -> String {
-        let values = (0..values).map(|_| 1_i64.into()).collect();
-        let sql = format!("EXPLAIN QUERY PLAN {sql}");
-        let mut lines = String::new();
-        for row in store.engine.read(&sql, values).await.unwrap() {
-            let mut row = row.columns("(plan)", "(line)");
-            for _ in 0..3 {
-                row.integer("id").unwrap();
-            }
-            lines += &format!("{}\n", row.text("detail").unwrap());
-        }
-        lines
-    }
+    use crate::store::plan::{empty, plan};
 
     #[tokio::test]
     async fn the_grants_and_sessions_of_a_customer_are_found_without_a_walk_through_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let address = Address::Sqlite(folder.path().join("grantor.db"));
-        let store = Store::open(&address, &Clock::manual(0)).await.unwrap();
+        let (store, _folder) = empty().await;
         let living = plan(&store, &LIVING, 4).await;
         assert!(
             living.contains("grants_of_customer (customer_id=? AND environment=?)"),
             "{living}"
         );
+        let clients = plan(&store, &CLIENTS, 3).await;
+        assert!(clients.contains("SEARCH k USING"), "{clients}");
+        assert!(clients.contains("(environment=? AND customer_id=?)"), "{clients}");
+        assert!(clients.contains("(environment=? AND key=?)"), "{clients}");
         let sessions = "DELETE FROM sessions WHERE environment = $1 AND customer_id = $2";
         let sessions = plan(&store, sessions, 2).await;
         assert!(sessions.contains("sessions_of_customer"), "{sessions}");

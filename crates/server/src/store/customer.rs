@@ -256,15 +256,20 @@ impl Store {
         Ok(CustomerClaims { name: Some(row.text("name")?), email: Some(row.text("email")?) })
     }
 
-    /// The customers of an environment, the oldest first.
+    /// The customers of an environment behind the one of that id, the oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn customers(&self, environment: Environment) -> Result<Vec<Customer>, StoreError> {
+    pub async fn customers(
+        &self,
+        environment: Environment,
+        after: [u8; 16],
+        limit: i64,
+    ) -> Result<Vec<Customer>, StoreError> {
         let sql = "SELECT id, email, name, disabled, created_at FROM customers \
-                   WHERE environment = $1 ORDER BY id";
-        let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
-        rows.into_iter().map(read_customer).collect()
+                   WHERE environment = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let values = vec![environment.as_str().into(), after.into(), limit.into()];
+        self.engine.read(sql, values).await?.into_iter().map(read_customer).collect()
     }
 
     /// Adds a business of a customer, with its locations. Answers whether its id was free.

@@ -1,5 +1,7 @@
 //! Invitations to the portal. One is taken once: its row goes with the person that comes of it.
 
+use std::sync::LazyLock;
+
 use super::audit::Act;
 use super::engine::{Row, Statement, Value};
 use super::person::read_role;
@@ -25,6 +27,23 @@ pub struct Invitation {
 const COLUMNS: &str =
     "id, email, staff, partner_id, role, invited_by, created_at, expires_at FROM invitations";
 
+static OF_PARTNER: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {COLUMNS} WHERE partner_id = $3 AND id > $1 ORDER BY id LIMIT $2")
+});
+static TO_STAFF: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {COLUMNS} WHERE staff IS NOT NULL AND id > $1 ORDER BY id LIMIT $2")
+});
+
+/// The last condition counts those of the same side: of the partner, or to the staff.
+const INVITE: &str = "INSERT INTO invitations (id, partner_id, staff, email, role, invited_by, \
+     created_at, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+     WHERE NOT EXISTS (SELECT 1 FROM invitations i WHERE i.email = $4 \
+       AND COALESCE(i.staff, '') = COALESCE($3, '') \
+       AND (i.partner_id = $2 OR $3 IS NOT NULL)) \
+     AND (SELECT COUNT(*) FROM invitations i WHERE i.partner_id = $2) \
+       + (SELECT COUNT(*) FROM invitations i WHERE i.staff IS NOT NULL AND i.staff = $3) \
+       + (SELECT COUNT(*) FROM people p WHERE p.partner_id = $2) < $9";
+
 impl Store {
     /// Adds an invitation, unless that address is invited already or there are `most` people and
     /// invitations. Answers whether it did.
@@ -46,15 +65,7 @@ impl Store {
         let transaction = vec![
             Statement::any("DELETE FROM invitations WHERE expires_at <= $1", vec![act.at.into()]),
             Statement::new(
-                "INSERT INTO invitations (id, partner_id, staff, email, role, invited_by, \
-                 created_at, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
-                 WHERE NOT EXISTS (SELECT 1 FROM invitations i WHERE i.email = $4 \
-                   AND COALESCE(i.staff, '') = COALESCE($3, '') \
-                   AND (i.partner_id = $2 OR $3 IS NOT NULL)) \
-                 AND (SELECT COUNT(*) FROM invitations i \
-                      WHERE COALESCE(i.staff, '') = COALESCE($3, '') \
-                      AND (i.partner_id = $2 OR $3 IS NOT NULL)) \
-                   + (SELECT COUNT(*) FROM people p WHERE p.partner_id = $2) < $9",
+                INVITE,
                 vec![
                     invitation.id.into(),
                     role.partner_id().into(),
@@ -90,24 +101,21 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
-    /// The invitations of a partner, or those to the staff.
+    /// The invitations of a partner, or those to the staff, behind the one of that id, the oldest
+    /// first.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn invitations(
         &self,
         partner_id: Option<[u8; 16]>,
+        after: [u8; 16],
+        limit: i64,
     ) -> Result<Vec<Invitation>, StoreError> {
-        match partner_id {
-            Some(partner_id) => {
-                let sql = format!("SELECT {COLUMNS} WHERE partner_id = $1 ORDER BY id");
-                self.read_invitations(&sql, vec![partner_id.into()]).await
-            }
-            None => {
-                let sql = format!("SELECT {COLUMNS} WHERE staff IS NOT NULL ORDER BY id");
-                self.read_invitations(&sql, vec![]).await
-            }
-        }
+        let mut values: Vec<Value> = vec![after.into(), limit.into()];
+        values.extend(partner_id.map(Value::from));
+        let sql = if partner_id.is_some() { &OF_PARTNER } else { &TO_STAFF };
+        self.read_invitations(sql, values).await
     }
 
     async fn read_invitations(
@@ -131,4 +139,27 @@ fn read_invitation(row: Row) -> Result<Invitation, StoreError> {
         created_at: row.integer("created_at")?,
         expires_at: row.integer("expires_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn invitations_are_found_without_a_walk_through_all() {
+        let (store, _folder) = empty().await;
+        for (sql, values, index) in
+            [(&OF_PARTNER, 3, "invitations_of_partner"), (&TO_STAFF, 2, "invitations_of_staff")]
+        {
+            let found = plan(&store, sql, values).await;
+            assert!(found.contains(index) && !found.contains("TEMP B-TREE"), "{found}");
+        }
+        let invite = plan(&store, INVITE, 9).await;
+        assert!(invite.contains("invitations_by_email"), "{invite}");
+        // None of the parts looks at all of a table.
+        for line in invite.lines().filter(|line| line.starts_with("SCAN")) {
+            assert!(line.contains("invitations_of_staff") || line.contains("CONSTANT"), "{invite}");
+        }
+    }
 }

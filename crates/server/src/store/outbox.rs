@@ -139,18 +139,23 @@ pub struct Delivery {
 const WAITING_COLUMNS: &str = "lane, id, environment, recipient, subject, body, created_at, attempts, \
      next_try_at FROM outbox";
 
+/// The client comes first, and then the endpoints of its partner: SQLite keeps the order of a cross
+/// join, and would otherwise look at every endpoint of the environment, with all other writes waiting.
+const TELL: &str = "INSERT INTO outbox \
+     (lane, id, environment, subject, body, created_at, attempts, next_try_at) \
+     SELECT e.id, $1, e.environment, $2, $3, $4, 0, $4 \
+     FROM clients c CROSS JOIN webhook_endpoints e \
+     WHERE c.environment = $5 AND c.id = $6 \
+     AND e.environment = $5 AND e.partner_id = c.partner_id AND e.enabled \
+     AND COALESCE(e.client_id, c.id) = c.id AND ' ' || e.events || ' ' LIKE $7 \
+     ON CONFLICT DO NOTHING";
+
 /// Puts an event into the lane of each endpoint that wants to hear of it. Where there is none it does
 /// nothing, and it is no condition of its transaction.
 pub(super) fn tell(notice: &Notice) -> Statement {
     let name = notice.event.event_type().name();
     Statement::any(
-        "INSERT INTO outbox (lane, id, environment, subject, body, created_at, attempts, next_try_at) \
-         SELECT e.id, $1, e.environment, $2, $3, $4, 0, $4 \
-         FROM webhook_endpoints e JOIN clients c \
-           ON c.environment = e.environment AND c.partner_id = e.partner_id \
-         WHERE e.environment = $5 AND c.id = $6 AND e.enabled \
-         AND COALESCE(e.client_id, c.id) = c.id AND ' ' || e.events || ' ' LIKE $7 \
-         ON CONFLICT DO NOTHING",
+        TELL,
         vec![
             notice.id.into(),
             name.into(),
@@ -530,4 +535,19 @@ fn read_delivery(row: Row) -> Result<Delivery, StoreError> {
         status: row.optional_integer("status")?,
         fault: row.optional_text("fault")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn an_event_finds_the_endpoints_of_its_partner_and_looks_at_no_other() {
+        let (store, _folder) = empty().await;
+        let found = plan(&store, TELL, 7).await;
+        assert!(found.contains("c USING") && found.contains("(environment=? AND id=?)"), "{found}");
+        let of_partner = "webhook_endpoints_of_partner (environment=? AND partner_id=?)";
+        assert!(found.contains(of_partner), "{found}");
+    }
 }

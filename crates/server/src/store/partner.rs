@@ -22,6 +22,9 @@ pub struct Partner {
     pub created_at: i64,
 }
 
+/// How many are read at once of a list that is wanted whole.
+const AT_ONCE: i64 = 500;
+
 const COLUMNS: &str = "id, name, contact, verified, created_at, suspended FROM partners";
 
 impl Store {
@@ -38,7 +41,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn partners(&self) -> Result<Vec<Partner>, StoreError> {
-        self.partners_behind([0; 16], i64::MAX).await
+        let mut all: Vec<Partner> = Vec::new();
+        loop {
+            let last = all.last().map_or([0; 16], |partner| partner.id);
+            let part = self.partners_behind(last, AT_ONCE).await?;
+            if part.is_empty() {
+                return Ok(all);
+            }
+            all.extend(part);
+        }
     }
 
     /// Partners whose name begins so, in the order of their names, behind a name and an id.

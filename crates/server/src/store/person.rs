@@ -4,10 +4,12 @@
 //! issuer, so signing in, sessions and throttling are what they are for customers. What the person
 //! is in the programme stands in `people`.
 
+use std::sync::LazyLock;
+
 use grantor_protocol::environment::Environment;
 
 use super::audit::Act;
-use super::engine::{Columns, Row, Statement};
+use super::engine::{Columns, Row, Statement, Value};
 use super::partner::{Partner, insert_partner};
 use super::{Store, StoreError};
 use crate::journal::Ending;
@@ -67,8 +69,21 @@ pub struct NewPerson<'a> {
 }
 
 const COLUMNS: &str = "p.id, u.email, u.name, p.staff, p.partner_id, p.role, u.disabled, \
-    p.joined_at, p.totp_confirmed_at FROM people p \
-    JOIN customers u ON u.environment = 'portal' AND u.id = p.id";
+    p.joined_at, p.totp_confirmed_at";
+const ACCOUNT: &str = "JOIN customers u ON u.environment = 'portal' AND u.id = p.id";
+
+static STAFF: LazyLock<String> = LazyLock::new(|| part("p.staff IS NOT NULL AND p.id > $1", "$2"));
+static OF_PARTNER: LazyLock<String> =
+    LazyLock::new(|| part("p.partner_id = $1 AND p.id > $2", "$3"));
+
+/// The people come first, and then their accounts: SQLite keeps the order of a cross join, and would
+/// otherwise walk through the accounts of all people.
+fn part(which: &str, limit: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM people p CROSS JOIN customers u \
+         WHERE {which} AND u.environment = 'portal' AND u.id = p.id ORDER BY p.id LIMIT {limit}"
+    )
+}
 
 /// What is done to a person, unless it is the last owner of its partner, or the last of the staff.
 macro_rules! unless_last {
@@ -138,18 +153,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn person(&self, id: [u8; 16]) -> Result<Option<Person>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} WHERE p.id = $1");
+        let sql = format!("SELECT {COLUMNS} FROM people p {ACCOUNT} WHERE p.id = $1");
         let rows = self.engine.read(&sql, vec![id.into()]).await?;
         rows.into_iter().next().map(read_person).transpose()
     }
 
-    /// Managers and operators, the first first.
+    /// Managers and operators behind the one of that id, the first first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn staff(&self) -> Result<Vec<Person>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} WHERE p.staff IS NOT NULL ORDER BY p.id");
-        self.engine.read(&sql, vec![]).await?.into_iter().map(read_person).collect()
+    pub async fn staff(&self, after: [u8; 16], limit: i64) -> Result<Vec<Person>, StoreError> {
+        self.read_people(&STAFF, vec![after.into(), limit.into()]).await
     }
 
     /// Sets a person's password, if the counter is still that one; all sessions end.
@@ -223,14 +237,21 @@ impl Store {
         self.act(transaction, act).await
     }
 
-    /// The people of a partner, the first first.
+    /// The people of a partner behind the one of that id, the first first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn people_of(&self, partner_id: [u8; 16]) -> Result<Vec<Person>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} WHERE p.partner_id = $1 ORDER BY p.id");
-        let rows = self.engine.read(&sql, vec![partner_id.into()]).await?;
-        rows.into_iter().map(read_person).collect()
+    pub async fn people_of(
+        &self,
+        partner_id: [u8; 16],
+        after: [u8; 16],
+        limit: i64,
+    ) -> Result<Vec<Person>, StoreError> {
+        self.read_people(&OF_PARTNER, vec![partner_id.into(), after.into(), limit.into()]).await
+    }
+
+    async fn read_people(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Person>, StoreError> {
+        self.engine.read(sql, values).await?.into_iter().map(read_person).collect()
     }
 }
 
@@ -294,5 +315,26 @@ pub(super) fn read_role(row: &mut Columns) -> Result<Role, StoreError> {
         (None, Some(partner_id), Some("owner")) => Ok(Role::Owner { partner_id }),
         (None, Some(partner_id), Some("developer")) => Ok(Role::Developer { partner_id }),
         _ => Err(row.corrupt("role")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn people_are_found_without_a_walk_through_all() {
+        let (store, _folder) = empty().await;
+        for (sql, values, index) in
+            [(&STAFF, 2, "people_of_staff"), (&OF_PARTNER, 3, "people_of_partner")]
+        {
+            let found = plan(&store, sql, values).await;
+            assert!(found.contains(index) && !found.contains("TEMP B-TREE"), "{found}");
+            assert!(
+                found.contains("u USING") && found.contains("environment=? AND id=?"),
+                "{found}"
+            );
+        }
     }
 }

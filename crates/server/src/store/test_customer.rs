@@ -15,6 +15,13 @@ fn staging() -> &'static str {
     Environment::Staging.as_str()
 }
 
+/// A partner's few come first, and then their accounts: SQLite keeps the order of a cross join, and
+/// would otherwise walk through the customers of the environment.
+const OF_PARTNER: &str = "SELECT u.id, u.email, u.name, t.made_by, t.created_at \
+     FROM test_customers t CROSS JOIN customers u \
+     WHERE t.partner_id = $1 AND u.environment = $2 AND u.id = t.customer_id \
+     ORDER BY t.created_at, u.id";
+
 /// A test customer.
 #[derive(Clone, Debug)]
 pub struct TestCustomer {
@@ -78,10 +85,7 @@ impl Store {
         &self,
         partner_id: [u8; 16],
     ) -> Result<Vec<TestCustomer>, StoreError> {
-        let sql = "SELECT u.id, u.email, u.name, t.made_by, t.created_at FROM test_customers t \
-                   JOIN customers u ON u.environment = $2 AND u.id = t.customer_id \
-                   WHERE t.partner_id = $1 ORDER BY t.created_at, u.id";
-        let rows = self.engine.read(sql, vec![partner_id.into(), staging().into()]).await?;
+        let rows = self.engine.read(OF_PARTNER, vec![partner_id.into(), staging().into()]).await?;
         let read = |row: super::engine::Row| {
             let mut row = row.columns("test_customers", "(of a partner)");
             Ok(TestCustomer {
@@ -161,5 +165,19 @@ impl Store {
             of_customer("DELETE FROM memberships WHERE environment = $1 AND customer_id = $2"),
         ];
         self.act(transaction, act).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn test_customers_are_found_without_a_walk_through_all_customers() {
+        let (store, _folder) = empty().await;
+        let found = plan(&store, OF_PARTNER, 2).await;
+        assert!(found.contains("t USING") && found.contains("(partner_id=?)"), "{found}");
+        assert!(found.contains("u USING") && found.contains("(environment=? AND id=?)"), "{found}");
     }
 }

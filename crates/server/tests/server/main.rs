@@ -96,6 +96,7 @@ mod portal_faults;
 mod portal_log;
 mod portal_logo;
 mod portal_partners;
+mod portal_parts;
 mod portal_playground;
 mod portal_requests;
 mod portal_test_customers;

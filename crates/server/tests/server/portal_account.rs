@@ -46,7 +46,7 @@ async fn s20_asking_for_sign_ups_keeps_nobody_from_a_new_password_and_invitation
     for _ in 0..most {
         let to = "victim@rest.example";
         team::invite(site, &actor, to, false).await.unwrap();
-        let invited = site.store.invitations(Some(partner_id)).await.unwrap().remove(0);
+        let invited = site.store.invitations(Some(partner_id), [0; 16], 1).await.unwrap().remove(0);
         team::withdraw(site, &actor, invited.id).await.unwrap();
     }
     let written = server.count("outbox");
@@ -206,7 +206,7 @@ async fn an_invitation_is_taken_once_and_not_after_its_time_nor_when_it_was_with
     }
     let again = team::invite(site, &owner, "one@p.example", false).await;
     assert!(again.is_err(), "an address is invited once");
-    let invitations = site.store.invitations(Some(partner_id)).await.unwrap();
+    let invitations = site.store.invitations(Some(partner_id), [0; 16], 100).await.unwrap();
     let [one, two, three] = invitations.as_slice() else { panic!("{invitations:?}") };
     let paths = [one, two, three].map(|one| path(&server, &Link::Invitation { id: one.id }));
     let browser = server.browser();
@@ -216,7 +216,7 @@ async fn an_invitation_is_taken_once_and_not_after_its_time_nor_when_it_was_with
     let fields = [&JOIN[..], &[("email", "evil@other.example"), ("role", "owner")]].concat();
     let joined = submit_to(&server, &browser, &page, &paths[0], &fields).await;
     joined.assert_page(200, "Your account is made");
-    let people = site.store.people_of(partner_id).await.unwrap();
+    let people = site.store.people_of(partner_id, [0; 16], 100).await.unwrap();
     let found = people.iter().find(|person| person.email == one.email).unwrap();
     assert_eq!(found.role, Role::Developer { partner_id });
     assert!(people.iter().all(|person| !person.email.contains("evil")));
@@ -235,7 +235,7 @@ async fn an_invitation_is_taken_once_and_not_after_its_time_nor_when_it_was_with
     let late = submit_to(&server, &browser, &page, &paths[2], &JOIN).await;
     late.assert_page(410, "does not work any more");
     let count = people.len();
-    assert_eq!(site.store.people_of(partner_id).await.unwrap().len(), count);
+    assert_eq!(site.store.people_of(partner_id, [0; 16], 100).await.unwrap().len(), count);
 }
 
 async fn two_owners_who_remove_each_other_at_once_leave_one(server: Server) {
@@ -255,7 +255,7 @@ async fn two_owners_who_remove_each_other_at_once_leave_one(server: Server) {
             ),
         };
         assert!(done.0.is_ok() != done.1.is_ok(), "{done:?}");
-        let people = site.store.people_of(partner_id).await.unwrap();
+        let people = site.store.people_of(partner_id, [0; 16], 100).await.unwrap();
         let owners = people.iter().filter(|person| matches!(person.role, Role::Owner { .. }));
         assert_eq!(owners.count(), 1, "{people:?}");
     }
@@ -263,11 +263,11 @@ async fn two_owners_who_remove_each_other_at_once_leave_one(server: Server) {
 
 async fn the_last_manager_stays_also_where_two_remove_each_other_at_once(server: Server) {
     let site = &server.portal;
-    let demo = site.store.staff().await.unwrap().remove(0);
+    let demo = site.store.staff([0; 16], 100).await.unwrap().remove(0);
     for round in 0..4 {
         let first = person(&server, &format!("a{round}@c.example"), Role::Manager).await;
         let second = person(&server, &format!("b{round}@c.example"), Role::Operator).await;
-        for before in site.store.staff().await.unwrap() {
+        for before in site.store.staff([0; 16], 100).await.unwrap() {
             if before.id != first.id && before.id != second.id {
                 assert!(
                     site.store
@@ -283,7 +283,7 @@ async fn the_last_manager_stays_also_where_two_remove_each_other_at_once(server:
             site.store.remove_person(&first, &by),
         );
         assert!(done.0.unwrap() != done.1.unwrap());
-        let left = site.store.staff().await.unwrap();
+        let left = site.store.staff([0; 16], 100).await.unwrap();
         assert_eq!(left.len(), 1);
         assert_ne!(left[0].id, demo.id);
         assert!(!site.store.remove_person(&left[0], &by).await.unwrap(), "the last one stays");

@@ -1,7 +1,7 @@
 //! The apps of a customer, each once: its grants that live, and its consent where that alone would
 //! connect it again without a question.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use grantor_protocol::client::Client;
 use grantor_protocol::openid::OFFLINE_ACCESS;
@@ -27,9 +27,12 @@ pub(super) async fn load(site: &Site, session: &Session) -> Result<Vec<Connected
     let grants = store.living_grants(environment, customer, site.clock.now()).await?;
     let consents = store.standing_consents(environment, customer, epoch).await?;
     let businesses = store.businesses(environment, customer).await?;
+    let clients = store.clients_of_customer(environment, customer).await?;
+    let mut clients: HashMap<String, ClientRecord> =
+        clients.into_iter().map(|record| (record.client.id.clone(), record)).collect();
     let mut apps = Vec::new();
     for connected in by_client(grants, consents) {
-        let record = store.client_seen_from(environment, &connected.client_id).await?;
+        let record = clients.remove(&connected.client_id);
         // The demo's clients are strangers outside dev (S26). What else is not admitted any more can
         // still be disconnected.
         let Some(record) = record.filter(|record| site.dev.is_some() || !record.client.demo) else {
@@ -43,23 +46,21 @@ pub(super) async fn load(site: &Site, session: &Session) -> Result<Vec<Connected
 
 fn by_client(grants: Vec<LivingGrants>, consents: Vec<StandingConsent>) -> Vec<Connected> {
     let mut all: Vec<Connected> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut place = |all: &mut Vec<Connected>, client_id: &str| {
+        *places.entry(client_id.to_owned()).or_insert_with(|| {
+            let client_id = client_id.to_owned();
+            all.push(Connected { client_id, grants: Vec::new(), consent: None });
+            all.len() - 1
+        })
+    };
     for grant in grants {
-        match all.iter_mut().find(|one| one.client_id == grant.client_id) {
-            Some(one) => one.grants.push(grant),
-            None => {
-                let client_id = grant.client_id.clone();
-                all.push(Connected { client_id, grants: vec![grant], consent: None });
-            }
-        }
+        let at = place(&mut all, &grant.client_id);
+        all[at].grants.push(grant);
     }
     for consent in consents {
-        match all.iter_mut().find(|one| one.client_id == consent.client_id) {
-            Some(one) => one.consent = Some(consent),
-            None => {
-                let client_id = consent.client_id.clone();
-                all.push(Connected { client_id, grants: vec![], consent: Some(consent) });
-            }
-        }
+        let at = place(&mut all, &consent.client_id);
+        all[at].consent = Some(consent);
     }
     all
 }

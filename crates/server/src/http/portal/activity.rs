@@ -9,6 +9,7 @@ use grantor_protocol::parameters::Parameters;
 use super::apps::moment;
 use super::audit_lines::audit_lines;
 use super::fault::Fault;
+use super::part::cut;
 use super::visit::SignedIn;
 use crate::pages::portal::{ActivityLine, ActivityPage};
 use crate::store::{AuditEntry, AuditOf};
@@ -21,12 +22,10 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let before = parameters.value("before").and_then(|before| before.parse().ok());
     let mut entries = by.visit.site.store.audit(&concerns(&by), before, PAGE + 1).await?;
-    let more = entries.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    entries.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = entries.last().filter(|_| more);
+    let next = cut(&mut entries, PAGE).map(|last| format!("/activity?before={}", last.number));
     let page = ActivityPage {
         shell: by.visit.shell("activity"),
-        next: next.map(|last| format!("/activity?before={}", last.number)),
+        next,
         entries: entries.into_iter().map(line).collect(),
     };
     Ok(by.visit.page(StatusCode::OK, &page))

@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::fault::Fault;
 use super::logo;
+use super::part::{PAGE, cut};
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
@@ -20,9 +21,6 @@ use crate::pages::portal::{
 use crate::programme::app::{self, AppForm};
 use crate::programme::{Actor, Refused};
 use crate::store::{ClientRecord, RegisteredBy, SecretRecord};
-
-/// How many apps one page lists of an environment.
-const PAGE: i64 = 50;
 
 /// The list.
 pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
@@ -40,19 +38,25 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
 
 async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<AppList, Fault> {
     let store = &by.visit.site.store;
-    let mut records = match by.person.role.partner_id() {
+    let records = match by.person.role.partner_id() {
         Some(partner_id) => store.apps_of(partner_id, environment, after, PAGE + 1).await?,
         None => store.apps(environment, after, PAGE + 1).await?,
     };
-    let more = records.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    if more {
-        records.pop();
-    }
-    let last = records.last().map(|record| record.client.id.clone());
-    let next = last.filter(|_| more).map(|last| {
-        format!("/apps?{environment}={}", utf8_percent_encode(&last, NON_ALPHANUMERIC))
-    });
     let staff = by.person.role.is_staff();
+    Ok(listed(records, environment, ("/apps", staff)))
+}
+
+/// A part of the apps of an environment, of which one more than [`PAGE`] was read; `path` shows
+/// them, and `whose` says each one's partner too.
+pub(super) fn listed(
+    mut records: Vec<ClientRecord>,
+    environment: Environment,
+    (path, whose): (&str, bool),
+) -> AppList {
+    let next = cut(&mut records, PAGE).map(|last| {
+        let last = utf8_percent_encode(&last.client.id, NON_ALPHANUMERIC);
+        format!("{path}?{environment}={last}")
+    });
     let (words, empty) = match environment {
         Environment::Production => (
             "Production",
@@ -62,12 +66,12 @@ async fn part(by: &SignedIn, environment: Environment, after: &str) -> Result<Ap
             ("Staging", "No app yet. Make one: it works at once, with test customers of your own.")
         }
     };
-    let apps = records.into_iter().map(|record| line(record, staff)).collect();
-    Ok(AppList { environment: environment.as_str(), words, empty, apps, next })
+    let apps = records.into_iter().map(|record| line(record, whose)).collect();
+    AppList { environment: environment.as_str(), words, empty, apps, next }
 }
 
 /// One app in a list; `whose` says its partner too.
-pub(super) fn line(record: ClientRecord, whose: bool) -> AppLine {
+fn line(record: ClientRecord, whose: bool) -> AppLine {
     AppLine {
         state: state(&record),
         logo: logo::path(&record.client.id, record.listing.logo),

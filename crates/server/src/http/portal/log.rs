@@ -13,6 +13,7 @@ use grantor_protocol::trial::Trial;
 use super::super::answer::ERRORS_PATH;
 use super::apps::{instant, moment};
 use super::fault::Fault;
+use super::part::{PAGE, cut};
 use super::visit::{Posted, SignedIn};
 use crate::pages::portal::{
     CallCause, CallLine, CallPage, LogPage, LoggedApp, ParameterLine, ReportLine, ReportPage,
@@ -22,8 +23,6 @@ use crate::programme::log::{self, Report};
 use crate::programme::{Actor, Refused, app};
 use crate::store::{CallCursor, ClientRecord, LoggedCall, TrialRecord};
 
-/// How many calls one page lists.
-const PAGE: i64 = 50;
 /// No request id that is shown again is longer, in characters.
 const MAX_SHOWN_ID_CHARACTERS: usize = 80;
 const DAY_SECONDS: i64 = 86_400;
@@ -40,15 +39,13 @@ pub(super) async fn list(
     let before = parameters.value("before").and_then(CallCursor::parse);
     let newest = log::newest(site, &actor, &record, before.as_ref(), PAGE + 1).await?;
     let (mut calls, not_kept) = newest;
-    let most = usize::try_from(PAGE).unwrap_or(usize::MAX);
-    let more = calls.len() > most;
-    calls.truncate(most);
-    let next = calls.last().filter(|_| more);
+    let next = cut(&mut calls, PAGE);
+    let next = next.map(|last| format!("/apps/{id}/log?before={}", last.cursor()));
     let own = record.client.environment;
     let page = LogPage {
         shell: by.visit.shell("apps"),
         app: about(&record),
-        next: next.map(|last| format!("/apps/{id}/log?before={}", last.cursor())),
+        next,
         calls: calls.iter().map(|call| line(call, own)).collect(),
         not_kept: not_kept.map(not_kept_words),
         kept_for: kept_for(&by, own)?,

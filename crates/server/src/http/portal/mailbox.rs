@@ -1,23 +1,29 @@
 //! The mailbox of dev: what would have left by mail, so that a newcomer needs no mail server.
 
 use axum::body::Body;
+use axum::extract::RawQuery;
 use axum::http::{Response, StatusCode};
+use grantor_protocol::parameters::Parameters;
+use uuid::Uuid;
 
 use super::apps::moment;
 use super::fault::Fault;
+use super::part::{PAGE, cut};
 use super::visit::Visit;
 use crate::mail::Mail;
 use crate::pages::portal::{MailLine, MailboxPage, Piece};
 
-/// How many mails it shows.
-const NEWEST: i64 = 50;
-
-/// Shows it; in dev alone.
-pub(super) async fn show(visit: Visit) -> Result<Response<Body>, Fault> {
+/// Shows it, the newest first; in dev alone.
+pub(super) async fn show(visit: Visit, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
     if visit.site.dev.is_none() {
         return Err(Fault::NotFound);
     }
-    let mails = visit.site.store.newest_mails(None, NEWEST).await?;
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let before = parameters.value("before").and_then(|id| Uuid::parse_str(id).ok());
+    let before = before.map(Uuid::into_bytes);
+    let mut mails = visit.site.store.newest_mails(before, PAGE + 1).await?;
+    let next = cut(&mut mails, PAGE);
+    let next = next.map(|last| format!("/mailbox?before={}", Uuid::from_bytes(last.id)));
     let environments = visit.portal()?.environments.iter().map(|site| &site.base_url);
     let sites: Vec<String> =
         environments.chain([&visit.site.base_url]).map(|url| format!("{url}/")).collect();
@@ -33,7 +39,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response<Body>, Fault> {
             .map(|line| Piece { text: line.to_owned(), link: is_link(line) })
             .collect(),
     };
-    let page =
-        MailboxPage { shell: visit.shell("mailbox"), mails: mails.into_iter().map(line).collect() };
+    let mails = mails.into_iter().map(line).collect();
+    let page = MailboxPage { shell: visit.shell("mailbox"), mails, next };
     Ok(visit.page(StatusCode::OK, &page))
 }

@@ -10,13 +10,12 @@ use uuid::Uuid;
 
 use super::apps::{self, day};
 use super::fault::Fault;
+use super::part::{PAGE, cut};
+use super::team;
 use super::visit::{Posted, SignedIn};
-use crate::pages::portal::{PartnerLine, PartnerPage, PartnersPage, PersonLine};
+use crate::pages::portal::{PartnerLine, PartnerPage, PartnersPage};
 use crate::programme::{Actor, partner};
 use crate::store::Partner;
-
-/// How many partners one page lists.
-const PAGE: i64 = 50;
 
 /// The list.
 pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Response<Body>, Fault> {
@@ -27,10 +26,8 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     let id = parameters.value("after").and_then(|id| Uuid::parse_str(id).ok());
     let after = (name, id.unwrap_or_default().into_bytes());
     let mut found = by.visit.site.store.partners_by_name(&search, after, PAGE + 1).await?;
-    let more = found.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    found.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let next = found.last().filter(|_| more).map(|last| {
+    let next = cut(&mut found, PAGE).map(|last| {
         let id = Uuid::from_bytes(last.id);
         format!("/partners?q={}&name={}&after={id}", encoded(&search), encoded(&last.name))
     });
@@ -43,30 +40,30 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     Ok(by.visit.page(StatusCode::OK, &page))
 }
 
-/// One partner.
-pub(super) async fn show(by: SignedIn, Path(id): Path<Uuid>) -> Result<Response<Body>, Fault> {
+/// One partner, with its people and apps.
+pub(super) async fn show(
+    by: SignedIn,
+    Path(id): Path<Uuid>,
+    RawQuery(query): RawQuery,
+) -> Result<Response<Body>, Fault> {
     let site = &by.visit.site;
     let found = partner::find(site, &Actor::from(&by.person), id.into_bytes()).await?;
-    let people = site.store.people_of(found.id).await?;
-    let mut owned = Vec::new();
-    for environment in Environment::ALL {
-        owned.extend(site.store.apps_of(found.id, environment, "", PAGE * 2).await?);
-    }
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let path = format!("/partners/{id}");
+    let after = team::behind(&parameters, "people");
+    let mut people = site.store.people_of(found.id, after, PAGE + 1).await?;
+    let more_people = cut(&mut people, PAGE).map(|last| team::more(&path, "people", last.id));
+    let apps = async |environment: Environment| {
+        let after = parameters.value(environment.as_str()).unwrap_or("");
+        let records = site.store.apps_of(found.id, environment, after, PAGE + 1).await?;
+        Ok::<_, Fault>(apps::listed(records, environment, (&path, false)))
+    };
     let page = PartnerPage {
         shell: by.visit.shell("partners"),
         since: day(found.created_at),
-        people: people
-            .into_iter()
-            .map(|person| PersonLine {
-                id: Uuid::from_bytes(person.id).to_string(),
-                own: false,
-                name: person.name,
-                email: person.email,
-                role: person.role.as_str(),
-                since: day(person.joined_at),
-            })
-            .collect(),
-        apps: owned.into_iter().map(|record| apps::line(record, false)).collect(),
+        people: people.into_iter().map(|person| team::line(person, &by.person)).collect(),
+        more_people,
+        lists: [apps(Environment::Staging).await?, apps(Environment::Production).await?],
         partner: line(found),
     };
     Ok(by.visit.page(StatusCode::OK, &page))

@@ -12,6 +12,7 @@ use super::apps::{self, moment};
 use super::fault::Fault;
 use super::log::report_lines;
 use super::logo;
+use super::part::{PAGE, cut};
 use super::visit::{Posted, SignedIn};
 use crate::catalogue::{changes_something, sentence};
 use crate::pages::portal::{
@@ -24,8 +25,6 @@ use crate::programme::request::{self, Change, Decision, Item, RequestForm};
 use crate::programme::{Actor, Refused};
 use crate::store::{Asked, AuditOf, ClientRecord, ProgrammeRequest, RequestKind, RequestState};
 
-/// How many requests one page lists.
-const PAGE: i64 = 50;
 /// How many steps one page tells.
 const STEPS: i64 = 50;
 
@@ -39,11 +38,7 @@ pub(super) async fn list(by: SignedIn, RawQuery(query): RawQuery) -> Result<Resp
     let actor = Actor::from(&by.person);
     let part = (after, PAGE + 1);
     let mut requests = request::list(&by.visit.site, &actor, staff.then_some(state), part).await?;
-    let more = requests.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    requests.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let next = requests
-        .last()
-        .filter(|_| more)
+    let next = cut(&mut requests, PAGE)
         .map(|last| format!("/requests?state={}&after={}", state.as_str(), shown_id(last.id)));
     let views = [
         (RequestState::Waiting, "To decide"),

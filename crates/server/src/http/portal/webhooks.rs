@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::apps::moment;
 use super::fault::Fault;
+use super::part::{PAGE, cut};
 use super::visit::{Posted, SignedIn};
 use crate::pages::portal::{
     DeliveryLine, EventChoice, Form, WebhookFormPage, WebhookLine, WebhookPage, WebhooksPage,
@@ -17,9 +18,6 @@ use crate::programme::webhook::{self, WebhookForm};
 use crate::programme::{Actor, Refused};
 use crate::store::{Delivery, WebhookEndpoint};
 use crate::webhook::EventType;
-
-/// How many deliveries one page lists.
-const PAGE: i64 = 50;
 
 /// The list.
 pub(super) async fn list(by: SignedIn) -> Result<Response<Body>, Fault> {
@@ -168,10 +166,9 @@ async fn show_one(
 ) -> Result<Response<Body>, Fault> {
     let site = &by.visit.site;
     let mut sent = webhook::deliveries(site, endpoint, before, PAGE + 1).await?;
-    let more = sent.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    sent.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let path = path(endpoint);
-    let next = sent.last().filter(|_| more);
+    let next = cut(&mut sent, PAGE);
+    let next = next.map(|last| format!("{path}?before={}", Uuid::from_bytes(last.id)));
     let settings = &endpoint.settings;
     let page = WebhookPage {
         shell: by.visit.shell("webhooks"),
@@ -185,7 +182,7 @@ async fn show_one(
             .map(|(slot, _)| slot)
             .collect(),
         new_secret,
-        next: next.map(|last| format!("{path}?before={}", Uuid::from_bytes(last.id))),
+        next,
         deliveries: sent.into_iter().map(delivered).collect(),
         path,
     };

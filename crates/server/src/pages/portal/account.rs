@@ -81,7 +81,11 @@ pub(crate) struct TeamPage {
     /// Whether the reader may invite and remove.
     pub(crate) decides: bool,
     pub(crate) people: Vec<PersonLine>,
+    /// The address of the next people.
+    pub(crate) more_people: Option<String>,
     pub(crate) invitations: Vec<InvitationLine>,
+    /// The address of the next invitations.
+    pub(crate) more_invitations: Option<String>,
 }
 
 /// One person.
@@ -111,6 +115,8 @@ pub(crate) struct InvitationLine {
 pub(crate) struct MailboxPage {
     pub(crate) shell: Shell,
     pub(crate) mails: Vec<MailLine>,
+    /// The address of the next part.
+    pub(crate) next: Option<String>,
 }
 
 /// One mail.

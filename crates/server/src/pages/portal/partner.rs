@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{AppLine, PersonLine, Shell};
+use super::{AppList, PersonLine, Shell};
 use crate::pages::filters;
 
 /// All partners, or those whose name begins so.
@@ -35,5 +35,8 @@ pub(crate) struct PartnerPage {
     pub(crate) partner: PartnerLine,
     pub(crate) since: String,
     pub(crate) people: Vec<PersonLine>,
-    pub(crate) apps: Vec<AppLine>,
+    /// The address of the next people.
+    pub(crate) more_people: Option<String>,
+    /// Its apps on staging and on production.
+    pub(crate) lists: [AppList; 2],
 }

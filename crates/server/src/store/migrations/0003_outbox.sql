@@ -16,7 +16,7 @@ CREATE TABLE webhook_endpoints (
   PRIMARY KEY (environment, id)
 );
 
-CREATE INDEX webhook_endpoints_of_partner ON webhook_endpoints (environment, partner_id);
+CREATE INDEX webhook_endpoints_of_partner ON webhook_endpoints (environment, partner_id, id);
 
 CREATE TABLE outbox (
   lane {BYTES} NOT NULL,

@@ -21,6 +21,7 @@ CREATE TABLE people (
   recovery_codes TEXT
 );
 CREATE INDEX people_of_partner ON people (partner_id, id);
+CREATE INDEX people_of_staff ON people (id) WHERE staff IS NOT NULL;
 
 CREATE TABLE invitations (
   id {BYTES} PRIMARY KEY,
@@ -33,6 +34,8 @@ CREATE TABLE invitations (
   expires_at BIGINT NOT NULL
 );
 CREATE INDEX invitations_of_partner ON invitations (partner_id, id);
+CREATE INDEX invitations_of_staff ON invitations (id) WHERE staff IS NOT NULL;
+CREATE INDEX invitations_by_email ON invitations (email);
 
 CREATE TABLE requests (
   id {BYTES} PRIMARY KEY,

@@ -23,6 +23,8 @@ pub struct Trimmed {
     pub client_key: i64,
     /// Whether there may be more to remove of the same client.
     pub again: bool,
+    /// Whether anything was removed.
+    pub removed: bool,
 }
 
 const NEXT_CLIENT: &str = "SELECT client_key FROM request_log WHERE environment = $1 \
@@ -59,7 +61,7 @@ impl Store {
             return Ok(None);
         };
         let client_key = row.columns("request_log", "(next)").integer("client_key")?;
-        let mut again = false;
+        let (mut again, mut removed) = (false, false);
         for (own, kept) in [(true, KEPT), (false, KEPT_UNPROVED)] {
             let of = || -> Vec<Value> {
                 vec![environment.as_str().into(), client_key.into(), own.into()]
@@ -80,8 +82,9 @@ impl Store {
                 self.engine.write(vec![Statement::any(REMOVE, values)]).await?;
             }
             again |= found == rows;
+            removed |= found > 0;
         }
-        Ok(Some(Trimmed { client_key, again }))
+        Ok(Some(Trimmed { client_key, again, removed }))
     }
 
     /// Removes trials that are over.

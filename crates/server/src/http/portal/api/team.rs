@@ -54,7 +54,7 @@ pub(super) async fn people(
     let limit = query.limit()?;
     let list = List { by: &by, name: "people".to_owned() };
     let after = list.after_id(&query).await?;
-    let all = team::people(&by.site, &by.actor).await?;
+    let all = team::people(&by.site, &by.actor, (after.unwrap_or_default(), limit + 1)).await?;
     let (people, next_cursor) = list.part(all, (after, limit), |person| person.id);
     Ok(by.answer(&People { items: people.iter().map(Person::from).collect(), next_cursor }))
 }
@@ -125,7 +125,8 @@ pub(super) async fn invitations(
     let limit = query.limit()?;
     let list = List { by: &by, name: "invitations".to_owned() };
     let after = list.after_id(&query).await?;
-    let all = team::invitations(&by.site, &by.actor).await?;
+    let all =
+        team::invitations(&by.site, &by.actor, (after.unwrap_or_default(), limit + 1)).await?;
     let (held, next_cursor) = list.part(all, (after, limit), |invitation| invitation.id);
     let items = held.iter().map(Invitation::from).collect();
     Ok(by.answer(&Invitations { items, next_cursor }))

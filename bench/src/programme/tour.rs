@@ -195,6 +195,10 @@ fn of_one(path: &str, at: &Filled) -> Option<Vec<Look>> {
         "/apps/{id}/exports/{file}" => {
             vec![status(404, page(Who::Developer, &both[0].replace("{file}", "none")))]
         }
+        // There is none.
+        "/apps/{id}/logo/{digest}" => {
+            vec![status(404, page(Who::Developer, &both[0].replace("{digest}", &"0".repeat(64))))]
+        }
         "/apps/{id}/playground" => partner.map(|who| page(who, &both[0])).into(),
         "/requests/{id}" => [at.decided, at.asked_back]
             .into_iter()
@@ -233,7 +237,12 @@ fn of_one(path: &str, at: &Filled) -> Option<Vec<Look>> {
 fn of_api(path: &str, at: &Filled) -> Option<Vec<Look>> {
     let both = [Who::Company, Who::Partner];
     let list = |who, target: &str| Look { how: How::Cursors, ..page(who, target) };
-    let app = path.replace("{id}", &at.app);
+    let app = path.replace("{id}", &at.app).replace("{request_id}", &at.request_id);
+    let decided = path.replace("{id}", &Uuid::from_bytes(at.decided).to_string());
+    let endpoint = path
+        .replace("{environment}", "staging")
+        .replace("{id}", &Uuid::from_bytes(at.endpoint).to_string())
+        .replace("{delivery}", &Uuid::nil().to_string());
     let partner = path.replace("{id}", &Uuid::from_bytes(at.partners[0]).to_string());
     Some(match path {
         "/openapi.json" => vec![page(Who::Nobody, path)],
@@ -244,7 +253,30 @@ fn of_api(path: &str, at: &Filled) -> Option<Vec<Look>> {
                     .map(|of| list(who, &format!("{path}?environment={of}&limit=100")))
             })
             .collect(),
-        "/api/v1/apps/{id}" => both.map(|who| page(who, &app)).into(),
+        "/api/v1/apps/{id}"
+        | "/api/v1/apps/{id}/calls/{request_id}"
+        | "/api/v1/apps/{id}/report" => both.map(|who| page(who, &app)).into(),
+        "/api/v1/apps/{id}/calls" => both.map(|who| list(who, &format!("{app}?limit=100"))).into(),
+        "/api/v1/apps/{id}/trials" => vec![page(Who::Partner, &app)],
+        "/api/v1/calls" => {
+            both.map(|who| page(who, &format!("{path}?request_id={}", at.request_id))).into()
+        }
+        "/api/v1/requests" | "/api/v1/people" | "/api/v1/invitations" => {
+            both.map(|who| list(who, &format!("{path}?limit=100"))).into()
+        }
+        "/api/v1/requests/{id}" => both.map(|who| page(who, &decided)).into(),
+        "/api/v1/test-customers" => vec![list(Who::Partner, &format!("{path}?limit=100"))],
+        "/api/v1/webhooks" => {
+            vec![list(Who::Partner, &format!("{path}?environment=staging&limit=100"))]
+        }
+        "/api/v1/webhooks/{environment}/{id}" => vec![page(Who::Partner, &endpoint)],
+        "/api/v1/webhooks/{environment}/{id}/deliveries" => {
+            vec![list(Who::Partner, &format!("{endpoint}?limit=100"))]
+        }
+        // It is looked for and not found.
+        "/api/v1/webhooks/{environment}/{id}/deliveries/{delivery}" => {
+            vec![status(404, page(Who::Partner, &endpoint))]
+        }
         "/api/v1/partners" => vec![list(Who::Company, &format!("{path}?limit=100"))],
         "/api/v1/partners/{id}" => both.map(|who| page(who, &partner)).into(),
         "/api/v1/audit" => both

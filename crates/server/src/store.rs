@@ -106,7 +106,8 @@ pub use test_customer::TestCustomer;
 pub use throttling::{Narrowed, Settled, Tallied, Tally};
 pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
 pub use webhook_endpoint::{
-    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, WebhookEndpoint,
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, MOST_ENDPOINTS,
+    WebhookEndpoint,
 };
 
 use std::path::PathBuf;

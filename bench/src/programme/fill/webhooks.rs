@@ -1,9 +1,10 @@
 //! Endpoints of webhooks, and what was delivered to them. Nothing waits at the end: the server that
 //! is measured sends nothing.
 
-use grantor::programme::webhook::MOST_ENDPOINTS;
 use grantor::random::Random;
-use grantor::store::{Attempt, AttemptOutcome, EndpointOfPartner, EndpointSettings, Lease, Store};
+use grantor::store::{
+    Attempt, AttemptOutcome, EndpointOfPartner, EndpointSettings, Lease, MOST_ENDPOINTS, Store,
+};
 use grantor::webhook::{Event, EventType, Notice, WebhookSecret};
 use grantor_protocol::environment::Environment;
 
@@ -29,9 +30,10 @@ pub(super) async fn webhooks(
     for (number, partner_id) in partners.iter().enumerate() {
         lanes.push(add(ground, (STAGING, *partner_id), number, None).await?);
     }
-    let of_production = (0..MOST_ENDPOINTS).map(|at| (Environment::Production, at, None));
+    let most = usize::try_from(MOST_ENDPOINTS).unwrap_or_default();
+    let of_production = (0..most).map(|at| (Environment::Production, at, None));
     // They want to hear of other apps than the one whose deliveries there are.
-    let of_staging = (1..MOST_ENDPOINTS).map(|at| (STAGING, at, Some(apps.staging[at].clone())));
+    let of_staging = (1..most).map(|at| (STAGING, at, Some(apps.staging[at].clone())));
     for (environment, at, client_id) in of_production.chain(of_staging) {
         add(ground, (environment, partners[LARGEST]), at, client_id).await?;
     }
@@ -65,11 +67,10 @@ async fn add(
         enabled: true,
     };
     let secret = WebhookSecret::generate(&ground.random);
-    let added = ground.keys.add_webhook_endpoint(&of, &settings, &secret).await;
-    done(added.map_err(said)?, "a webhook")?;
-    let mut act = ground.act(OWNER, "webhook.added", settings.url);
+    let mut act = ground.act(OWNER, "webhook.added", settings.url.clone());
     act.partner_id = Some(partner_id);
-    ground.store.note_act(&act).await?;
+    let added = ground.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await;
+    done(added.map_err(said)?, "a webhook")?;
     Ok(of.id)
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Keys, KeysError, TRIES, new_version};
 use crate::store::{
-    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, webhook_secret_context,
+    Act, EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, webhook_secret_context,
 };
 use crate::webhook::WebhookSecret;
 
@@ -26,9 +26,9 @@ impl Keys {
         &self,
         endpoint: &EndpointOfPartner,
         settings: &EndpointSettings,
-        secret: &WebhookSecret,
+        (secret, act): (&WebhookSecret, &Act),
     ) -> Result<bool, KeysError> {
-        self.write_secret(endpoint, &Write::Endpoint(settings), 1, secret).await
+        self.write_secret(endpoint, (&Write::Endpoint(settings), act), 1, secret).await
     }
 
     /// Adds a second secret beside the first. Answers in which place, or `None` where both are taken
@@ -39,10 +39,10 @@ impl Keys {
     pub async fn add_webhook_secret(
         &self,
         endpoint: &EndpointOfPartner,
-        secret: &WebhookSecret,
+        (secret, act): (&WebhookSecret, &Act),
     ) -> Result<Option<u8>, KeysError> {
         for slot in [1, 2] {
-            if self.write_secret(endpoint, &Write::Secret(slot), slot, secret).await? {
+            if self.write_secret(endpoint, (&Write::Secret(slot), act), slot, secret).await? {
                 return Ok(Some(slot));
             }
         }
@@ -68,7 +68,7 @@ impl Keys {
     async fn write_secret(
         &self,
         endpoint: &EndpointOfPartner,
-        write: &Write<'_>,
+        (write, act): (&Write<'_>, &Act),
         slot: u8,
         secret: &WebhookSecret,
     ) -> Result<bool, KeysError> {
@@ -84,11 +84,10 @@ impl Keys {
             };
             let written = match write {
                 Write::Endpoint(settings) => {
-                    let at = self.0.clock.now();
-                    store.add_webhook_endpoint(&keys, endpoint, settings, (&encrypted, at)).await?
+                    store.add_webhook_endpoint(&keys, endpoint, settings, (&encrypted, act)).await?
                 }
                 Write::Secret(slot) => {
-                    store.add_webhook_secret(&keys, endpoint, *slot, &encrypted).await?
+                    store.add_webhook_secret(&keys, endpoint, *slot, (&encrypted, act)).await?
                 }
             };
             if written {

@@ -182,7 +182,7 @@ pub async fn remove_secret(
     match portal.store.remove_app_secret(record, slot, &act).await? {
         true => Ok(()),
         false => Err(Refused::Conflict(
-            "That is the app's only secret, and it is never without one. Make a second one first, \
+            "That is the app's only secret that works, and it is never without one. Make a second one first, \
              or switch the app off."
                 .to_owned(),
         )),

@@ -87,7 +87,7 @@ pub async fn ask(
     record: &ClientRecord,
     form: &RequestForm,
 ) -> Result<[u8; 16], Refused> {
-    actor.of_partner(record.partner_id)?;
+    actor.holder(record.partner_id)?;
     let kind = kind_for(record);
     if kind == RequestKind::Production && record.listing.sibling.is_some() {
         return Err(Refused::Conflict("This app is on production already.".to_owned()));
@@ -130,7 +130,7 @@ pub async fn answer(
     request: &ProgrammeRequest,
     form: &RequestForm,
 ) -> Result<(), Refused> {
-    actor.of_partner(request.partner_id)?;
+    actor.holder(request.partner_id)?;
     let record = app::find(site, actor, &request.client_id).await?;
     let asked = checked(portal, &record, form)?;
     let act = about(site, actor, request, "request.answered", asked.message.clone());
@@ -146,7 +146,7 @@ pub async fn withdraw(
     actor: &Actor,
     request: &ProgrammeRequest,
 ) -> Result<(), Refused> {
-    actor.of_partner(request.partner_id)?;
+    actor.holder(request.partner_id)?;
     let act = about(site, actor, request, "request.withdrawn", String::new());
     stood(site.store.withdraw_request(request, &act).await?)
 }

@@ -127,7 +127,8 @@ pub async fn withdraw(site: &Site, actor: &Actor, id: [u8; 16]) -> Result<(), Re
     actor.owner()?;
     let invitation = site.store.invitation(id).await?.ok_or(Refused::NotFound)?;
     same_side(actor, invitation.role)?;
-    let act = actor.act(site, "invitation.withdrawn", invitation.email.clone());
+    let mut act = actor.act(site, "invitation.withdrawn", invitation.email.clone());
+    act.partner_id = invitation.role.partner_id();
     match site.store.withdraw_invitation(id, &act).await? {
         true => Ok(()),
         false => Err(Refused::NotFound),
@@ -155,7 +156,9 @@ pub async fn set_owner(
         return Ok(());
     }
     let detail = format!("{} as {}", person.email, role.as_str());
-    let act = actor.act(site, "person.role", detail);
+    let mut act = actor.act(site, "person.role", detail);
+    // Whoever did it: it concerns the partner.
+    act.partner_id = Some(partner_id);
     kept(site.store.set_role(person, role, &act).await?)
 }
 
@@ -166,7 +169,12 @@ pub async fn set_owner(
 pub async fn remove(site: &Site, actor: &Actor, person: &Person) -> Result<(), Refused> {
     actor.owner()?;
     same_side(actor, person.role)?;
-    let act = actor.act(site, "person.removed", person.email.clone());
+    // One manager that somebody took over does not lock the company out of its console.
+    if person.role == Role::Operator && actor.role != Role::Operator {
+        return Err(Refused::NotAllowed);
+    }
+    let mut act = actor.act(site, "person.removed", person.email.clone());
+    act.partner_id = person.role.partner_id();
     kept(site.store.remove_person(person, &act).await?)
 }
 

@@ -7,11 +7,11 @@ use grantor_protocol::environment::Environment;
 
 use super::{Actor, FieldFault, Refused};
 use crate::site::Site;
-use crate::store::{Act, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
+use crate::store::{
+    Act, Delivery, EndpointOfPartner, EndpointSettings, MOST_ENDPOINTS, WebhookEndpoint,
+};
 use crate::webhook::{Event, EventType, Notice, WebhookSecret};
 
-/// No partner has more endpoints in one environment.
-pub const MOST_ENDPOINTS: usize = 20;
 /// No address is longer, in bytes.
 const MAX_URL_BYTES: usize = 500;
 
@@ -40,19 +40,21 @@ pub async fn add(
 ) -> Result<(EndpointOfPartner, WebhookSecret), Refused> {
     let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
     let settings = check(site, form)?;
-    let held = site.store.webhook_endpoints(environment, partner_id).await?;
-    if held.len() >= MOST_ENDPOINTS {
-        return Err(Refused::Conflict(format!(
-            "Your organisation has {MOST_ENDPOINTS} webhooks on {environment}, and that is the most."
-        )));
-    }
     let of = EndpointOfPartner { environment, id: site.random.id(&site.clock), partner_id };
     let secret = WebhookSecret::generate(&site.random);
-    if !site.keys.add_webhook_endpoint(&of, &settings, &secret).await? {
-        return Err(fault("client_id", "Your organisation has no such app there."));
+    let act = actor.act(site, "webhook.added", settings.url.clone());
+    if site.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await? {
+        return Ok((of, secret));
     }
-    site.store.note_act(&actor.act(site, "webhook.added", settings.url)).await?;
-    Ok((of, secret))
+    let held = site.store.webhook_endpoints(environment, partner_id).await?.len();
+    Err(match i64::try_from(held) {
+        Ok(held) if held < MOST_ENDPOINTS => {
+            fault("client_id", "Your organisation has no such app there.")
+        }
+        _ => Refused::Conflict(format!(
+            "Your organisation has {MOST_ENDPOINTS} webhooks on {environment}, and that is the most."
+        )),
+    })
 }
 
 /// Changes an endpoint.
@@ -98,11 +100,11 @@ pub async fn add_secret(
 ) -> Result<WebhookSecret, Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
     let secret = WebhookSecret::generate(&site.random);
-    if site.keys.add_webhook_secret(&endpoint.of, &secret).await?.is_none() {
-        return Err(Refused::Conflict("It has two secrets, and there is never a third.".into()));
+    let act = about(site, actor, endpoint, "webhook.secret_added");
+    match site.keys.add_webhook_secret(&endpoint.of, (&secret, &act)).await? {
+        Some(_) => Ok(secret),
+        None => Err(Refused::Conflict("It has two secrets, and there is never a third.".into())),
     }
-    site.store.note_act(&about(site, actor, endpoint, "webhook.secret_added")).await?;
-    Ok(secret)
 }
 
 /// Removes one of two secrets.

@@ -203,7 +203,7 @@ impl Store {
         let Some(sql) = remove(slot) else {
             return Ok(false);
         };
-        let values = vec![environment.as_str().into(), id.into()];
+        let values = vec![environment.as_str().into(), id.into(), act.at.into()];
         self.act(vec![Statement::new(sql, values)], act).await
     }
 

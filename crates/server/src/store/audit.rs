@@ -125,8 +125,7 @@ impl Store {
         Err(StoreError::Busy)
     }
 
-    /// Notes an act that was carried out by itself, right before: what has a transaction of its own
-    /// that the log cannot join, such as a change of what is encrypted.
+    /// Notes an act by itself, where nothing of this store has to happen with it.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -287,7 +287,8 @@ impl Store {
             return Ok(RemovedSecret::LastOrAbsent);
         };
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        let values = vec![environment.as_str().into(), id.into()];
+        // By hand an operator may leave one that ended, too.
+        let values = vec![environment.as_str().into(), id.into(), i64::MIN.into()];
         let outcome = self.write_clients(vec![Statement::new(sql, values)]).await?;
         Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
     }
@@ -390,14 +391,16 @@ const REMOVE: [&str; 2] = [
     "UPDATE clients SET secret_1_digest = NULL, secret_1_hint = NULL, \
      secret_1_created_at = NULL, secret_1_used_at = NULL, secret_1_expires_at = NULL, \
      secret_1_told_at = NULL WHERE environment = $1 AND id = $2 \
-     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL",
+     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL \
+     AND COALESCE(secret_2_expires_at > $3, TRUE)",
     "UPDATE clients SET secret_2_digest = NULL, secret_2_hint = NULL, \
      secret_2_created_at = NULL, secret_2_used_at = NULL, secret_2_expires_at = NULL, \
      secret_2_told_at = NULL WHERE environment = $1 AND id = $2 \
-     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL",
+     AND secret_1_digest IS NOT NULL AND secret_2_digest IS NOT NULL \
+     AND COALESCE(secret_1_expires_at > $3, TRUE)",
 ];
 
-/// Removes the secret in that place, 1 or 2, unless it is the last one.
+/// Removes the secret in that place, 1 or 2, unless it is the last one that works at `$3`.
 pub(super) fn remove(slot: i64) -> Option<&'static str> {
     REMOVE.get(usize::try_from(slot).ok()?.checked_sub(1)?).copied()
 }

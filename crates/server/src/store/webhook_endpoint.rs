@@ -81,6 +81,8 @@ pub struct KeysAsRead<'a> {
     pub new_keys_version: i64,
 }
 
+/// No partner has more endpoints in one environment.
+pub const MOST_ENDPOINTS: i64 = 20;
 /// What is wrong where the owner switched it off.
 const SWITCHED_OFF: &str = "The endpoint was switched off.";
 
@@ -99,7 +101,8 @@ impl EndpointSettings {
 
 impl Store {
     /// Adds an endpoint with its first secret, encrypted. Answers whether the keys still were what
-    /// was read; where the partner has no such client it adds nothing and answers `false` too.
+    /// was read; where the partner has no such client, or [`MOST_ENDPOINTS`] already, it adds nothing
+    /// and answers `false` too.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -108,7 +111,7 @@ impl Store {
         keys: &KeysAsRead<'_>,
         endpoint: &EndpointOfPartner,
         settings: &EndpointSettings,
-        (secret, now): (&[u8], i64),
+        (secret, act): (&[u8], &Act),
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
         values.extend([
@@ -116,8 +119,9 @@ impl Store {
             settings.url.as_str().into(),
             settings.written_events().into(),
             settings.enabled.into(),
-            now.into(),
+            act.at.into(),
             secret.into(),
+            MOST_ENDPOINTS.into(),
         ]);
         let insert = Statement::new(
             "INSERT INTO webhook_endpoints (id, environment, partner_id, client_id, url, events, \
@@ -125,10 +129,12 @@ impl Store {
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0 FROM partners WHERE id = $3 \
              AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM clients \
                WHERE environment = $2 AND id = $4 AND partner_id = $3)) \
+             AND (SELECT COUNT(*) FROM webhook_endpoints \
+               WHERE environment = $2 AND partner_id = $3) < $10 \
              ON CONFLICT DO NOTHING",
             values,
         );
-        self.change_keys(vec![keys.statement(), insert], keys.new_keys_version).await
+        self.act(vec![keys.statement(), insert], act).await
     }
 
     /// Adds a second secret, encrypted, in place 1 or 2. Answers whether it is there now.
@@ -140,7 +146,7 @@ impl Store {
         keys: &KeysAsRead<'_>,
         endpoint: &EndpointOfPartner,
         slot: u8,
-        secret: &[u8],
+        (secret, act): (&[u8], &Act),
     ) -> Result<bool, StoreError> {
         let sql = match slot {
             1 => ADD_1,
@@ -149,8 +155,7 @@ impl Store {
         };
         let mut values = endpoint.values();
         values.push(secret.into());
-        let transaction = vec![keys.statement(), Statement::new(sql, values)];
-        self.change_keys(transaction, keys.new_keys_version).await
+        self.act(vec![keys.statement(), Statement::new(sql, values)], act).await
     }
 
     /// Removes the secret in place 1 or 2, unless it is the last one. Answers whether it did.

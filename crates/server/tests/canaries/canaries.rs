@@ -291,7 +291,19 @@ async fn webhooks_and_mail(server: &Server, canaries: &mut Canaries) {
     let endpoint = EndpointOfPartner { environment, id, partner_id };
     let (url, events) = ("http://127.0.0.1:9/".to_owned(), EventType::ALL.to_vec());
     let settings = EndpointSettings { client_id: None, url, events, enabled: true };
-    assert!(site.keys.add_webhook_endpoint(&endpoint, &settings, &secret).await.unwrap());
+    let act = grantor::store::Act {
+        at: site.clock.now(),
+        actor: "test".to_owned(),
+        actor_id: None,
+        act: "webhook.added",
+        partner_id: Some(partner_id),
+        client_id: None,
+        detail: String::new(),
+        mails: Vec::new(),
+        notices: Vec::new(),
+    };
+    let added = site.keys.add_webhook_endpoint(&endpoint, &settings, (&secret, &act)).await;
+    assert!(added.unwrap());
     let notice = site.notice(&server.demo_client().id, Event::Ping);
     site.store.tell_event(&notice).await.unwrap();
     // Dev's mailbox keeps what it says; the log says nothing of it, nor to whom it goes.

@@ -18,6 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::calls::act_of_test;
 use crate::harness::{Browser, Page, Server};
 use crate::people::{PARTNER_ID, somebody};
 use crate::pictures::png;
@@ -106,9 +107,9 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("POST", "/account/password", [401, 401, 422, 422, 422, 422, 422]),
     ("GET", "/team", SIGNED_IN),
     ("POST", "/team/invitations", [401, 401, 403, 403, 422, 422, 422]),
-    ("POST", "/team/invitations/{id}/withdraw", [401, 401, 403, 403, 404, 404, 404]),
-    ("POST", "/team/{id}/role", [401, 401, 404, 404, 404, 404, 404]),
-    ("POST", "/team/{id}/remove", [401, 401, 404, 404, 404, 404, 404]),
+    ("POST", "/team/invitations/{id}/withdraw", [401, 401, 403, 403, 303, 303, 303]),
+    ("POST", "/team/{id}/role", [401, 401, 404, 403, 303, 303, 303]),
+    ("POST", "/team/{id}/remove", [401, 401, 404, 403, 303, 303, 303]),
     ("GET", "/activity", SIGNED_IN),
     ("GET", "/activity.jsonl", SIGNED_IN),
     // Mail of dev, which is everybody's.
@@ -120,13 +121,13 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("POST", "/partners/{id}/suspend", [401, 401, 403, 403, 403, 303, 409]),
     ("POST", "/partners/{id}/resume", [401, 401, 403, 403, 403, 303, 409]),
     ("GET", "/requests", SIGNED_IN),
-    ("GET", "/requests/{id}", [401, 401, 404, 404, 404, 404, 404]),
-    ("GET", "/requests/{id}/answer", [401, 401, 404, 404, 404, 404, 404]),
-    ("POST", "/requests/{id}/answer", [401, 401, 404, 404, 404, 404, 404]),
-    ("POST", "/requests/{id}/withdraw", [401, 401, 404, 404, 404, 404, 404]),
-    ("POST", "/requests/{id}/decision", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/requests/{id}", OWN),
+    ("GET", "/requests/{id}/answer", OWN),
+    ("POST", "/requests/{id}/answer", [401, 401, 404, 303, 303, 403, 303]),
+    ("POST", "/requests/{id}/withdraw", [401, 401, 404, 303, 303, 403, 303]),
+    ("POST", "/requests/{id}/decision", STAFF),
     ("GET", "/apps/{id}/request", OWN),
-    ("POST", "/apps/{id}/request", [401, 401, 404, 422, 422, 422, 422]),
+    ("POST", "/apps/{id}/request", [401, 401, 404, 422, 422, 403, 422]),
     ("GET", "/apps/{id}/exports", OWN),
     ("GET", "/apps/{id}/exports/{file}", [401, 401, 404, 404, 404, 404, 404]),
     ("GET", "/apps/{id}/playground", [401, 401, 404, 200, 200, 403, 403]),
@@ -134,8 +135,8 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("GET", "/playground/callback", [401, 401, 409, 409, 409, 409, 409]),
     ("GET", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
     ("POST", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
-    ("POST", "/test-customers/{id}/password", [401, 401, 404, 404, 404, 403, 403]),
-    ("POST", "/test-customers/{id}/remove", [401, 401, 404, 404, 404, 403, 403]),
+    ("POST", "/test-customers/{id}/password", [401, 401, 404, 200, 200, 403, 403]),
+    ("POST", "/test-customers/{id}/remove", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/apps/{id}/log", OWN),
     ("GET", "/apps/{id}/log/{request_id}", [401, 401, 404, 404, 404, 404, 404]),
     ("GET", "/apps/{id}/report", OWN),
@@ -144,13 +145,22 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("GET", "/webhooks", [401, 401, 200, 200, 200, 404, 404]),
     ("GET", "/webhooks/new", [401, 401, 200, 200, 200, 404, 404]),
     ("POST", "/webhooks/new", [401, 401, 422, 422, 422, 403, 403]),
-    ("GET", "/webhooks/{environment}/{id}", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}/remove", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}/ping", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}/secrets", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}/secrets/{slot}/remove", ABSENT),
-    ("POST", "/webhooks/{environment}/{id}/deliveries/{delivery}/again", ABSENT),
+    ("GET", "/webhooks/{environment}/{id}", [401, 401, 404, 200, 200, 404, 404]),
+    ("POST", "/webhooks/{environment}/{id}", [401, 401, 404, 303, 303, 404, 404]),
+    ("POST", "/webhooks/{environment}/{id}/remove", [401, 401, 404, 303, 303, 404, 404]),
+    ("POST", "/webhooks/{environment}/{id}/ping", [401, 401, 404, 303, 303, 404, 404]),
+    ("POST", "/webhooks/{environment}/{id}/secrets", [401, 401, 404, 200, 200, 404, 404]),
+    (
+        "POST",
+        "/webhooks/{environment}/{id}/secrets/{slot}/remove",
+        [401, 401, 404, 303, 303, 404, 404],
+    ),
+    (
+        "POST",
+        "/webhooks/{environment}/{id}/deliveries/{delivery}/again",
+        // It is under way already.
+        [401, 401, 404, 409, 409, 404, 404],
+    ),
     // For clients, which prove themselves: no sign-in counts.
     ("POST", "/oauth/token", [401; 7]),
     ("POST", "/oauth/revoke", [401; 7]),
@@ -340,13 +350,13 @@ async fn concrete(server: &Server, path: &str) -> String {
             assert!(store.set_client_disabled(Environment::Staging, &id, true).await.unwrap());
         }
         id
-    } else if path.starts_with("/api/v1/") && path.contains("{id}") {
+    } else if path.contains("{id}") {
         Uuid::from_bytes(of_partner(server, path).await).to_string()
     } else {
-        // Nothing of this name is there.
+        // Nothing of this name is asked for.
         Uuid::nil().to_string()
     };
-    let delivery = match path.starts_with("/api/v1/") && path.contains("{delivery}") {
+    let delivery = match path.contains("{delivery}") {
         true => delivered(server, Uuid::parse_str(&id).unwrap().into_bytes()).await,
         false => Uuid::nil().into_bytes(),
     };
@@ -374,8 +384,9 @@ async fn concrete(server: &Server, path: &str) -> String {
 async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
     let (portal, owner) = (&server.portal, somebody(Role::Owner { partner_id: PARTNER_ID }));
     let email = format!("{}@example.com", portal.random.hex::<8>());
-    let collection = path.trim_start_matches("/api/v1/").split('/').next().unwrap();
-    match collection {
+    // As the page calls it, or the API.
+    let of = path.trim_start_matches("/api/v1").replace("/team/invitations/", "/invitations/");
+    match of.split('/').nth(1).unwrap() {
         "requests" => {
             let app = server.app(PARTNER_ID, 1).await;
             let record = portal.store.client(&app).await.unwrap().unwrap();
@@ -392,6 +403,10 @@ async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
             let id = portal.random.id(&server.clock);
             let of =
                 EndpointOfPartner { environment: Environment::Staging, id, partner_id: PARTNER_ID };
+            // A partner has only so many.
+            for held in webhook::list(portal, &owner, Environment::Staging).await.unwrap() {
+                webhook::remove(portal, &owner, &held).await.unwrap();
+            }
             let settings = EndpointSettings {
                 client_id: None,
                 url: "https://hooks.example/grantor".to_owned(),
@@ -399,13 +414,16 @@ async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
                 enabled: true,
             };
             let secret = WebhookSecret::generate(&portal.random);
-            assert!(portal.keys.add_webhook_endpoint(&of, &settings, &secret).await.unwrap());
+            let act = act_of_test("webhook.added");
+            assert!(
+                portal.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await.unwrap()
+            );
             if path.contains("{slot}") {
-                portal.keys.add_webhook_secret(&of, &secret).await.unwrap();
+                portal.keys.add_webhook_secret(&of, (&secret, &act)).await.unwrap();
             }
             id
         }
-        "people" => {
+        "people" | "team" => {
             let id = portal.random.id(&server.clock);
             let role = Role::Developer { partner_id: PARTNER_ID };
             let name = "Robin Rest";
@@ -416,7 +434,12 @@ async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
             id
         }
         "invitations" => team::invite(portal, &owner, &email, false).await.unwrap().id,
-        "test-customers" => test_customer::make(portal, &owner).await.unwrap().id,
+        "test-customers" => {
+            for (held, _) in test_customer::list(portal, &owner).await.unwrap() {
+                test_customer::remove(portal, &owner, held.id).await.unwrap();
+            }
+            test_customer::make(portal, &owner).await.unwrap().id
+        }
         other => panic!("nothing is known of {other}"),
     }
 }
@@ -516,6 +539,20 @@ fn form(path: &str) -> &'static [(&'static str, &'static str)] {
         "/account/api-clients" => &[("name", "Script"), ("scopes", "programme:read")],
         "/oauth/token" => &[("grant_type", "client_credentials")],
         "/oauth/revoke" | "/oauth/introspect" => &[("token", "gr_client_x")],
+        "/requests/{id}/answer" => &[
+            ("name", "Planner"),
+            ("kind", "confidential"),
+            ("redirect_uris", "https://planner.example/callback"),
+            ("scopes", "orders-api"),
+            ("reason_orders-api", "For orders."),
+            ("contact", "owner@example.com"),
+            ("message", "It books."),
+        ],
+        "/requests/{id}/decision" => &[("decision", "ask_back"), ("note", "Why orders?")],
+        "/team/{id}/role" => &[("role", "owner")],
+        "/webhooks/{environment}/{id}" => {
+            &[("url", "https://hooks.example/other"), ("events", "ping"), ("enabled", "on")]
+        }
         "/sign-in" => &[("email", "owner@example.com"), ("password", "wrong")],
         _ => &[],
     }

@@ -231,3 +231,18 @@ pub async fn public_tokens(server: &Server, client: &TestClient) -> Answer {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer
 }
+
+/// What stands in the audit log beside what a test makes by itself.
+pub fn act_of_test(name: &'static str) -> grantor::store::Act {
+    grantor::store::Act {
+        at: crate::harness::START,
+        actor: "test".to_owned(),
+        actor_id: None,
+        act: name,
+        partner_id: None,
+        client_id: None,
+        detail: String::new(),
+        mails: Vec::new(),
+        notices: Vec::new(),
+    }
+}

@@ -17,7 +17,7 @@ use grantor::webhook::{Ended, EndedBy, Event, EventType, Notice, WebhookSecret, 
 use grantor_protocol::environment::Environment;
 use serde_json::Value;
 
-use crate::calls::{connect, database_bytes, holds, row};
+use crate::calls::{act_of_test, connect, database_bytes, holds, row};
 use crate::harness::{START, Server, TestClient};
 
 const STAGING: Environment = Environment::Staging;
@@ -150,7 +150,12 @@ async fn endpoint_with(
     let id = site.random.id(&site.clock);
     let endpoint = EndpointOfPartner { environment: STAGING, id, partner_id };
     let secret = WebhookSecret::generate(&Random::system());
-    assert!(site.keys.add_webhook_endpoint(&endpoint, settings, &secret).await.unwrap());
+    assert!(
+        site.keys
+            .add_webhook_endpoint(&endpoint, settings, (&secret, &act_of_test("webhook.added")))
+            .await
+            .unwrap()
+    );
     (endpoint, secret)
 }
 
@@ -363,8 +368,16 @@ async fn an_endpoint_is_its_partners_alone_and_ends_with_its_messages(server: Se
     assert!(store.webhook_endpoints(STAGING, [7; 16]).await.unwrap().is_empty());
     let keys = &server.staging.keys;
     let secret = WebhookSecret::generate(&Random::system());
-    assert_eq!(keys.add_webhook_secret(&stranger, &secret).await.unwrap(), None);
-    assert!(!keys.add_webhook_endpoint(&stranger, &settings, &secret).await.unwrap());
+    assert_eq!(
+        keys.add_webhook_secret(&stranger, (&secret, &act_of_test("webhook.added"))).await.unwrap(),
+        None
+    );
+    assert!(
+        !keys
+            .add_webhook_endpoint(&stranger, &settings, (&secret, &act_of_test("webhook.added")))
+            .await
+            .unwrap()
+    );
     // A client of nobody's is not taken either.
     let strange = EndpointSettings { client_id: Some("nobody".into()), ..settings.clone() };
     assert!(!store.change_webhook_endpoint(&endpoint, &strange, &act()).await.unwrap());
@@ -388,8 +401,15 @@ async fn u5_two_secrets_sign_while_one_is_changed_and_the_last_one_stays(server:
         "the last one stays"
     );
     let second = WebhookSecret::generate(&Random::system());
-    assert_eq!(keys.add_webhook_secret(&endpoint, &second).await.unwrap(), Some(2));
-    assert_eq!(keys.add_webhook_secret(&endpoint, &second).await.unwrap(), None, "never a third");
+    assert_eq!(
+        keys.add_webhook_secret(&endpoint, (&second, &act_of_test("webhook.added"))).await.unwrap(),
+        Some(2)
+    );
+    assert_eq!(
+        keys.add_webhook_secret(&endpoint, (&second, &act_of_test("webhook.added"))).await.unwrap(),
+        None,
+        "never a third"
+    );
     tell(&server, &client, Event::Ping).await;
     deliver(&mut outbox).await;
     let both = [first, second.clone()];
@@ -411,7 +431,12 @@ async fn d9_a_rekey_takes_the_secrets_with_it_and_a_running_outbox_signs_on(serv
     let (endpoint, first) = endpoint(&server, &receiver.0.url).await;
     let client = server.client().await;
     let second = WebhookSecret::generate(&Random::system());
-    server.staging.keys.add_webhook_secret(&endpoint, &second).await.unwrap();
+    server
+        .staging
+        .keys
+        .add_webhook_secret(&endpoint, (&second, &act_of_test("webhook.added")))
+        .await
+        .unwrap();
     let file = server.folder.path().join("master.key");
     server.master_key.write(&file).unwrap();
     let store = server.another_store().await;
@@ -525,7 +550,12 @@ async fn s28_a_webhook_secret_stands_nowhere_in_clear(server: Server) {
     let receiver = Receiver::start().await;
     let (endpoint, first) = endpoint(&server, &receiver.0.url).await;
     let second = WebhookSecret::generate(&Random::system());
-    server.staging.keys.add_webhook_secret(&endpoint, &second).await.unwrap();
+    server
+        .staging
+        .keys
+        .add_webhook_secret(&endpoint, (&second, &act_of_test("webhook.added")))
+        .await
+        .unwrap();
     tell(&server, &server.client().await, Event::Ping).await;
     deliver(&mut outbox(&server)).await;
     let dump = match server.address() {

@@ -11,8 +11,9 @@ use grantor::store::{EndpointOfPartner, EndpointSettings};
 use grantor::webhook::{Event, EventType, Notice, WebhookSecret, message_name, sign};
 use grantor_protocol::environment::Environment;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
+use crate::calls::act_of_test;
 use crate::harness::Server;
 
 const DOCS: &str = include_str!("../../../../docs/reference/webhooks.md");
@@ -51,16 +52,9 @@ fn code(language: &str) -> &'static str {
     DOCS.split_once(&begin).unwrap().1.split_once("\n```").unwrap().0
 }
 
-/// Runs a receiver of the docs, delivers a real message to it, and then calls that are none.
-async fn receive(program: &str, language: &str, file: &str) {
-    let server = Server::start().await;
-    let path = server.folder.path().join(file);
-    std::fs::write(&path, code(language)).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}/");
-    let secret = WebhookSecret::generate(&Random::system());
-    let mut child = Command::new(program)
-        .arg(&path)
+/// Starts a receiver, and waits until it listens.
+async fn listening(command: &mut Command, port: u16, secret: &WebhookSecret) -> Child {
+    let mut child = command
         .env("PORT", port.to_string())
         .env("WEBHOOK_SECRET", secret.to_text().as_str())
         .stdout(Stdio::piped())
@@ -69,9 +63,21 @@ async fn receive(program: &str, language: &str, file: &str) {
         .spawn()
         .unwrap();
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        assert!(child.try_wait().unwrap().is_none(), "{program} ended");
+        assert!(child.try_wait().unwrap().is_none(), "the receiver ended");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    child
+}
+
+/// Runs a receiver of the docs, delivers a real message to it, and then calls that are none.
+async fn receive(program: &str, language: &str, file: &str) {
+    let server = Server::start().await;
+    let path = server.folder.path().join(file);
+    std::fs::write(&path, code(language)).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/");
+    let secret = WebhookSecret::generate(&Random::system());
+    let mut child = listening(Command::new(program).arg(&path), port, &secret).await;
 
     // Receivers compare times with their own clock.
     let (clock, random) = (Clock::system(), Random::system());
@@ -82,7 +88,8 @@ async fn receive(program: &str, language: &str, file: &str) {
     let endpoint = EndpointOfPartner { environment: Environment::Staging, id, partner_id };
     let events = EventType::ALL.to_vec();
     let settings = EndpointSettings { client_id: None, url: url.clone(), events, enabled: true };
-    assert!(keys.add_webhook_endpoint(&endpoint, &settings, &secret).await.unwrap());
+    let act = act_of_test("webhook.added");
+    assert!(keys.add_webhook_endpoint(&endpoint, &settings, (&secret, &act)).await.unwrap());
     let notice = |event| Notice::new((&clock, &random), Environment::Staging, &client.id, event);
     let declined = notice(Event::ClientDeclined { note: Some("Grüße, \u{202e}\n".to_owned()) });
     store.tell_event(&declined).await.unwrap();

@@ -70,6 +70,9 @@ async fn u5_a_secret_works_until_its_end_and_says_since_when_it_does_not() {
     let page = owner.post(&format!("/apps/{}/secrets", app.id), &[]).await;
     let second = TestClient { secret: secret(&page), ..app };
     assert_eq!(status(&server, &second).await.0, 400);
+    // The one that works stays while the other has ended.
+    let kept = owner.post(&format!("/apps/{}/secrets/2/remove", second.id), &[]).await;
+    kept.assert_page(409, "only secret that works");
     // The place of one that went is not haunted by its end.
     owner.post(&format!("/apps/{}/secrets/1/remove", second.id), &[]).await;
     owner.post(&format!("/apps/{}/secrets", second.id), &[]).await;

@@ -45,7 +45,7 @@ async function walk({ page }, portal) {
   await look('the page with faults');
 
   await page.getByLabel('Name').fill('Nightly <b>report</b>');
-  await page.getByLabel('See apps, partners and requests.').check();
+  await page.getByLabel('See apps, partners, requests, webhooks and test customers.').check();
   await page.getByRole('button', { name: 'Make the API client' }).click();
   await page.getByRole('heading', { name: 'The new secret' }).waitFor();
   await look('the page with a secret');

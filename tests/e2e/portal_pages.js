@@ -193,7 +193,7 @@ async function* managersPages(page, server, request) {
   await page.goto(portal(server, '/partners?q=newcomer'));
   await page.getByRole('link', { name: PARTNER.organisation }).click();
   yield { name: 'partner', page };
-  await page.locator('section[aria-labelledby=apps] a').first().click();
+  await page.locator('section[aria-labelledby=staging] a').first().click();
   yield { name: 'app, for a manager', page };
 }
 

@@ -1,5 +1,6 @@
 // A walk through every kind of page of the partner portal.
 
+import assert from 'node:assert/strict';
 import { button, signIn } from './flow.js';
 import {
   enterAsManager,
@@ -45,8 +46,33 @@ export async function* everyPortalPage(server, visit) {
   await button(password, 'Change the password').click();
   await page.locator('[aria-invalid=true]').first().waitFor();
   yield { name: 'account with an error', page };
+  const factor = page.getByRole('region', { name: 'Second factor' });
+  await factor.getByLabel('Present password').fill(PARTNER.password);
+  await button(factor, 'Set it up').click();
+  await button(page, 'Turn it on').waitFor();
+  yield { name: 'second factor', page };
   await page.goto(portal(server, '/no-such-page'));
   yield { name: 'not found', page };
+  yield* mailedPages(page, server);
+}
+
+/** Those behind the links of mails, for who is signed in. */
+async function* mailedPages(page, server) {
+  await page.goto(portal(server, '/mailbox'));
+  await page.locator('a[href*="/invitation/"]').first().click();
+  await button(page, 'Make the account').waitFor();
+  yield { name: 'join, by invitation', page };
+  await page.goto(portal(server, '/forgotten'));
+  await page.getByLabel('Email').fill(PARTNER.email);
+  await button(page, 'Send me the link').click();
+  await page.getByRole('link', { name: 'Open the mailbox of dev' }).click();
+  await page.locator('a[href*="/reset/"]').first().click();
+  await button(page, 'Set the password').waitFor();
+  yield { name: 'set a new password', page };
+  await page.getByLabel('New password').fill('too short');
+  await button(page, 'Set the password').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'set a new password, with an error', page };
 }
 
 async function* strangersPages(page, server) {
@@ -136,6 +162,24 @@ async function* logPages(page, server) {
   const app = await page.locator('a.line-title').first().getAttribute('href');
   await page.goto(portal(server, `${app}/log`));
   yield { name: 'request log', page };
+  const wrong = new URLSearchParams({
+    client_id: app.split('/').pop(),
+    response_type: 'code',
+    redirect_uri: `https://elsewhere.example/${'e'.repeat(120)}`,
+  });
+  await fetch(new URL(`/oauth/authorize?${wrong}`, server.staging.base_url));
+  const line = page.locator('a.line-title').first();
+  // Calls are written once a second.
+  for (let tries = 0; (await line.count()) === 0; tries += 1) {
+    assert.ok(tries < 40, 'the call is not in the log');
+    await page.waitForTimeout(250);
+    await page.reload();
+  }
+  await line.click();
+  await page.getByRole('heading', { name: 'Registered redirect URIs' }).waitFor();
+  yield { name: 'a call', page };
+  await page.goto(portal(server, '/log?request_id=0123456789abcdef'));
+  yield { name: 'no such call', page };
   await page.goto(portal(server, `${app}/report`));
   yield { name: 'integration report', page };
 }
@@ -197,4 +241,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 48;
+export const PORTAL_PAGES_WALKED = 54;

@@ -1,13 +1,6 @@
 // What a partner is told: a signed call at its own receiver, verified by the code of the docs.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { button } from './flow.js';
 import {
   askForProduction,
@@ -16,16 +9,15 @@ import {
   decide,
   enterAsManager,
   makeApp,
-  portal,
   readApp,
   readSecret,
   signUp,
   startPartner,
 } from './portal.js';
+import { freePort, makeEndpoint, startReceiver } from './receiver.js';
 import { onDev, useChromium } from './setup.js';
 
 const here = useChromium();
-const DOCUMENTED = path.join(import.meta.dirname, '../../docs/reference/webhooks.md');
 
 onDev(
   here,
@@ -73,42 +65,6 @@ async function reachProduction(page, server, partner, manager) {
   return readApp(page, await readSecret(page));
 }
 
-/** Names an address for the events of production, and returns the secret that is shown once. */
-async function makeEndpoint(page, server, address) {
-  await page.goto(portal(server, '/webhooks/new'));
-  await page.locator('input[name=url]').fill(address);
-  await page.locator('input[name=environment][value=production]').check();
-  await page.locator('input[name=events][value="grant.revoked"]').check();
-  await page.locator('main form button[type=submit]').last().click();
-  const secret = page.locator('code.pick', { hasText: /^whsec_/ });
-  return (await secret.innerText()).trim();
-}
-
-/** The receiver that the docs print, letter by letter, in a process of its own. */
-async function startReceiver(port, secret) {
-  const docs = await readFile(DOCUMENTED, 'utf8');
-  const code = docs.split('```js\n')[1].split('```')[0];
-  const folder = await mkdtemp(path.join(tmpdir(), 'grantor-receiver-'));
-  const file = path.join(folder, 'receiver.mjs');
-  await writeFile(file, code);
-  const child = spawn(process.execPath, [file], {
-    env: { ...process.env, WEBHOOK_SECRET: secret, PORT: String(port) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'exit');
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await listening(port);
-  return {
-    /** The type of the next event that it believed. */
-    next: async () => (await lines.next()).value,
-    async stop() {
-      child.kill();
-      await ended;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
 /** What somebody sends who does not know the secret. */
 async function sendForged(address) {
   const answer = await fetch(address, {
@@ -122,23 +78,4 @@ async function sendForged(address) {
     body: '{"type":"grant.revoked"}',
   });
   return answer.status;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function listening(port) {
-  for (;;) {
-    try {
-      return await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }

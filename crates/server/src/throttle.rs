@@ -263,7 +263,7 @@ impl Throttle {
             Credential::Invitation => {
                 vec![Counted::given_back(self.tally(name, limits.mails_per_name))]
             }
-            Credential::DrawnPassword => {
+            Credential::DrawnPassword | Credential::WebhookCall => {
                 vec![Counted::given_back(self.tally(name, limits.failures_per_address))]
             }
         }

@@ -276,12 +276,14 @@ pub(super) fn mail(
 }
 
 fn password_fault(password: &str) -> Option<FieldFault> {
-    let characters = password.chars().count();
-    let fits = characters >= MIN_PASSWORD_CHARACTERS && password.len() <= MAX_PASSWORD_BYTES;
-    (!fits).then(|| FieldFault {
-        field: "password",
-        words: format!("A password has at least {MIN_PASSWORD_CHARACTERS} characters."),
-    })
+    let words = if password.chars().count() < MIN_PASSWORD_CHARACTERS {
+        format!("A password has at least {MIN_PASSWORD_CHARACTERS} characters.")
+    } else if password.len() > MAX_PASSWORD_BYTES {
+        format!("A password has at most {MAX_PASSWORD_BYTES} bytes.")
+    } else {
+        return None;
+    };
+    Some(FieldFault { field: "password", words })
 }
 
 async fn hash(site: &Site, password: String) -> Result<String, Refused> {

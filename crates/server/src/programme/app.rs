@@ -69,12 +69,23 @@ pub async fn make(
     let ends = ends_at(staging, act.at);
     match portal.store.make_app(&client, (contact, ends), MOST_APPS, &act).await? {
         true => Ok(MadeApp { client_id: client.id, secret }),
-        false => Err(Refused::Conflict(format!(
+        false => Err(not_made(portal, staging, partner_id).await?),
+    }
+}
+
+async fn not_made(portal: &Site, staging: &Site, partner_id: [u8; 16]) -> Result<Refused, Refused> {
+    let suspended =
+        portal.store.partner(partner_id).await?.is_some_and(|partner| partner.suspended);
+    Ok(Refused::Conflict(match suspended {
+        true => "Your organisation is suspended, and makes no new apps. Write to your partner \
+                 manager."
+            .to_owned(),
+        false => format!(
             "Your organisation has {MOST_APPS} apps on {}, and that is the most. Switch one off \
              that nobody uses, and ask your partner manager to remove it.",
             staging.environment
-        ))),
-    }
+        ),
+    }))
 }
 
 /// What names the app as it stands in a record: who changes it says which version was seen.

@@ -10,6 +10,7 @@ use crate::site::Site;
 use crate::store::{
     Act, Delivery, EndpointOfPartner, EndpointSettings, MOST_ENDPOINTS, WebhookEndpoint,
 };
+use crate::throttle::{Credential, Subject};
 use crate::webhook::{Event, EventType, Notice, WebhookSecret};
 
 /// No address is longer, in bytes.
@@ -147,8 +148,17 @@ pub async fn ping(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Res
             "This webhook does not want tests: tick ping, and save it first.".to_owned(),
         ));
     }
+    take_call(site, partner_id).await?;
     let notice = Notice::new((&site.clock, &site.random), environment, &client_id, Event::Ping);
-    Ok(site.store.tell_event(&notice).await?)
+    let mut act = about(site, actor, endpoint, "webhook.tried");
+    act.notices.push(notice);
+    Ok(site.store.note_act(&act).await?)
+}
+
+/// Counts a call that somebody asks for: whose door it knocks at, nobody here knows.
+async fn take_call(site: &Site, partner_id: [u8; 16]) -> Result<(), Refused> {
+    let subject = Subject::new(Credential::WebhookCall, &partner_id);
+    Ok(site.throttle.count_named(&subject).await?)
 }
 
 /// Sends something again that was delivered or given up.
@@ -162,7 +172,9 @@ pub async fn redeliver(
     id: [u8; 16],
 ) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
-    match site.store.redeliver(&endpoint.of, id, site.clock.now()).await? {
+    take_call(site, endpoint.of.partner_id).await?;
+    let act = about(site, actor, endpoint, "webhook.redelivered");
+    match site.store.redeliver(&endpoint.of, id, &act).await? {
         true => Ok(()),
         false => Err(Refused::Conflict(
             "It is under way already, or the webhook is switched off.".to_owned(),

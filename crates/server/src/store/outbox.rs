@@ -17,7 +17,7 @@
 use grantor_protocol::environment::Environment;
 
 use super::engine::{Columns, Row, Statement, Value};
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
 use crate::mail::{Mail, MailAddress, Subject};
 use crate::webhook::{EventType, Notice};
 
@@ -415,10 +415,10 @@ impl Store {
         &self,
         endpoint: &super::EndpointOfPartner,
         id: [u8; 16],
-        now: i64,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
-        values.extend([id.into(), now.into()]);
+        values.extend([id.into(), act.at.into()]);
         let statement = Statement::new(
             "UPDATE outbox SET next_try_at = $5, attempts = 0, delivered_at = NULL, \
              gave_up_at = NULL, lease = NULL \
@@ -427,7 +427,7 @@ impl Store {
                WHERE environment = $2 AND id = $1 AND partner_id = $3 AND enabled)",
             values,
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        self.act(vec![statement], act).await
     }
 }
 

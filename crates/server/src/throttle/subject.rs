@@ -26,6 +26,8 @@ pub enum Credential {
     Invitation,
     /// a password that is drawn for somebody who is named: each one counts, from anywhere
     DrawnPassword,
+    /// a call of a partner's webhooks that somebody asks for: each one counts, from anywhere
+    WebhookCall,
 }
 
 /// What is tried of whom.
@@ -46,7 +48,7 @@ pub struct Network {
 
 impl Credential {
     /// All of them, in order.
-    pub const ALL: [Credential; Credential::DrawnPassword as usize + 1] = [
+    pub const ALL: [Credential; Credential::WebhookCall as usize + 1] = [
         Credential::Password,
         Credential::Client,
         Credential::InitialAccessToken,
@@ -56,6 +58,7 @@ impl Credential {
         Credential::Mail,
         Credential::Invitation,
         Credential::DrawnPassword,
+        Credential::WebhookCall,
     ];
 
     /// Its name, in the metrics and in the log.
@@ -70,6 +73,7 @@ impl Credential {
             Credential::Mail => "mail",
             Credential::Invitation => "invitation",
             Credential::DrawnPassword => "drawn_password",
+            Credential::WebhookCall => "webhook_call",
         }
     }
 }

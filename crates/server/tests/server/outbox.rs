@@ -12,7 +12,7 @@ use grantor::mail::Mailer;
 use grantor::outbound::{Outbound, OutboundFault, Post, Reach};
 use grantor::outbox::{Delivering, LEASE_SECONDS, Outbox, WAITS_SECONDS};
 use grantor::random::Random;
-use grantor::store::{Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
+use grantor::store::{Act, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
 use grantor::webhook::{Ended, EndedBy, Event, EventType, Notice, WebhookSecret, sign};
 use grantor_protocol::environment::Environment;
 use serde_json::Value;
@@ -309,13 +309,13 @@ async fn a_receiver_that_never_takes_it_is_given_up_and_asked_again_by_its_owner
     assert!(delivery.gave_up_at.is_some());
     // Its owner sends it once more, and nobody else does.
     let store = &server.staging.store;
-    let now = server.clock.now();
+    let again = Act { at: server.clock.now(), ..act_of_test("webhook.redelivered") };
     let stranger = EndpointOfPartner { partner_id: [7; 16], ..endpoint };
-    assert!(!store.redeliver(&stranger, id, now).await.unwrap());
-    assert!(!store.redeliver(&endpoint, [7; 16], now).await.unwrap());
+    assert!(!store.redeliver(&stranger, id, &again).await.unwrap());
+    assert!(!store.redeliver(&endpoint, [7; 16], &again).await.unwrap());
     receiver.answers(Answering::Status(200));
-    assert!(store.redeliver(&endpoint, id, now).await.unwrap());
-    assert!(!store.redeliver(&endpoint, id, now).await.unwrap(), "it waits already");
+    assert!(store.redeliver(&endpoint, id, &again).await.unwrap());
+    assert!(!store.redeliver(&endpoint, id, &again).await.unwrap(), "it waits already");
     assert_eq!(deliver(&mut outbox).await, 1);
     let received = receiver.received();
     assert_eq!(received[0].id, received.last().unwrap().id);
@@ -346,7 +346,8 @@ async fn gone_switches_the_endpoint_off_and_nothing_of_it_waits_any_more(server:
     let id = tell(&server, &client, Event::Ping).await;
     assert_eq!(deliveries(&server, &endpoint).await.len(), 2);
     let store = &server.staging.store;
-    assert!(!store.redeliver(&endpoint, id, server.clock.now()).await.unwrap());
+    let again = Act { at: server.clock.now(), ..act_of_test("webhook.redelivered") };
+    assert!(!store.redeliver(&endpoint, id, &again).await.unwrap());
     let settings = EndpointSettings { enabled: true, ..shown.settings };
     assert!(store.change_webhook_endpoint(&endpoint, &settings, &act()).await.unwrap());
     receiver.answers(Answering::Status(200));
@@ -705,8 +706,8 @@ async fn an_event_that_nobody_wants_leaves_no_row() {
     assert_eq!(server.count("outbox"), 0);
 }
 
-fn act() -> grantor::store::Act {
-    grantor::store::Act {
+fn act() -> Act {
+    Act {
         at: START,
         actor: "a test".to_owned(),
         actor_id: None,

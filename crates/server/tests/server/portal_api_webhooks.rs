@@ -115,6 +115,9 @@ async fn what_was_sent_is_listed_shown_and_sent_again(server: Server) {
     let sent = server.call(&token, "POST", &again, None).await;
     assert_eq!((sent.text("state"), &sent.body["attempts"]), ("waiting", &json!(0)), "{sent:?}");
     assert_eq!(sent.text("webhook_id"), shown.text("webhook_id"));
+    let noted = acts(&server, &token).await;
+    assert!(noted.contains(&"webhook.tried".to_owned()), "{noted:?}");
+    assert_eq!(noted.iter().filter(|act| *act == "webhook.redelivered").count(), 1, "{noted:?}");
 
     // A cursor is good for its own list alone.
     let (other, _, _) = added(&server, &token).await;

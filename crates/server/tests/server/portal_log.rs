@@ -165,6 +165,26 @@ async fn u7_u8_a_developer_sees_why_a_call_failed_and_the_same_call_done_right(s
     assert_says(&open(&server, &developer, "/log?request_id=a%00").await, &["Find a call"]);
 }
 
+/// The page that a customer gets shows no registered URI; where its link leads, the owner sees all.
+async fn u6_a_refused_redirect_uri_stands_beside_what_is_registered_for_its_owner(server: Server) {
+    let developer = signed_in(&server, demo::DEVELOPER_EMAIL).await;
+    let app = made(&server, &developer).await;
+    let sent = format!("{}/", app.redirect_uri);
+    let asked = TestClient { id: app.id.clone(), secret: String::new(), redirect_uri: sent };
+    let refused = server.browser().get(&server.authorize_url(&asked, "")).await;
+    assert_eq!(refused.status.as_u16(), 400);
+    let target = unescape(&refused.text);
+    let at = target.find(&format!("{}/log?request_id=", server.portal.base_url)).unwrap();
+    let target = target[at..].split('"').next().unwrap().to_owned();
+    written(&server).await;
+    let found = developer.get(&target).await;
+    let page = developer.get(&found.absolute(&found.location())).await;
+    assert_says(&page, &["Registered redirect URIs", &app.redirect_uri, &asked.redirect_uri]);
+    let stranger = another_partner(&server).await;
+    let page = stranger.get(&target).await;
+    assert_says(&page, &["No call with this id is in the log of your apps."]);
+}
+
 async fn nobody_of_another_partner_sees_a_call_or_a_report_or_breaks_anything(server: Server) {
     let developer = signed_in(&server, demo::DEVELOPER_EMAIL).await;
     let app = made(&server, &developer).await;
@@ -379,6 +399,7 @@ async fn a_long_log_comes_in_parts_and_says_what_was_not_kept(server: Server) {
 
 on_both_engines! {
     u7_u8_a_developer_sees_why_a_call_failed_and_the_same_call_done_right,
+    u6_a_refused_redirect_uri_stands_beside_what_is_registered_for_its_owner,
     nobody_of_another_partner_sees_a_call_or_a_report_or_breaks_anything,
     s22_what_a_stranger_wrote_into_a_call_is_shown_safely,
     a_partner_makes_hard_cases_happen_and_each_stands_in_the_audit_log,

@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
 use axum::http::{Response, StatusCode};
+use grantor_protocol::cause::{CODE_REDIRECT_URI, REDIRECT_URI_DIFFERS};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::integration_report::{Line, LineState, Seen};
 use grantor_protocol::logged_call::{Outcome, SentParameter};
@@ -79,9 +80,19 @@ pub(super) async fn call(
         }),
         parameters: call.parameters.named.iter().map(parameter).collect(),
         others: call.parameters.others,
+        registered: registered(&record, &call),
         curl: log::done_right(site, &record, &call),
     };
     Ok(by.visit.page(StatusCode::OK, &page))
+}
+
+/// What to compare a redirect URI with that was refused (U6); nothing for any other call.
+fn registered(record: &ClientRecord, call: &LoggedCall) -> Vec<String> {
+    let cause = call.cause.as_ref().map(|cause| cause.name.as_str()).unwrap_or_default();
+    match [REDIRECT_URI_DIFFERS, CODE_REDIRECT_URI].contains(&cause) {
+        true => record.client.redirect_uris.iter().map(ToString::to_string).collect(),
+        false => Vec::new(),
+    }
 }
 
 /// Finds a call by its request id; where there is one, its page follows.

@@ -60,6 +60,8 @@ pub(crate) struct CallPage {
     pub(crate) parameters: Vec<ParameterLine>,
     /// How many parameters had names that are not known.
     pub(crate) others: usize,
+    /// What is registered, where a redirect URI was none of it.
+    pub(crate) registered: Vec<String>,
     /// The same call as it should be, for a shell.
     pub(crate) curl: String,
 }

@@ -16,7 +16,7 @@ import {
   readSecret,
   startPartner,
 } from './portal.js';
-import { freePort, makeEndpoint, startReceiver } from './receiver.js';
+import { freePort, makeEndpoint, sendForged, startReceiver } from './receiver.js';
 import { onDev, useChromium } from './setup.js';
 import { assertTokenResponse, callBusinesses } from './token.js';
 
@@ -72,7 +72,9 @@ onDev(
       await customer.locator('summary').click();
       await customer.getByRole('button', { name: /^Disconnect \S/ }).click();
       await customer.getByRole('status').waitFor();
+      // The documented code takes the signed call, and none that somebody made up.
       assert.equal(await receiver.next(), 'grant.revoked');
+      assert.equal(await sendForged(address), 401);
       const { refresh_token } = tokens;
       const refused = await callToken(production, { grant_type: 'refresh_token', refresh_token });
       assert.equal((await refused.json()).error, 'invalid_grant');

@@ -65,3 +65,18 @@ async function listening(port) {
     }
   }
 }
+
+/** What somebody sends who does not know the secret. */
+export async function sendForged(address) {
+  const answer = await fetch(address, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': 'msg_forged',
+      'webhook-timestamp': String(Math.floor(Date.now() / 1000)),
+      'webhook-signature': `v1,${Buffer.alloc(32).toString('base64')}`,
+    },
+    body: '{"type":"grant.revoked"}',
+  });
+  return answer.status;
+}

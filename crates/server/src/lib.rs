@@ -45,5 +45,6 @@ pub mod snippet;
 pub mod store;
 pub mod throttle;
 pub mod trials;
+pub mod unseen;
 pub mod usage;
 pub mod webhook;

@@ -23,6 +23,10 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::unseen::is_unseen;
+
 /// No address is longer, in bytes (RFC 5321 4.5.3.1.3, less the angle brackets).
 const MAX_ADDRESS_BYTES: usize = 254;
 /// No subject is longer, in characters.
@@ -156,11 +160,7 @@ impl MailAddress {
     /// Reads an address; `None` where it is none.
     pub fn parse(text: &str) -> Option<MailAddress> {
         // Also what a reader does not see: a line's end that is none in ASCII, another direction.
-        let unseen = |each: char| {
-            each.is_control()
-                || each.is_whitespace()
-                || matches!(each, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        };
+        let unseen = |each: char| each.is_whitespace() || is_unseen(each);
         let plain = text.len() <= MAX_ADDRESS_BYTES && !text.chars().any(unseen);
         let address = plain.then(|| Address::from_str(text).ok()).flatten()?;
         // A quoted local part may hold anything; nobody has one, and no reader agrees on it.
@@ -188,6 +188,19 @@ impl Subject {
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Mail {
+    /// A message, written now; `None` for a subject that is none.
+    pub fn new(
+        (clock, random): (&Clock, &Random),
+        to: MailAddress,
+        subject: &str,
+        text: String,
+    ) -> Option<Mail> {
+        let subject = Subject::parse(subject)?;
+        Some(Mail { id: random.id(clock), to, subject, text, at: clock.now() })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every server looks now and then; each secret is told once, whoever is first.
 
-use crate::mail::{Mail, MailAddress, Subject};
+use crate::mail::{Mail, MailAddress};
 use crate::site::Site;
 use crate::store::{EndingSecret, Role, StoreError};
 use crate::webhook::{Event, time};
@@ -47,13 +47,8 @@ async fn mails(site: &Site, secret: &EndingSecret) -> Result<Vec<Mail>, StoreErr
         .iter()
         .filter(|person| matches!(person.role, Role::Owner { .. }) && !person.disabled);
     let mail = |to| {
-        Some(Mail {
-            id: site.random.id(&site.clock),
-            to,
-            subject: Subject::parse("A client secret ends soon")?,
-            text: text.clone(),
-            at: site.clock.now(),
-        })
+        let subject = "A client secret ends soon";
+        Mail::new((&site.clock, &site.random), to, subject, text.clone())
     };
     Ok(owners.filter_map(|owner| MailAddress::parse(&owner.email)).filter_map(mail).collect())
 }

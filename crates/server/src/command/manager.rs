@@ -11,11 +11,11 @@ use super::output::{Output, aligned, table, time};
 use super::parts::{self, PART};
 use super::place::{Opened, Place};
 use super::{Failure, partner};
-use crate::mail::{Mail, MailAddress, Subject};
-use crate::store::{Act, NewPerson, Person, Role};
+use crate::mail::{Mail, MailAddress};
+use crate::store::{NewPerson, Person, Role};
 
 /// Who does it, as the audit log shows it.
-const ACTOR: &str = "grantor manager (operator)";
+const COMMAND: &str = "grantor manager";
 
 /// The arguments of `grantor manager`.
 #[derive(clap::Args)]
@@ -136,7 +136,7 @@ impl Create {
             role,
             demo: false,
         };
-        let act = act(&opened, "person.joined", format!("{email} as {}", role.as_str()));
+        let act = opened.act(COMMAND, "person.joined", format!("{email} as {}", role.as_str()));
         if !opened.store.add_person(&person, None, None, &act).await? {
             return Err(Failure::mendable(format!("{email} has an account in the portal already"))
                 .hint("`grantor manager list` shows managers and operators"));
@@ -212,7 +212,7 @@ impl One {
     async fn remove(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let person = self.find(&opened).await?;
-        let act = act(&opened, "person.removed", person.email.clone());
+        let act = opened.act(COMMAND, "person.removed", person.email.clone());
         if !opened.store.remove_person(&person, &act).await? {
             return Err(Failure::mendable(format!(
                 "{} is the last of the managers and operators, and stays",
@@ -228,8 +228,8 @@ impl One {
     async fn reset_factor(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let person = self.find(&opened).await?;
-        let mut act = act(&opened, "factor.reset", person.email.clone());
-        act.mails.extend(told(&opened, &person, act.at));
+        let mut act = opened.act(COMMAND, "factor.reset", person.email.clone());
+        act.mails.extend(told(&opened, &person));
         if !opened.store.reset_factor(person.id, &act).await? {
             return Err(Failure::mendable(format!("{} has no second factor", person.email))
                 .hint("the next sign-in sets one up"));
@@ -257,29 +257,10 @@ impl One {
     }
 }
 
-fn act(opened: &Opened, name: &'static str, detail: String) -> Act {
-    Act {
-        at: opened.clock.now(),
-        actor: ACTOR.to_owned(),
-        actor_id: None,
-        act: name,
-        partner_id: None,
-        client_id: None,
-        detail,
-        mails: Vec::new(),
-        notices: Vec::new(),
-    }
-}
-
-fn told(opened: &Opened, person: &Person, at: i64) -> Option<Mail> {
-    Some(Mail {
-        id: opened.random.id(&opened.clock),
-        to: MailAddress::parse(&person.email)?,
-        subject: Subject::parse("Your second factor was reset")?,
-        text: "An operator removed the second factor of your account in the partner portal, and \
-               all your sessions ended. Your next sign-in sets up another one.\n\n\
-               If you did not ask for that, write to who runs the server at once.\n"
-            .to_owned(),
-        at,
-    })
+fn told(opened: &Opened, person: &Person) -> Option<Mail> {
+    let text = "An operator removed the second factor of your account in the partner portal, and \
+                all your sessions ended. Your next sign-in sets up another one.\n\n\
+                If you did not ask for that, write to who runs the server at once.\n";
+    let (to, subject) = (MailAddress::parse(&person.email)?, "Your second factor was reset");
+    Mail::new((&opened.clock, &opened.random), to, subject, text.to_owned())
 }

@@ -185,17 +185,9 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
                 opened.notice(environment, &record.client.id, event)
             }));
         }
-        let act = Act {
-            at: opened.clock.now(),
-            actor: "grantor partner (operator)".to_owned(),
-            actor_id: None,
-            act: if off { "partner.suspended" } else { "partner.resumed" },
-            partner_id: Some(partner.id),
-            client_id: None,
-            detail: partner.name.clone(),
-            mails: Vec::new(),
-            notices,
-        };
+        let name = if off { "partner.suspended" } else { "partner.resumed" };
+        let act = opened.act("grantor partner", name, partner.name.clone());
+        let act = Act { partner_id: Some(partner.id), notices, ..act };
         opened.store.switch_partner(partner.id, off, &act).await?;
     }
     let mut clients = Vec::new();

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::random::Random;
-use crate::store::{Address, Store};
+use crate::store::{Act, Address, Store};
 use crate::webhook::{Event, Notice};
 
 /// The database of a folder of `grantor dev`.
@@ -61,6 +61,21 @@ impl Opened {
     /// What the partner of a client is told, now.
     pub(super) fn notice(&self, environment: Environment, client_id: &str, event: Event) -> Notice {
         Notice::new((&self.clock, &self.random), environment, client_id, event)
+    }
+
+    /// The entry of the audit log for what an operator does now by a command, as `grantor partner`.
+    pub(super) fn act(&self, command: &str, name: &'static str, detail: String) -> Act {
+        Act {
+            at: self.clock.now(),
+            actor: format!("{command} (operator)"),
+            actor_id: None,
+            act: name,
+            partner_id: None,
+            client_id: None,
+            detail,
+            mails: Vec::new(),
+            notices: Vec::new(),
+        }
     }
 }
 

@@ -128,7 +128,11 @@ impl ResetPage {
         self.fault.map(|fault| fault.words)
     }
 
-    fn is_at_again(&self) -> bool {
+    fn at_new(&self) -> bool {
+        self.fault.is_some_and(|fault| fault.field == PasswordField::New)
+    }
+
+    fn at_again(&self) -> bool {
         self.fault.is_some_and(|fault| fault.field == PasswordField::Again)
     }
 }

@@ -3,6 +3,8 @@
 use askama::{Result, Values};
 use std::fmt::{Display, Write};
 
+use crate::unseen::acts_unseen;
+
 /// Shows what would otherwise act unseen: `U+202E` in place of a right-to-left override.
 ///
 /// Templates still escape the result. Letters of every script stay as they are, also the joiners
@@ -26,7 +28,7 @@ fn first_letter(name: &str) -> String {
 fn reveal(text: &str) -> String {
     let mut revealed = String::with_capacity(text.len());
     for letter in text.chars() {
-        if acts_unseen(letter) {
+        if !matches!(letter, '\n' | '\t') && acts_unseen(letter) {
             // Writing to a String can't fail.
             let _ = write!(revealed, "[U+{:04X}]", u32::from(letter));
         } else {
@@ -34,18 +36,6 @@ fn reveal(text: &str) -> String {
         }
     }
     revealed
-}
-
-/// Direction overrides, embeddings and isolates, control characters, blanks of no width, hyphens that
-/// are not drawn, and tags.
-fn acts_unseen(letter: char) -> bool {
-    match letter {
-        '\n' | '\t' => false,
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{061C}' => true,
-        '\u{200B}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => true,
-        '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}' => true,
-        _ => letter.is_control(),
-    }
 }
 
 #[cfg(test)]

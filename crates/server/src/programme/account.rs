@@ -9,7 +9,7 @@ use grantor_protocol::environment::Environment;
 use super::app::name_fault;
 use super::{Actor, FieldFault, Refused};
 use crate::link::Link;
-use crate::mail::{Mail, MailAddress, Subject};
+use crate::mail::{Mail, MailAddress};
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
 use crate::site::{SignUp, Site};
 use crate::store::{NewPerson, Partner, Person, Role};
@@ -270,9 +270,8 @@ pub(super) fn mail(
     subject: &str,
     text: String,
 ) -> Result<Mail, Refused> {
-    let subject = Subject::parse(subject);
-    let subject = subject.ok_or_else(|| Refused::Conflict("The mail has no subject.".into()))?;
-    Ok(Mail { id: site.random.id(&site.clock), to, subject, text, at: site.clock.now() })
+    let mail = Mail::new((&site.clock, &site.random), to, subject, text);
+    mail.ok_or_else(|| Refused::Conflict("The mail has no subject.".into()))
 }
 
 fn password_fault(password: &str) -> Option<FieldFault> {

@@ -23,7 +23,7 @@ use crate::http::answer::{self, frame};
 use crate::http::request::RequestId;
 use crate::http::sign_in::canonical;
 use crate::link::{Former, Link};
-use crate::mail::{Mail, MailAddress, Subject};
+use crate::mail::{Mail, MailAddress};
 use crate::pages::{ForgottenPage, PasswordFault, ResetPage, ToldPage};
 use crate::site::Site;
 use crate::store::Credentials;
@@ -161,7 +161,8 @@ async fn write_to(
             site.base_url
         ),
     };
-    let mail = mail(site, to, "A new password for your account", text).ok_or(Fault::Busy)?;
+    let mail = Mail::new((&site.clock, &site.random), to, "A new password for your account", text)
+        .ok_or(Fault::Busy)?;
     site.store.post_mail(&mail).await?;
     tracing::info!(request.id = visit.request_id.0, "password.forgotten");
     Ok(told(
@@ -196,7 +197,8 @@ async fn set(visit: &Visit<'_>, link: &str, form: &Parameters) -> Result<Respons
                  Apps that you connected stay connected.\n\nIf it was not you, set another at once: ";
     let text = format!("{words}{}{HERE}\n", site.base_url);
     let to = forgetful.email.clone();
-    let mail = mail(site, to, "Your password was changed", text).ok_or(Fault::Busy)?;
+    let mail = Mail::new((&site.clock, &site.random), to, "Your password was changed", text)
+        .ok_or(Fault::Busy)?;
     let stood = site.store.reset_password(site.environment, &forgetful.stored, &new, &mail).await?;
     if !stood {
         return Ok(stale(visit));
@@ -262,10 +264,4 @@ fn told(
 ) -> Response<Body> {
     let page = ToldPage { frame: frame(visit.site, visit.request_id), title, words, way };
     answer::page(visit.site, status, &page, None)
-}
-
-/// `None` for a subject that is none, which no subject of ours is.
-fn mail(site: &Site, to: MailAddress, subject: &str, text: String) -> Option<Mail> {
-    let subject = Subject::parse(subject)?;
-    Some(Mail { id: site.random.id(&site.clock), to, subject, text, at: site.clock.now() })
 }

@@ -9,6 +9,7 @@ use super::super::{FieldFault, Refused};
 use crate::catalogue;
 use crate::site::Site;
 use crate::store::{ChangedApp, ClientRecord};
+use crate::unseen::is_unseen;
 
 /// No client has more redirect URIs.
 pub const MOST_REDIRECT_URIS: usize = 50;
@@ -133,13 +134,8 @@ pub fn name_fault(name: &str, what: &str) -> Option<String> {
     if characters == 0 || characters > MAX_NAME_CHARACTERS {
         return Some(format!("{what} has 1 to {MAX_NAME_CHARACTERS} characters."));
     }
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-            || matches!(c, '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}')
-    };
     name.chars()
-        .any(hidden)
+        .any(is_unseen)
         .then(|| format!("{what} stands on one line, without control or direction characters."))
 }
 

@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// The password of the demo's customer and partner manager.
-pub const PASSWORD: &str = "demo-password-for-dev-only";
+pub const PASSWORD: &str = crate::password::KNOWN_PASSWORD;
 /// What stays as it is in the value of a parameter (RFC 3986 2.3).
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

@@ -20,6 +20,9 @@ use crate::random::Random;
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// No password is shorter, in characters, when it is set.
 pub const MIN_PASSWORD_CHARACTERS: usize = 12;
+/// The password of the demo, which everybody reads in the documentation: nobody sets it, and outside
+/// dev it opens nothing (S26).
+pub const KNOWN_PASSWORD: &str = "demo-password-for-dev-only";
 /// No more hashes wait.
 const QUEUE: usize = 64;
 
@@ -46,6 +49,28 @@ pub enum PasswordError {
     /// What is stored is no hash.
     #[error("a stored password hash cannot be read")]
     Corrupt,
+}
+
+/// Why a password is none that may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has fewer than [`MIN_PASSWORD_CHARACTERS`] characters.
+    Short,
+    /// It has more than [`MAX_PASSWORD_BYTES`] bytes.
+    Long,
+    /// It is [`KNOWN_PASSWORD`].
+    Known,
+}
+
+/// Why this is no password that somebody may set, as far as it can be told without hashing.
+pub fn unfit(password: &str) -> Option<Unfit> {
+    if password.chars().count() < MIN_PASSWORD_CHARACTERS {
+        return Some(Unfit::Short);
+    }
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Some(Unfit::Long);
+    }
+    (password == KNOWN_PASSWORD).then_some(Unfit::Known)
 }
 
 /// The threads that hash. Cloned freely: all clones share the queue.

@@ -20,7 +20,7 @@ pub mod webhook;
 
 use crate::site::Site;
 use crate::store::{Act, COMPANY_ID, Person, Role, StoreError};
-use crate::throttle::NotTaken;
+use crate::throttle::{Credential, NotTaken, Subject};
 
 /// Who does something.
 #[derive(Clone, Debug)]
@@ -44,6 +44,11 @@ pub enum Refused {
     Conflict(String),
     /// What was sent cannot be taken.
     Fields(Vec<FieldFault>),
+    /// It was tried too often.
+    TooMany {
+        /// until it may be tried again
+        wait_seconds: i64,
+    },
     /// Too much at once.
     Busy,
     /// The store failed.
@@ -71,9 +76,7 @@ impl From<StoreError> for Refused {
 impl From<NotTaken> for Refused {
     fn from(not_taken: NotTaken) -> Refused {
         match not_taken {
-            NotTaken::TooMany { wait_seconds } => Refused::Conflict(format!(
-                "That was too often. Try again in {wait_seconds} seconds."
-            )),
+            NotTaken::TooMany { wait_seconds } => Refused::TooMany { wait_seconds },
             NotTaken::Store(error) => error.into(),
         }
     }
@@ -130,6 +133,21 @@ impl Actor {
         match self.role {
             Role::Developer { .. } => Err(Refused::NotAllowed),
             Role::Owner { .. } | Role::Manager | Role::Operator => Ok(()),
+        }
+    }
+
+    /// Counts a change that a partner makes: each leaves an entry in the audit log, which nobody
+    /// removes. Staff is not counted.
+    ///
+    /// # Errors
+    /// [`Refused::TooMany`]
+    pub(in crate::programme) async fn takes_turn(&self, site: &Site) -> Result<(), Refused> {
+        match self.role.partner_id() {
+            Some(partner_id) => {
+                let subject = Subject::new(Credential::Change, &partner_id);
+                Ok(site.throttle.count_named(&subject).await?)
+            }
+            None => Ok(()),
         }
     }
 

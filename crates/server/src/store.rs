@@ -22,6 +22,7 @@ mod connected;
 mod connection;
 mod consent;
 mod customer;
+mod delivery;
 mod device;
 mod encrypted;
 mod ending;
@@ -55,6 +56,7 @@ mod signing_keys;
 mod test_customer;
 mod throttling;
 mod trial;
+mod version;
 mod webhook_endpoint;
 
 pub use api_client::COMPANY_ID;
@@ -70,6 +72,7 @@ pub use connected::{LivingGrants, StandingConsent};
 pub use connection::{Connection, WhichConnections};
 pub use consent::NewConsent;
 pub use customer::{Business, Credentials, Customer, Location, NewCustomer, NewPassword};
+pub use delivery::Delivery;
 pub use device::{NewDevice, WaitingDevice};
 pub use encrypted::{
     EncryptedCount, EncryptedValue, KEY_CHECK_CONTEXT, Rekey, count_encrypted, factor_context,
@@ -89,7 +92,7 @@ pub use known_clients::KnownClient;
 pub use metrics::StoreMetrics;
 pub use migration::{SchemaVersion, schema_version};
 pub use once::Once;
-pub use outbox::{Attempt, AttemptOutcome, Content, Delivery, Lane, Lease, MAIL_LANE, Waiting};
+pub use outbox::{Attempt, AttemptOutcome, Content, Lane, Lease, MAIL_LANE, Waiting};
 pub use partner::Partner;
 pub use person::{NewPerson, Person, Role};
 pub use pushed_request::NewPushedRequest;
@@ -104,9 +107,9 @@ pub use session::{NewSession, Session};
 pub use signing_keys::{SigningKeyChange, StoredSigningKey};
 pub use test_customer::TestCustomer;
 pub use throttling::{Narrowed, Settled, Tallied, Tally};
-pub use trial::{ArmedTrial, BegunTrial, TrialRecord};
+pub use trial::{ArmedTrial, TrialRecord};
 pub use webhook_endpoint::{
-    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, MOST_ENDPOINTS,
+    EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, MOST_ENDPOINTS, NewSecret,
     WebhookEndpoint,
 };
 

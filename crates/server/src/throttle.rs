@@ -41,6 +41,8 @@ const MOST_FULL: usize = 4096;
 const RACES: usize = 3;
 /// The first wait of somebody who keeps guessing, in seconds. It doubles.
 const FIRST_WAIT_SECONDS: i64 = 5;
+/// How many changes a partner may make for each wrong try that one address may.
+const CHANGES: i64 = 5;
 /// What is left to each address once a name is under attack from many.
 const NARROWED: i64 = 2;
 
@@ -265,6 +267,11 @@ impl Throttle {
             }
             Credential::DrawnPassword | Credential::WebhookCall => {
                 vec![Counted::given_back(self.tally(name, limits.failures_per_address))]
+            }
+            // What a script of a partner does in a quarter of an hour has room; a loop has not.
+            Credential::Change => {
+                let most = limits.failures_per_address.saturating_mul(CHANGES);
+                vec![Counted::given_back(self.tally(name, most))]
             }
         }
     }

@@ -298,6 +298,7 @@ fn request(
             scopes: client.scopes.iter().map(|one| (one.to_owned(), why.to_owned())).collect(),
             contact: OWNER.to_owned(),
             message: "Tables and orders of restaurants, for their waiters.".to_owned(),
+            ..Asked::default()
         },
         state: RequestState::Waiting,
         version: 1,

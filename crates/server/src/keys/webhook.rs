@@ -5,9 +5,13 @@
 
 use super::{Keys, KeysError, TRIES, new_version};
 use crate::store::{
-    Act, EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, webhook_secret_context,
+    Act, EndpointOfPartner, EndpointSettings, EndpointTarget, KeysAsRead, NewSecret,
+    webhook_secret_context,
 };
 use crate::webhook::WebhookSecret;
+
+/// So much of a secret's text is shown again: enough to tell two apart.
+const HINT_CHARACTERS: usize = 5;
 
 /// What is written.
 enum Write<'a> {
@@ -76,18 +80,21 @@ impl Keys {
         let store = &self.0.store;
         for _ in 0..TRIES {
             let current = self.in_force().await?;
-            let encrypted = current.master_key.encrypt(&context, secret.as_bytes(), &self.0.random);
+            let plain = secret.as_bytes();
+            let encrypted = current.master_key.encrypt(&context, plain, &self.0.random);
             let keys = KeysAsRead {
                 master_key_id: current.master_key.id(),
                 keys_version: current.installation.keys_version,
                 new_keys_version: new_version(&self.0.random),
             };
+            let text = secret.to_text();
+            let secret = NewSecret { encrypted: &encrypted, hint: hint(&text) };
             let written = match write {
                 Write::Endpoint(settings) => {
-                    store.add_webhook_endpoint(&keys, endpoint, settings, (&encrypted, act)).await?
+                    store.add_webhook_endpoint(&keys, endpoint, settings, (&secret, act)).await?
                 }
                 Write::Secret(slot) => {
-                    store.add_webhook_secret(&keys, endpoint, *slot, (&encrypted, act)).await?
+                    store.add_webhook_secret(&keys, endpoint, *slot, (&secret, act)).await?
                 }
             };
             if written {
@@ -100,4 +107,9 @@ impl Keys {
         }
         Err(KeysError::Contended)
     }
+}
+
+/// The last characters of a secret's text.
+fn hint(text: &str) -> &str {
+    text.get(text.len().saturating_sub(HINT_CHARACTERS)..).unwrap_or_default()
 }

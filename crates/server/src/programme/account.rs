@@ -10,7 +10,9 @@ use super::app::name_fault;
 use super::{Actor, FieldFault, Refused};
 use crate::link::Link;
 use crate::mail::{Mail, MailAddress};
-use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
+use crate::password::{
+    MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError, Unfit, unfit,
+};
 use crate::site::{SignUp, Site};
 use crate::store::{NewPerson, Partner, Person, Role};
 use crate::throttle::{self, Caller, Credential};
@@ -196,7 +198,15 @@ pub async fn change_password(
     // As at sign-in: whoever sits at an open browser may not guess for ever (S20).
     let subject = throttle::Subject::new(Credential::Password, person.email.as_bytes());
     let taken = site.throttle.take(&subject, Caller { address, browser: None }).await?;
-    let counter = right_password(site, person, former).await?;
+    let counter = match right_password(site, person, former).await {
+        Ok(counter) => counter,
+        // A try that came to nothing is none: only a wrong password counts.
+        Err(refused @ (Refused::Busy | Refused::Store(_))) => {
+            site.throttle.give_back(taken).await;
+            return Err(refused);
+        }
+        Err(refused) => return Err(refused),
+    };
     site.throttle.right(taken).await;
     set(site, person, counter, password, "password.changed").await
 }
@@ -275,12 +285,14 @@ pub(super) fn mail(
 }
 
 fn password_fault(password: &str) -> Option<FieldFault> {
-    let words = if password.chars().count() < MIN_PASSWORD_CHARACTERS {
-        format!("A password has at least {MIN_PASSWORD_CHARACTERS} characters.")
-    } else if password.len() > MAX_PASSWORD_BYTES {
-        format!("A password has at most {MAX_PASSWORD_BYTES} bytes.")
-    } else {
-        return None;
+    let words = match unfit(password)? {
+        Unfit::Short => {
+            format!("A password has at least {MIN_PASSWORD_CHARACTERS} characters.")
+        }
+        Unfit::Long => format!("A password has at most {MAX_PASSWORD_BYTES} bytes."),
+        Unfit::Known => {
+            "Everybody knows this password from the documentation. Choose another.".to_owned()
+        }
     };
     Some(FieldFault { field: "password", words })
 }

@@ -9,6 +9,7 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
 
 use super::app::{self, MadeApp, name_fault};
+use super::partner::suspended;
 use super::scope::{ProgrammeScope, SCOPES};
 use super::{Actor, FieldFault, Refused};
 use crate::demo::hint;
@@ -64,6 +65,11 @@ pub async fn make(portal: &Site, actor: &Actor, form: &ApiClientForm) -> Result<
     act.partner_id = Some(client.partner_id);
     match portal.store.make_api_client(&client, MOST_API_CLIENTS, &act).await? {
         true => Ok(MadeApp { client_id: client.id, secret: Some(secret) }),
+        false if suspended(portal, client.partner_id).await? => Err(Refused::Conflict(
+            "Your organisation is suspended, and makes no new API clients. Write to your partner \
+             manager."
+                .to_owned(),
+        )),
         false => Err(Refused::Conflict(format!(
             "There are {MOST_API_CLIENTS} API clients, and that is the most. Remove one that nobody \
              uses."

@@ -13,6 +13,7 @@ use url::Url;
 
 pub use form::{AppForm, MOST_REDIRECT_URIS, check, name_fault, offered};
 
+use super::partner::suspended;
 use super::{Actor, FieldFault, Refused};
 use crate::demo::hint;
 use crate::random::Random;
@@ -22,6 +23,8 @@ use crate::webhook::{Event, Notice};
 
 /// No partner has more clients in one environment.
 pub const MOST_APPS: i64 = 100;
+/// No list in an entry of the audit log is longer, in bytes.
+const MAX_LISTED_BYTES: usize = 2000;
 /// No slug in an id is longer, in characters.
 const MAX_SLUG_CHARACTERS: usize = 24;
 
@@ -74,9 +77,7 @@ pub async fn make(
 }
 
 async fn not_made(portal: &Site, staging: &Site, partner_id: [u8; 16]) -> Result<Refused, Refused> {
-    let suspended =
-        portal.store.partner(partner_id).await?.is_some_and(|partner| partner.suspended);
-    Ok(Refused::Conflict(match suspended {
+    Ok(Refused::Conflict(match suspended(portal, partner_id).await? {
         true => "Your organisation is suspended, and makes no new apps. Write to your partner \
                  manager."
             .to_owned(),
@@ -120,6 +121,7 @@ pub async fn change(
     if new == seen {
         return Ok(());
     }
+    actor.takes_turn(portal).await?;
     let mut act = actor.act(portal, "client.changed", difference(&seen, &new));
     act.client_id = Some(record.client.id.clone());
     act.partner_id = Some(record.partner_id);
@@ -155,6 +157,7 @@ pub async fn add_secret(
     if record.client.is_public() {
         return Err(Refused::Conflict("A public app has no secret: it uses PKCE.".to_owned()));
     }
+    actor.takes_turn(portal).await?;
     let secret = ClientSecret::new(portal.random.secret());
     let stored = (secret.digest(), hint(secret.expose()));
     let act = about(portal, actor, record, "secret.added", format!("ends in {}", stored.1));
@@ -187,6 +190,7 @@ pub async fn remove_secret(
     slot: i64,
 ) -> Result<(), Refused> {
     actor.holder(record.partner_id)?;
+    actor.takes_turn(portal).await?;
     let found = record.secrets.iter().find(|secret| secret.slot == slot);
     let ends = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
     let act = about(portal, actor, record, "secret.removed", ends);
@@ -306,8 +310,22 @@ pub(super) fn about(
 }
 
 fn described(app: &ChangedApp) -> String {
-    let uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    format!("{}; {}; {}", app.name, app.scopes, uris.join(" "))
+    let uris: Vec<String> = app.redirect_uris.iter().map(RedirectUri::to_string).collect();
+    format!("{}; {}; {}", app.name, app.scopes, in_part(&uris))
+}
+
+/// As many of them as an entry of the log has room for.
+fn in_part(texts: &[String]) -> String {
+    let mut room = MAX_LISTED_BYTES;
+    let fit = texts.iter().take_while(|text| {
+        let fits = text.len() < room;
+        room = room.saturating_sub(text.len() + 1);
+        fits
+    });
+    let shown: Vec<&str> = fit.map(String::as_str).collect();
+    let left = texts.len() - shown.len();
+    let more = if left > 0 { format!(" and {left} more") } else { String::new() };
+    format!("{}{more}", shown.join(" "))
 }
 
 /// What changed, in words.
@@ -323,11 +341,20 @@ fn difference(seen: &ChangedApp, new: &ChangedApp) -> String {
     part("website", &none(&seen.website), &none(&new.website));
     part("contact", &none(&seen.support_contact), &none(&new.support_contact));
     part("scopes", &seen.scopes.to_string(), &new.scopes.to_string());
-    let uris = |app: &ChangedApp| {
-        let uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        uris.join(" ")
+    // What stays is left out: an entry of the log is for ever, and an app may have many of them.
+    let texts = |uris: &[RedirectUri], but: &[RedirectUri]| {
+        let found = uris.iter().filter(|uri| !but.contains(uri));
+        found.map(|uri| uri.as_str().to_owned()).collect::<Vec<_>>()
     };
-    part("redirect URIs", &uris(seen), &uris(new));
+    let (held, wanted) = (&seen.redirect_uris, &new.redirect_uris);
+    for (what, uris) in [("added", texts(wanted, held)), ("removed", texts(held, wanted))] {
+        if !uris.is_empty() {
+            parts.push(format!("redirect URIs {what}: {}", in_part(&uris)));
+        }
+    }
+    if parts.is_empty() {
+        parts.push("redirect URIs in another order".to_owned());
+    }
     parts.join("; ")
 }
 

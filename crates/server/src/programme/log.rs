@@ -14,8 +14,9 @@ use grantor_protocol::trial::Trial;
 use super::{Actor, Refused, app};
 use crate::site::Site;
 use crate::store::{
-    BegunTrial, CallCursor, ClientRecord, LoggedCall, ProgrammeRequest, TrialRecord, WhichClients,
+    CallCursor, ClientRecord, LoggedCall, ProgrammeRequest, TrialRecord, WhichClients,
 };
+use crate::webhook::{Ended, EndedBy, Event};
 
 /// No request id is longer, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 64;
@@ -180,13 +181,32 @@ pub async fn begin(
 ) -> Result<(), Refused> {
     let staging = on_staging(actor, record)?;
     actor.role.partner_id().ok_or(Refused::NotAllowed)?;
-    let client_id = &record.client.id;
-    let mut act = actor.act(portal, "trial.begun", trial.as_str());
-    act.client_id = Some(client_id.clone());
-    match portal.store.begin_trial_noting(staging, client_id, trial, &act).await? {
-        BegunTrial::Armed { .. } | BegunTrial::Done => Ok(()),
-        BegunTrial::NothingThere => Err(Refused::Conflict(nothing_there(trial).to_owned())),
-        BegunTrial::NoClient => Err(Refused::NotFound),
+    actor.takes_turn(portal).await?;
+    let (store, client_id) = (&portal.store, record.client.id.as_str());
+    let mut act = app::about(portal, actor, record, "trial.begun", trial.as_str().to_owned());
+    let done = match trial {
+        Trial::LoseResponse | Trial::DenyConsent => {
+            return match store.arm_trial(staging, client_id, trial, &act).await? {
+                true => Ok(()),
+                false => Err(Refused::NotFound),
+            };
+        }
+        Trial::ExpireToken => store.expire_newest_token(staging, client_id, &act).await?,
+        Trial::EndGrant => match store.newest_living_grant(staging, client_id, act.at).await? {
+            Some(grant) => {
+                let customer_id = Some(grant.customer_id);
+                let ended = Ended::One { grant_id: grant.id, customer_id };
+                // As a customer's own revocation would be told: that is what is tried here.
+                let event = Event::GrantRevoked { ended, by: EndedBy::Trial };
+                act.notices.push(app::notice(portal, record, event));
+                store.end_grant_on_purpose(staging, client_id, grant.id, &act).await?
+            }
+            None => false,
+        },
+    };
+    match done {
+        true => Ok(()),
+        false => Err(Refused::Conflict(nothing_there(trial).to_owned())),
     }
 }
 

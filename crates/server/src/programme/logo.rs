@@ -32,6 +32,7 @@ pub async fn change(
             "A client that registered itself has no logo: nobody vouches for it.".to_owned(),
         ));
     }
+    actor.takes_turn(site).await?;
     let logo = portal.logos.draw(upload).await.map_err(|not_drawn| match not_drawn {
         NotDrawn::Busy => Refused::Busy,
         NotDrawn::Fault(fault) => {
@@ -55,6 +56,7 @@ pub async fn remove(site: &Site, actor: &Actor, record: &ClientRecord) -> Result
     if record.listing.logo.is_none() {
         return Ok(());
     }
+    actor.takes_turn(site).await?;
     let detail = format!("logo: {} → none", shown(record.listing.logo));
     let act = about(site, actor, record, "client.logo_removed", detail);
     stood(site.store.change_logo(record, None, &act).await?)

@@ -78,3 +78,8 @@ fn stood(done: bool) -> Result<(), Refused> {
         false => Err(Refused::Conflict("It is in that state already.".to_owned())),
     }
 }
+
+/// Whether a partner is suspended.
+pub(super) async fn suspended(portal: &Site, partner_id: [u8; 16]) -> Result<bool, Refused> {
+    Ok(portal.store.partner(partner_id).await?.is_some_and(|partner| partner.suspended))
+}

@@ -93,6 +93,7 @@ pub async fn ask(
         return Err(Refused::Conflict("This app is on production already.".to_owned()));
     }
     let asked = checked(portal, record, form)?;
+    actor.takes_turn(site).await?;
     let request = ProgrammeRequest {
         id: site.random.id(&site.clock),
         partner_id: record.partner_id,
@@ -133,6 +134,7 @@ pub async fn answer(
     actor.holder(request.partner_id)?;
     let record = app::find(site, actor, &request.client_id).await?;
     let asked = checked(portal, &record, form)?;
+    actor.takes_turn(site).await?;
     let act = about(site, actor, request, "request.answered", asked.message.clone());
     stood(site.store.answer_request(request, &asked, &act).await?)
 }
@@ -182,7 +184,14 @@ pub async fn decide(
             site.store.decide_request(request, (state, Some(&approval)), by, &act).await?
         }
         (Decision::Approve, RequestKind::Change) => {
-            let (uris, scopes) = widened(&request.asked);
+            let (uris, scopes) = outcome(request, &record);
+            if uris.len() > app::MOST_REDIRECT_URIS {
+                return Err(Refused::Conflict(format!(
+                    "With what the partner added meanwhile, the app would have more than {} \
+                     redirect URIs. Ask the partner back.",
+                    app::MOST_REDIRECT_URIS
+                )));
+            }
             let uris: Vec<&str> = uris.iter().map(RedirectUri::as_str).collect();
             let approval = Approval::Widen {
                 record: &record,
@@ -315,6 +324,27 @@ pub fn widened(asked: &Asked) -> (Vec<RedirectUri>, Scope) {
     let uris = asked.redirect_uris.iter().filter_map(|uri| RedirectUri::register(uri).ok());
     let scopes: Vec<&str> = asked.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
     (uris.collect(), Scope::parse(&scopes.join(" ")).unwrap_or_default())
+}
+
+/// What the client has once the request is approved: what it has now, with what was added and
+/// without what was taken away when it was asked. So what the partner changed at once since then
+/// stays, and an address that it removed does not come back.
+pub fn outcome(request: &ProgrammeRequest, record: &ClientRecord) -> (Vec<RedirectUri>, Scope) {
+    let (wanted, scopes) = widened(&request.asked);
+    if request.kind == RequestKind::Production {
+        return (wanted, scopes);
+    }
+    let seen = |uri: &RedirectUri| {
+        request.asked.seen_redirect_uris.iter().any(|seen| seen == uri.as_str())
+    };
+    let mut uris = record.client.redirect_uris.clone();
+    uris.retain(|uri| wanted.contains(uri) || !seen(uri));
+    let added: Vec<RedirectUri> =
+        wanted.into_iter().filter(|uri| !seen(uri) && !uris.contains(uri)).collect();
+    uris.extend(added);
+    let held = Scope::parse(&request.asked.seen_scopes).unwrap_or_default();
+    let taken = held.without(&scopes);
+    (uris, record.client.scopes.without(&taken).union(&scopes.without(&held)))
 }
 
 fn about(

@@ -41,6 +41,7 @@ pub async fn add(
 ) -> Result<(EndpointOfPartner, WebhookSecret), Refused> {
     let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
     let settings = check(site, form)?;
+    actor.takes_turn(site).await?;
     let of = EndpointOfPartner { environment, id: site.random.id(&site.clock), partner_id };
     let secret = WebhookSecret::generate(&site.random);
     let act = actor.act(site, "webhook.added", settings.url.clone());
@@ -58,7 +59,8 @@ pub async fn add(
     })
 }
 
-/// Changes an endpoint.
+/// Changes an endpoint. `version` names what the editor saw: of two who change the same one the second
+/// is told so.
 ///
 /// # Errors
 /// [`Refused`]
@@ -66,14 +68,29 @@ pub async fn change(
     site: &Site,
     actor: &Actor,
     endpoint: &WebhookEndpoint,
-    form: &WebhookForm,
+    (version, form): (&str, &WebhookForm),
 ) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
+    let changed = || {
+        Refused::Conflict(
+            "Somebody else changed this webhook since you read it. Nothing of yours was saved."
+                .to_owned(),
+        )
+    };
+    if endpoint.settings.version() != version {
+        return Err(changed());
+    }
     let settings = check(site, form)?;
+    actor.takes_turn(site).await?;
     let act = about(site, actor, endpoint, "webhook.changed");
-    match site.store.change_webhook_endpoint(&endpoint.of, &settings, &act).await? {
-        true => Ok(()),
-        false => Err(fault("client_id", "Your organisation has no such app there.")),
+    let change = (&endpoint.settings, &settings);
+    if site.store.change_webhook_endpoint(&endpoint.of, change, &act).await? {
+        return Ok(());
+    }
+    let now = find(site, actor, endpoint.of.environment, endpoint.of.id).await?;
+    match now.settings == endpoint.settings {
+        true => Err(fault("client_id", "Your organisation has no such app there.")),
+        false => Err(changed()),
     }
 }
 
@@ -83,6 +100,7 @@ pub async fn change(
 /// [`Refused`]
 pub async fn remove(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
+    actor.takes_turn(site).await?;
     let act = about(site, actor, endpoint, "webhook.removed");
     match site.store.remove_webhook_endpoint(&endpoint.of, &act).await? {
         true => Ok(()),
@@ -100,6 +118,7 @@ pub async fn add_secret(
     endpoint: &WebhookEndpoint,
 ) -> Result<WebhookSecret, Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
+    actor.takes_turn(site).await?;
     let secret = WebhookSecret::generate(&site.random);
     let act = about(site, actor, endpoint, "webhook.secret_added");
     match site.keys.add_webhook_secret(&endpoint.of, (&secret, &act)).await? {
@@ -119,6 +138,7 @@ pub async fn remove_secret(
     slot: u8,
 ) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
+    actor.takes_turn(site).await?;
     let act = about(site, actor, endpoint, "webhook.secret_removed");
     match site.store.remove_webhook_secret(&endpoint.of, slot, &act).await? {
         true => Ok(()),
@@ -126,7 +146,7 @@ pub async fn remove_secret(
     }
 }
 
-/// Sends a test about a client to every endpoint that wants one.
+/// Sends a test about a client to the endpoint, and to no other.
 ///
 /// # Errors
 /// [`Refused`]
@@ -150,9 +170,13 @@ pub async fn ping(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Res
     }
     take_call(site, partner_id).await?;
     let notice = Notice::new((&site.clock, &site.random), environment, &client_id, Event::Ping);
-    let mut act = about(site, actor, endpoint, "webhook.tried");
-    act.notices.push(notice);
-    Ok(site.store.note_act(&act).await?)
+    let act = about(site, actor, endpoint, "webhook.tried");
+    match site.store.tell_endpoint(&endpoint.of, &notice, &act).await? {
+        true => Ok(()),
+        false => Err(Refused::Conflict(
+            "This webhook is switched off, or wants no tests any more.".to_owned(),
+        )),
+    }
 }
 
 /// Counts a call that somebody asks for: whose door it knocks at, nobody here knows.

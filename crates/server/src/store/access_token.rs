@@ -56,15 +56,24 @@ impl Store {
         token_id: [u8; 8],
         expires_at: i64,
     ) -> Result<(), StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO revoked_tokens (environment, grant_id, token_id, expires_at) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            vec![environment.as_str().into(), grant_id.into(), token_id.into(), expires_at.into()],
-        );
+        let statement = revoked(environment, (grant_id, token_id), expires_at);
         match self.ended(statement).await? {
             true => Ok(()),
             // It stands there already, perhaps since an answer that nobody got.
             false => self.confirm().await,
         }
     }
+}
+
+/// Remembers that a token is revoked. Where it stands there already it changes nothing.
+pub(super) fn revoked(
+    environment: Environment,
+    (grant_id, token_id): ([u8; 16], [u8; 8]),
+    expires_at: i64,
+) -> Statement {
+    Statement::new(
+        "INSERT INTO revoked_tokens (environment, grant_id, token_id, expires_at) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        vec![environment.as_str().into(), grant_id.into(), token_id.into(), expires_at.into()],
+    )
 }

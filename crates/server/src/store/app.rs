@@ -1,7 +1,6 @@
 //! Clients as their partner sees them in the portal: apps. Each change and its entry in the audit log
 //! are one transaction, and each names the partner whose client it has to be.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use grantor_protocol::client::SecretDigest;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
@@ -10,12 +9,9 @@ use grantor_protocol::scope::Scope;
 use super::audit::Act;
 use super::client::{ADD, COLUMNS, insert_client, read_client, remove};
 use super::engine::{Statement, Value};
+use super::version::version;
 use super::{ClientRecord, NewClient, Store, StoreError};
-use crate::hex::hex;
 use crate::journal::Ending;
-
-/// No version of an app is longer, in characters: 128 bits of a digest.
-const VERSION_CHARACTERS: usize = 32;
 
 /// What a partner may change of its client.
 pub struct AppChange {
@@ -62,8 +58,7 @@ impl ChangedApp {
         }
     }
 
-    /// Names what stands here, all of it: whoever changes anything changes the version too. It is made
-    /// of the values alone, so that whatever writes them need not know of it.
+    /// Names what stands here, all of it (`version.rs`).
     pub fn version(&self) -> String {
         let (uris, scopes, optional) =
             (self.uris(), self.scopes.to_string(), self.optional_scopes.to_string());
@@ -75,15 +70,7 @@ impl ChangedApp {
             &scopes,
             &optional,
         ];
-        let mut context = Context::new(&SHA256);
-        for part in parts {
-            // Each with its length before it: no two apps give one text.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut version = hex(context.finish().as_ref());
-        version.truncate(VERSION_CHARACTERS);
-        version
+        version(parts)
     }
 
     fn uris(&self) -> String {

@@ -340,8 +340,7 @@ impl Store {
         now: i64,
     ) -> Result<bool, StoreError> {
         self.note(Ending::Grant { environment, id }).await?;
-        let values = vec![environment.as_str().into(), id.into(), now.into()];
-        self.ended(Statement::hot(&REVOKE, values)).await
+        self.ended(revoked(environment, id, now)).await
     }
 
     /// Ends a grant, and tells its partner in the same transaction. Answers whether it was this call
@@ -356,8 +355,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let Notice { environment, at, .. } = *notice;
         self.note(Ending::Grant { environment, id }).await?;
-        let values = vec![environment.as_str().into(), id.into(), at.into()];
-        self.ended_telling(Statement::hot(&REVOKE, values), std::slice::from_ref(notice)).await
+        self.ended_telling(revoked(environment, id, at), std::slice::from_ref(notice)).await
     }
 }
 
@@ -381,6 +379,11 @@ impl Turn<'_> {
     pub(super) fn refresh_key(&self) -> Option<[u8; 32]> {
         self.key.filter(|_| self.binds_refresh)
     }
+}
+
+/// Ends a grant that has not ended.
+pub(super) fn revoked(environment: Environment, id: [u8; 16], now: i64) -> Statement {
+    Statement::hot(&REVOKE, vec![environment.as_str().into(), id.into(), now.into()])
 }
 
 pub(super) fn read_grant(id: [u8; 16], mut row: Columns) -> Result<Grant, StoreError> {

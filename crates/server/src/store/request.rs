@@ -60,6 +60,12 @@ pub struct Asked {
     pub contact: String,
     /// What the app does, in the partner's words.
     pub message: String,
+    /// Of a change: the redirect URIs that the app had when this was written.
+    #[serde(default)]
+    pub seen_redirect_uris: Vec<String>,
+    /// The scopes that it had then.
+    #[serde(default)]
+    pub seen_scopes: String,
 }
 
 /// A request.

@@ -1,12 +1,13 @@
 //! Trials: hard cases that a partner makes happen on purpose. Each method takes the proof that it is
 //! about staging, which nothing else gives.
 //!
-//! 1. [`Store::begin_trial`] arms one that waits for a call, or carries out one that does not;
+//! 1. [`Store::arm_trial`] arms one that waits for a call; [`Store::end_grant_on_purpose`] and
+//!    [`Store::expire_newest_token`] carry out what does not;
 //! 2. every process of staging reads [`Store::armed_trials`] once a second (`trials.rs`);
 //! 3. [`Store::take_trial`] is the one conditional write by which one of them takes it.
 
 use grantor_protocol::environment::Staging;
-use grantor_protocol::grant::GrantStatus;
+use grantor_protocol::grant::{Grant, GrantStatus};
 use grantor_protocol::integration_report::Seen;
 use grantor_protocol::trial::{ARMED_SECONDS, Trial};
 
@@ -14,8 +15,9 @@ use super::audit::Act;
 use super::client_fact;
 use super::client_key::client_key;
 use super::connection::WhichConnections;
-use super::engine::Statement;
-use super::{Store, StoreError};
+use super::engine::{Expect, Statement};
+use super::{Store, StoreError, access_token, grant};
+use crate::journal::Ending;
 
 /// Of so many newest connections the first that lives is ended.
 const LOOKED_AT: i64 = 20;
@@ -44,29 +46,6 @@ pub struct TrialRecord {
     pub taken_at: Option<i64>,
 }
 
-/// What became of a trial that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BegunTrial {
-    /// It waits for its call until then, in Unix seconds.
-    Armed {
-        /// until when
-        until: i64,
-    },
-    /// It was carried out.
-    Done,
-    /// There is nothing to carry it out on.
-    NothingThere,
-    /// There is no such client on staging.
-    NoClient,
-}
-
-/// When a trial begins, and the entry of the audit log that it leaves.
-#[derive(Clone, Copy)]
-struct Begin<'a> {
-    now: i64,
-    act: Option<&'a Act>,
-}
-
 const NOTE: &str = "INSERT INTO trials (environment, client_key, kind, armed_at, expires_at, \
      taken_at) SELECT c.environment, c.key, $3, $4, $5, $6 FROM clients c \
      WHERE c.environment = $1 AND c.id = $2 \
@@ -74,69 +53,50 @@ const NOTE: &str = "INSERT INTO trials (environment, client_key, kind, armed_at,
      expires_at = excluded.expires_at, taken_at = excluded.taken_at";
 
 impl Store {
-    /// Begins a trial: one that waits for a call is armed, any other is carried out now, on the
-    /// newest token or connection of the client. One that is armed already waits anew.
+    /// Arms a trial that waits for a call; one that is armed already waits anew. Answers whether there
+    /// is such a client on staging.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn begin_trial(
-        &self,
-        staging: Staging,
-        client_id: &str,
-        trial: Trial,
-        now: i64,
-    ) -> Result<BegunTrial, StoreError> {
-        self.begin(staging, client_id, trial, Begin { now, act: None }).await
-    }
-
-    /// The same, for somebody of the portal: with its entry in the audit log, where anything comes of
-    /// it.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn begin_trial_noting(
+    pub async fn arm_trial(
         &self,
         staging: Staging,
         client_id: &str,
         trial: Trial,
         act: &Act,
-    ) -> Result<BegunTrial, StoreError> {
-        self.begin(staging, client_id, trial, Begin { now: act.at, act: Some(act) }).await
+    ) -> Result<bool, StoreError> {
+        let until = act.at + ARMED_SECONDS;
+        let armed = note(staging, client_id, trial, (act.at, until, None));
+        self.act(vec![armed], act).await
     }
 
-    async fn begin(
+    /// The newest connection of the client that lives.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn newest_living_grant(
         &self,
         staging: Staging,
         client_id: &str,
-        trial: Trial,
-        begin: Begin<'_>,
-    ) -> Result<BegunTrial, StoreError> {
-        match trial {
-            Trial::LoseResponse | Trial::DenyConsent => {
-                let until = begin.now + ARMED_SECONDS;
-                let armed = note(staging, client_id, trial, (begin.now, until, None));
-                match self.write_begun(vec![armed], begin).await? {
-                    true => Ok(BegunTrial::Armed { until }),
-                    false => Ok(BegunTrial::NoClient),
-                }
-            }
-            Trial::ExpireToken => self.expire_newest_token(staging, client_id, begin).await,
-            Trial::EndGrant => self.end_newest_grant(staging, client_id, begin).await,
-        }
+        now: i64,
+    ) -> Result<Option<Grant>, StoreError> {
+        let which = WhichConnections {
+            environment: staging.environment(),
+            client_id: Some(client_id),
+            email: None,
+            limit: LOOKED_AT,
+        };
+        let living = |status: GrantStatus| match status {
+            GrantStatus::Active(active) => now < active.idle_expires_at,
+            GrantStatus::Pending | GrantStatus::Revoked { .. } => false,
+        };
+        let connections = self.connections(&which).await?;
+        let mut grants = connections.into_iter().map(|connection| connection.grant);
+        Ok(grants.find(|grant| grant.in_force && living(grant.status)))
     }
 
-    async fn write_begun(
-        &self,
-        transaction: Vec<Statement>,
-        begin: Begin<'_>,
-    ) -> Result<bool, StoreError> {
-        match begin.act {
-            Some(act) => self.act(transaction, act).await,
-            None => Ok(self.engine.write(transaction).await?.is_done()),
-        }
-    }
-
-    /// Ends this grant of the client, on purpose.
+    /// Ends this connection of the client, on purpose. Answers whether it was the client's, and not
+    /// ended already.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -145,87 +105,58 @@ impl Store {
         staging: Staging,
         client_id: &str,
         grant_id: [u8; 16],
-        now: i64,
-    ) -> Result<BegunTrial, StoreError> {
-        self.end_grant_begun(staging, client_id, grant_id, Begin { now, act: None }).await
-    }
-
-    async fn end_grant_begun(
-        &self,
-        staging: Staging,
-        client_id: &str,
-        grant_id: [u8; 16],
-        begin: Begin<'_>,
-    ) -> Result<BegunTrial, StoreError> {
+        act: &Act,
+    ) -> Result<bool, StoreError> {
         let environment = staging.environment();
         let grant = self.grant(environment, grant_id).await?;
         // Whose a grant is never changes.
         if grant.is_none_or(|grant| grant.client_id != client_id) {
-            return Ok(BegunTrial::NothingThere);
+            return Ok(false);
         }
-        match self.revoke_grant(environment, grant_id, begin.now).await? {
-            true => self.done(staging, client_id, Trial::EndGrant, begin).await,
-            false => Ok(BegunTrial::NothingThere),
-        }
+        self.note(Ending::Grant { environment, id: grant_id }).await?;
+        let ended = grant::revoked(environment, grant_id, act.at);
+        self.done(staging, client_id, (Trial::EndGrant, ended), act).await
     }
 
-    async fn end_newest_grant(
+    /// Makes the newest access token of the client expire at once, on purpose. Answers whether the
+    /// log knows one that lives.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn expire_newest_token(
         &self,
         staging: Staging,
         client_id: &str,
-        begin: Begin<'_>,
-    ) -> Result<BegunTrial, StoreError> {
-        let which = WhichConnections {
-            environment: staging.environment(),
-            client_id: Some(client_id),
-            email: None,
-            limit: LOOKED_AT,
-        };
-        let living = |status: GrantStatus| match status {
-            GrantStatus::Active(active) => begin.now < active.idle_expires_at,
-            GrantStatus::Pending | GrantStatus::Revoked { .. } => false,
-        };
-        let connections = self.connections(&which).await?;
-        let mut grants = connections.into_iter().map(|connection| connection.grant);
-        match grants.find(|grant| grant.in_force && living(grant.status)) {
-            Some(grant) => self.end_grant_begun(staging, client_id, grant.id, begin).await,
-            None => Ok(BegunTrial::NothingThere),
-        }
-    }
-
-    async fn expire_newest_token(
-        &self,
-        staging: Staging,
-        client_id: &str,
-        begin: Begin<'_>,
-    ) -> Result<BegunTrial, StoreError> {
+        act: &Act,
+    ) -> Result<bool, StoreError> {
         let environment = staging.environment();
         let newest = self.newest_token(environment, client_id).await?;
-        let Some(token) = newest.filter(|token| begin.now < token.expires_at) else {
-            return Ok(BegunTrial::NothingThere);
+        let Some(token) = newest.filter(|token| act.at < token.expires_at) else {
+            return Ok(false);
         };
-        self.revoke_access_token(environment, token.owner, token.id, token.expires_at).await?;
-        self.done(staging, client_id, Trial::ExpireToken, begin).await
+        // Where it stands there already, it expires no less.
+        let expired = access_token::revoked(environment, (token.owner, token.id), token.expires_at);
+        let expired = Statement { expect: Expect::Any, ..expired };
+        self.done(staging, client_id, (Trial::ExpireToken, expired), act).await
     }
 
-    /// Notes a trial that was carried out, and what that says of its client.
+    /// Carries out a trial, and notes in the same transaction that it happened, what that says of its
+    /// client, and who asked for it.
     async fn done(
         &self,
         staging: Staging,
         client_id: &str,
-        trial: Trial,
-        begin: Begin<'_>,
-    ) -> Result<BegunTrial, StoreError> {
-        let now = begin.now;
-        let mut transaction = vec![note(staging, client_id, trial, (now, now, Some(now)))];
-        let environment = staging.environment();
+        (trial, happens): (Trial, Statement),
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let (environment, now) = (staging.environment(), act.at);
+        let mut transaction = vec![happens, note(staging, client_id, trial, (now, now, Some(now)))];
         transaction.extend(
             trial
                 .fact()
                 .map(|fact| client_fact::statement(environment, client_id, fact, Seen::once(now))),
         );
-        self.write_begun(transaction, begin).await?;
-        Ok(BegunTrial::Done)
+        self.act(transaction, act).await
     }
 
     /// The trials that wait for a call.

@@ -9,10 +9,11 @@ use grantor_protocol::environment::Environment;
 
 use super::encrypted::webhook_secret_context;
 use super::engine::{Columns, Row, Statement, Value};
-use super::outbox::give_up_lane;
+use super::outbox::{give_up_lane, tell_one};
 use super::sealing_keys::still_as_read;
+use super::version::version;
 use super::{Act, Store, StoreError};
-use crate::webhook::EventType;
+use crate::webhook::{EventType, Notice};
 
 /// An endpoint, and the partner that it has to belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub struct WebhookEndpoint {
     pub of: EndpointOfPartner,
     /// What the partner chose.
     pub settings: EndpointSettings,
-    /// In which of the two places there is a secret.
-    pub secrets: [bool; 2],
+    /// The last characters of the secret in each of the two places, where there is one.
+    pub secrets: [Option<String>; 2],
     /// In Unix seconds.
     pub created_at: i64,
     /// When it was tried last, in Unix seconds.
@@ -68,6 +69,15 @@ pub struct EndpointTarget {
     pub enabled: bool,
     /// Its secrets, encrypted, each with what it is bound to.
     pub secrets: Vec<(String, Vec<u8>)>,
+}
+
+/// A secret on its way to its row.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSecret<'a> {
+    /// Encrypted.
+    pub encrypted: &'a [u8],
+    /// Its last characters, by which its owner knows it again.
+    pub hint: &'a str,
 }
 
 /// The keys as they were read, and their new version: what a write of a secret demands.
@@ -94,6 +104,13 @@ impl EndpointOfPartner {
 }
 
 impl EndpointSettings {
+    /// Names what stands here, all of it (`version.rs`).
+    pub fn version(&self) -> String {
+        let client_id = self.client_id.as_deref().unwrap_or_default();
+        let enabled = if self.enabled { "on" } else { "off" };
+        version([client_id, self.url.as_str(), &self.written_events(), enabled])
+    }
+
     fn written_events(&self) -> String {
         self.events.iter().map(|event| event.name()).collect::<Vec<_>>().join(" ")
     }
@@ -111,7 +128,7 @@ impl Store {
         keys: &KeysAsRead<'_>,
         endpoint: &EndpointOfPartner,
         settings: &EndpointSettings,
-        (secret, act): (&[u8], &Act),
+        (secret, act): (&NewSecret<'_>, &Act),
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
         values.extend([
@@ -120,13 +137,14 @@ impl Store {
             settings.written_events().into(),
             settings.enabled.into(),
             act.at.into(),
-            secret.into(),
+            secret.encrypted.into(),
             MOST_ENDPOINTS.into(),
+            secret.hint.into(),
         ]);
         let insert = Statement::new(
             "INSERT INTO webhook_endpoints (id, environment, partner_id, client_id, url, events, \
-             enabled, created_at, secret_1, failures) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0 FROM partners WHERE id = $3 \
+             enabled, created_at, secret_1, failures, secret_1_hint) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $11 FROM partners WHERE id = $3 \
              AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM clients \
                WHERE environment = $2 AND id = $4 AND partner_id = $3)) \
              AND (SELECT COUNT(*) FROM webhook_endpoints \
@@ -146,7 +164,7 @@ impl Store {
         keys: &KeysAsRead<'_>,
         endpoint: &EndpointOfPartner,
         slot: u8,
-        (secret, act): (&[u8], &Act),
+        (secret, act): (&NewSecret<'_>, &Act),
     ) -> Result<bool, StoreError> {
         let sql = match slot {
             1 => ADD_1,
@@ -154,7 +172,7 @@ impl Store {
             _ => return Ok(false),
         };
         let mut values = endpoint.values();
-        values.push(secret.into());
+        values.extend([secret.encrypted.into(), secret.hint.into()]);
         self.act(vec![keys.statement(), Statement::new(sql, values)], act).await
     }
 
@@ -185,23 +203,24 @@ impl Store {
         environment: Environment,
         partner_id: [u8; 16],
     ) -> Result<Vec<WebhookEndpoint>, StoreError> {
-        let sql = "SELECT id, client_id, url, events, enabled, secret_1 IS NOT NULL, \
-                   secret_2 IS NOT NULL, created_at, tried_at, status, fault, failures \
+        let sql = "SELECT id, client_id, url, events, enabled, secret_1_hint, \
+                   secret_2_hint, created_at, tried_at, status, fault, failures \
                    FROM webhook_endpoints WHERE environment = $1 AND partner_id = $2 ORDER BY id";
         let values = vec![environment.as_str().into(), partner_id.into()];
         let rows = self.engine.read(sql, values).await?;
         rows.into_iter().map(|row| read_endpoint(row, environment, partner_id)).collect()
     }
 
-    /// Makes other settings those of an endpoint. One that is switched off has nothing waiting any
-    /// more. Answers whether it is there, and the partner's, and the client too.
+    /// Makes other settings those of an endpoint, where it still has those that were `seen`. One that
+    /// is switched off has nothing waiting any more. Answers whether it did: the endpoint is there, as
+    /// it was seen, and the partner's, and the client too.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn change_webhook_endpoint(
         &self,
         endpoint: &EndpointOfPartner,
-        settings: &EndpointSettings,
+        (seen, settings): (&EndpointSettings, &EndpointSettings),
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
@@ -210,10 +229,15 @@ impl Store {
             settings.url.as_str().into(),
             settings.written_events().into(),
             settings.enabled.into(),
+            seen.client_id.as_deref().unwrap_or_default().into(),
+            seen.url.as_str().into(),
+            seen.written_events().into(),
+            seen.enabled.into(),
         ]);
         let mut transaction = vec![Statement::new(
             "UPDATE webhook_endpoints SET client_id = $4, url = $5, events = $6, enabled = $7, \
              failures = 0 WHERE id = $1 AND environment = $2 AND partner_id = $3 \
+             AND COALESCE(client_id, '') = $8 AND url = $9 AND events = $10 AND enabled = $11 \
              AND (COALESCE($4, '') = '' OR EXISTS (SELECT 1 FROM clients \
                WHERE environment = $2 AND id = $4 AND partner_id = $3))",
             values,
@@ -242,6 +266,20 @@ impl Store {
             Statement::any("DELETE FROM outbox WHERE lane = $1", vec![endpoint.id.into()]),
         ];
         self.act(transaction, act).await
+    }
+
+    /// Sends something to this endpoint alone, whatever others want to hear. Answers whether anything
+    /// is sent there, and it wants to hear of that.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn tell_endpoint(
+        &self,
+        endpoint: &EndpointOfPartner,
+        notice: &Notice,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.act(vec![tell_one(endpoint, notice)], act).await
     }
 
     /// Where the messages of a lane go.
@@ -279,13 +317,13 @@ impl KeysAsRead<'_> {
     }
 }
 
-const ADD_1: &str = "UPDATE webhook_endpoints SET secret_1 = $4 WHERE id = $1 \
+const ADD_1: &str = "UPDATE webhook_endpoints SET secret_1 = $4, secret_1_hint = $5 WHERE id = $1 \
      AND environment = $2 AND partner_id = $3 AND secret_1 IS NULL";
-const ADD_2: &str = "UPDATE webhook_endpoints SET secret_2 = $4 WHERE id = $1 \
+const ADD_2: &str = "UPDATE webhook_endpoints SET secret_2 = $4, secret_2_hint = $5 WHERE id = $1 \
      AND environment = $2 AND partner_id = $3 AND secret_2 IS NULL";
-const REMOVE_1: &str = "UPDATE webhook_endpoints SET secret_1 = NULL WHERE id = $1 \
+const REMOVE_1: &str = "UPDATE webhook_endpoints SET secret_1 = NULL, secret_1_hint = NULL WHERE id = $1 \
      AND environment = $2 AND partner_id = $3 AND secret_1 IS NOT NULL AND secret_2 IS NOT NULL";
-const REMOVE_2: &str = "UPDATE webhook_endpoints SET secret_2 = NULL WHERE id = $1 \
+const REMOVE_2: &str = "UPDATE webhook_endpoints SET secret_2 = NULL, secret_2_hint = NULL WHERE id = $1 \
      AND environment = $2 AND partner_id = $3 AND secret_1 IS NOT NULL AND secret_2 IS NOT NULL";
 
 fn read_endpoint(
@@ -304,7 +342,7 @@ fn read_endpoint(
     Ok(WebhookEndpoint {
         of,
         settings,
-        secrets: [row.boolean("secret_1")?, row.boolean("secret_2")?],
+        secrets: [row.optional_text("secret_1_hint")?, row.optional_text("secret_2_hint")?],
         created_at: row.integer("created_at")?,
         tried_at: row.optional_integer("tried_at")?,
         status: row.optional_integer("status")?,

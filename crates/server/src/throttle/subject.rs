@@ -28,6 +28,8 @@ pub enum Credential {
     DrawnPassword,
     /// a call of a partner's webhooks that somebody asks for: each one counts, from anywhere
     WebhookCall,
+    /// a change that a partner makes of what is its own: each one counts, from anywhere
+    Change,
 }
 
 /// What is tried of whom.
@@ -48,7 +50,7 @@ pub struct Network {
 
 impl Credential {
     /// All of them, in order.
-    pub const ALL: [Credential; Credential::WebhookCall as usize + 1] = [
+    pub const ALL: [Credential; Credential::Change as usize + 1] = [
         Credential::Password,
         Credential::Client,
         Credential::InitialAccessToken,
@@ -59,6 +61,7 @@ impl Credential {
         Credential::Invitation,
         Credential::DrawnPassword,
         Credential::WebhookCall,
+        Credential::Change,
     ];
 
     /// Its name, in the metrics and in the log.
@@ -74,6 +77,7 @@ impl Credential {
             Credential::Invitation => "invitation",
             Credential::DrawnPassword => "drawn_password",
             Credential::WebhookCall => "webhook_call",
+            Credential::Change => "change",
         }
     }
 }

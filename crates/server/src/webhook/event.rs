@@ -100,6 +100,8 @@ pub enum EndedBy {
     Customer,
     /// the company that runs this server
     Company,
+    /// a trial on staging, which the partner asked for
+    Trial,
 }
 
 /// What was used twice.
@@ -189,7 +191,7 @@ impl EventType {
     pub fn words(self) -> &'static str {
         match self {
             EventType::GrantRevoked => {
-                "A customer or this company ended connections: ask the customer to connect again."
+                "Connections ended, by their customer, this company or a trial: ask the customer to connect again."
             }
             EventType::GrantReuseDetected => {
                 "A code or a refresh token was used twice, so its connection was ended: look for who else has it, and ask the customer to connect again."

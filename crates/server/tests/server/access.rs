@@ -460,6 +460,11 @@ async fn version(server: &Server, named: &str) -> String {
             Some(record) => grantor::programme::app::version(&record),
             None => String::new(),
         },
+        None if named.starts_with("/webhooks/") || named.starts_with("/api/v1/webhooks/") => {
+            let owner = somebody(Role::Owner { partner_id: PARTNER_ID });
+            let held = webhook::list(&server.portal, &owner, Environment::Staging).await.unwrap();
+            held[0].settings.version()
+        }
         None => "1".to_owned(),
     }
 }
@@ -518,7 +523,9 @@ fn json_body(server: &Server, path: &str, version: &str) -> Option<Value> {
             "url": "https://hooks.example/grantor",
             "events": ["ping"],
         })),
-        "/api/v1/webhooks/{environment}/{id}" => Some(json!({ "enabled": false })),
+        "/api/v1/webhooks/{environment}/{id}" => {
+            Some(json!({ "version": version, "enabled": false }))
+        }
         "/api/v1/people/{id}" => Some(json!({ "role": "owner" })),
         "/api/v1/invitations" => Some(json!({
             "email": format!("{}@example.com", server.portal.random.hex::<8>()),

@@ -348,8 +348,9 @@ async fn gone_switches_the_endpoint_off_and_nothing_of_it_waits_any_more(server:
     let store = &server.staging.store;
     let again = Act { at: server.clock.now(), ..act_of_test("webhook.redelivered") };
     assert!(!store.redeliver(&endpoint, id, &again).await.unwrap());
-    let settings = EndpointSettings { enabled: true, ..shown.settings };
-    assert!(store.change_webhook_endpoint(&endpoint, &settings, &act()).await.unwrap());
+    let settings = EndpointSettings { enabled: true, ..shown.settings.clone() };
+    let change = (&shown.settings, &settings);
+    assert!(store.change_webhook_endpoint(&endpoint, change, &act()).await.unwrap());
     receiver.answers(Answering::Status(200));
     tell(&server, &client, Event::Ping).await;
     assert_eq!(deliver(&mut outbox).await, 1);
@@ -361,8 +362,10 @@ async fn an_endpoint_is_its_partners_alone_and_ends_with_its_messages(server: Se
     tell(&server, &client, Event::Ping).await;
     let store = &server.staging.store;
     let stranger = EndpointOfPartner { partner_id: [7; 16], ..endpoint };
-    let settings = EndpointSettings { enabled: false, ..listed(&server, &endpoint).await.settings };
-    assert!(!store.change_webhook_endpoint(&stranger, &settings, &act()).await.unwrap());
+    let seen = listed(&server, &endpoint).await.settings;
+    let settings = EndpointSettings { enabled: false, ..seen.clone() };
+    let change = (&seen, &settings);
+    assert!(!store.change_webhook_endpoint(&stranger, change, &act()).await.unwrap());
     assert!(!store.remove_webhook_endpoint(&stranger, &act()).await.unwrap());
     assert!(!store.remove_webhook_secret(&stranger, 1, &act()).await.unwrap());
     assert!(store.deliveries(&stranger, None, 10).await.unwrap().is_empty());
@@ -381,11 +384,13 @@ async fn an_endpoint_is_its_partners_alone_and_ends_with_its_messages(server: Se
     );
     // A client of nobody's is not taken either.
     let strange = EndpointSettings { client_id: Some("nobody".into()), ..settings.clone() };
-    assert!(!store.change_webhook_endpoint(&endpoint, &strange, &act()).await.unwrap());
+    assert!(!store.change_webhook_endpoint(&endpoint, (&seen, &strange), &act()).await.unwrap());
+    // Nor what was changed since it was read.
+    assert!(!store.change_webhook_endpoint(&endpoint, (&strange, &seen), &act()).await.unwrap());
     assert!(listed(&server, &endpoint).await.settings.enabled);
     assert_eq!(deliveries(&server, &endpoint).await[0].gave_up_at, None);
     // Switched off, nothing of it waits.
-    assert!(store.change_webhook_endpoint(&endpoint, &settings, &act()).await.unwrap());
+    assert!(store.change_webhook_endpoint(&endpoint, change, &act()).await.unwrap());
     assert_eq!(deliveries(&server, &endpoint).await[0].gave_up_at, Some(START));
     assert!(store.remove_webhook_endpoint(&endpoint, &act()).await.unwrap());
     assert_eq!((server.count("outbox"), server.count("webhook_endpoints")), (0, 0));

@@ -1,5 +1,6 @@
 //! Accounts of the portal: signing up, invitations, passwords, roles, leaving.
 
+use grantor::demo;
 use grantor::link::{INVITATION_SECONDS, Link};
 use grantor::programme::{Actor, account, factor, team};
 use grantor::store::{Act, Person, Role};
@@ -36,7 +37,8 @@ async fn s20_asking_for_sign_ups_keeps_nobody_from_a_new_password_and_invitation
     for at in 0..=most {
         let page = get(&server, &browser, "/sign-up").await;
         let answer = submit_to(&server, &browser, &page, "/sign-up", &[("email", EMAIL)]).await;
-        assert_eq!(answer.status, if at < most { 200 } else { 409 });
+        assert_eq!(answer.status, if at < most { 200 } else { 429 });
+        assert_eq!(answer.headers.contains_key("retry-after"), at == most);
     }
     let page = get(&server, &browser, "/forgotten").await;
     let answer = submit_to(&server, &browser, &page, "/forgotten", &[("email", EMAIL)]).await;
@@ -143,6 +145,10 @@ async fn a_link_to_sign_up_works_once_also_at_once(server: Server) {
     let (one, two) = (server.browser(), server.browser());
     let (first, second) = (get(&server, &one, &link).await, get(&server, &two, &link).await);
     first.assert_page(200, EMAIL);
+    // What everybody reads in the documentation is nobody's password (S26).
+    let known = [("name", "Robin"), ("organisation", "Table"), ("password", demo::PASSWORD)];
+    let refused = submit_to(&server, &one, &first, &link, &known).await;
+    refused.assert_page(422, "Everybody knows this password");
     let answers = tokio::join!(
         submit_to(&server, &one, &first, &link, &JOIN),
         submit_to(&server, &two, &second, &link, &JOIN),

@@ -1,7 +1,10 @@
 //! What a manager does with a whole partner, and with what is the company's own.
 
+use grantor::site::Settings;
+use grantor::throttle::Limits;
+
 use crate::harness::Server;
-use crate::portal_desk::{Desk, demo_partner};
+use crate::portal_desk::{Desk, app_form, demo_partner};
 
 on_both_engines! {
     u1_each_app_of_a_suspended_partner_tells_its_webhook_and_so_it_does_when_it_is_back,
@@ -27,8 +30,38 @@ async fn u1_each_app_of_a_suspended_partner_tells_its_webhook_and_so_it_does_whe
     assert!(apps >= 2);
     assert_eq!(manager.post(&format!("/partners/{partner}/suspend"), &[]).await.status, 303);
     assert_eq!((told("client.suspended"), told("client.resumed")), (apps, 0));
+    // Whoever is suspended is told so, and not that there are too many.
+    let form = [("name", "Script"), ("scopes", "programme:read")];
+    owner.post("/account/api-clients", &form).await.assert_page(409, "is suspended");
     assert_eq!(manager.post(&format!("/partners/{partner}/resume"), &[]).await.status, 303);
     assert_eq!((told("client.suspended"), told("client.resumed")), (apps, apps));
+}
+
+/// Each change leaves an entry in a log that nobody shortens: a loop of one partner ends, and no other
+/// partner waits for it.
+#[tokio::test]
+async fn s20_a_partner_changes_so_much_in_a_window_and_no_other_is_held_up() {
+    let limits = Limits { failures_per_address: 2, ..Limits::USUAL };
+    let settings = Settings { throttling: limits, ..Settings::default() };
+    let server = Server::start_with(settings, true).await;
+    let owner = Desk::owner(&server).await;
+    let stranger = Desk::stranger(&server).await;
+    let (app, other) = (owner.make_app("Changing").await, stranger.make_app("Other").await);
+    let rename = async |desk: &Desk, id: &str, at: usize| {
+        let name = format!("Changed {at}");
+        desk.edit(id, &app_form(&name)).await
+    };
+    for at in 0..10 {
+        assert_eq!(rename(&owner, &app.id, at).await.status, 303);
+    }
+    let entries = server.count("audit");
+    let refused = rename(&owner, &app.id, 10).await;
+    refused.assert_page(429, "can be tried again in 900 seconds");
+    assert_eq!(refused.headers.get("retry-after").unwrap(), "900");
+    assert_eq!(server.count("audit"), entries);
+    assert_eq!(rename(&stranger, &other.id, 0).await.status, 303);
+    server.clock.advance(901);
+    assert_eq!(rename(&owner, &app.id, 11).await.status, 303);
 }
 
 /// A manager holds what opens the company's own API client, and of no partner's.

@@ -1,11 +1,13 @@
 //! Requests in the portal: asking, answering, taking back, deciding.
 
+use grantor::store::AuditOf;
 use grantor_protocol::environment::Environment;
+use serde_json::json;
 
 use crate::harness::{Page, Server, TestClient};
 use crate::portal_desk::{
-    APP_URI, Desk, acts, app_form, authenticates, change_form, record, request_form, secret,
-    standing,
+    APP_URI, Desk, acts, app_form, authenticates, change_form, demo_partner, record, request_form,
+    secret, standing,
 };
 
 const PRODUCTION: Environment = Environment::Production;
@@ -349,6 +351,64 @@ async fn u2_what_needs_no_decision_is_no_part_of_a_request_and_no_decision_takes
     assert_texts().await;
 }
 
+async fn u2_an_approval_keeps_what_the_partner_changed_at_once_since_it_asked(server: Server) {
+    let owner = Desk::owner(&server).await;
+    let manager = Desk::manager(&server).await;
+    let app = production_app(&server, &owner, &manager).await;
+    let uris = async || {
+        let held = record(&server, &app.id).await.client.redirect_uris;
+        held.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let with_uris = |mut form: Vec<(&'static str, String)>, uris: &[&str]| {
+        form.retain(|(name, _)| *name != "redirect_uris");
+        form.push(("redirect_uris", uris.join("\n")));
+        form
+    };
+    let edit = async |uris: &[&str]| {
+        let form = app_form("Asked").into_iter().map(|(name, value)| (name, value.to_owned()));
+        let form = with_uris(form.collect(), uris);
+        let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        assert_eq!(owner.edit(&app.id, &form).await.status, 303);
+    };
+    let (old, gone) = ("https://app.example/old", "https://app.example/gone");
+    edit(&[APP_URI, old, gone]).await;
+    // The request takes one away and adds a host.
+    let new = "https://new.example/cb";
+    let form = change_form("A new host.").into_iter().map(|(name, value)| (name, value.to_owned()));
+    let form = with_uris(form.collect(), &[APP_URI, gone, new]);
+    let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let asked = owner.post(&format!("/apps/{}/request", app.id), &form).await;
+    assert_eq!(asked.status, 303, "{}", asked.text);
+    // Meanwhile the partner adds one on a host that it has, and removes one.
+    let since = "https://app.example/since";
+    edit(&[APP_URI, old, since]).await;
+    let shown = manager.get(&asked.location()).await;
+    shown.assert_page(200, since);
+    assert!(!shown.text.contains(gone), "{}", shown.text);
+    assert_eq!(manager.decide(&asked.location(), "1", "approve").await.status, 303);
+    assert_eq!(uris().await, [APP_URI, since, new]);
+}
+
+async fn an_entry_of_the_log_names_what_changed_and_is_bounded(server: Server) {
+    let owner = Desk::owner(&server).await;
+    let app = owner.make_app("Many").await;
+    let long = "x".repeat(400);
+    let mut uris = vec![APP_URI.to_owned()];
+    uris.extend((0..40).map(|at| format!("https://app.example/{at}/{long}")));
+    let token = server.api_token(demo_partner(&server).await.id).await;
+    let place = format!("/api/v1/apps/{}", app.id);
+    let version = server.call(&token, "GET", &place, None).await.body["version"].clone();
+    let change = json!({ "version": version, "redirect_uris": uris });
+    let changed = server.call(&token, "PATCH", &place, Some(&change)).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let of = AuditOf::Client(app.id.clone());
+    let newest = server.portal.store.audit(&of, None, 1).await.unwrap().remove(0);
+    let words = newest.detail;
+    assert!(words.starts_with("redirect URIs added: https://app.example/0/"), "{words}");
+    assert!(words.ends_with(" and 36 more"), "{words}");
+    assert!(!words.contains(APP_URI) && words.len() < 3000, "{words}");
+}
+
 /// An app that was approved, with a secret.
 async fn production_app(server: &Server, owner: &Desk, manager: &Desk) -> TestClient {
     let staging = owner.make_app("Live").await;
@@ -378,4 +438,6 @@ on_both_engines! {
     u2_old_scopes_work_until_more_are_decided,
     u2_a_new_host_works_when_it_was_approved_and_not_before,
     u2_what_needs_no_decision_is_no_part_of_a_request_and_no_decision_takes_it_back,
+    u2_an_approval_keeps_what_the_partner_changed_at_once_since_it_asked,
+    an_entry_of_the_log_names_what_changed_and_is_bounded,
 }

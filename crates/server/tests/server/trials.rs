@@ -1,13 +1,14 @@
 //! Hard cases on purpose, on staging and nowhere else.
 
-use grantor::store::{BegunTrial, TrialRecord};
+use grantor::programme::{Actor, Refused, log};
+use grantor::store::{Act, Role, TrialRecord};
 use grantor::trials::Trials;
 use grantor_protocol::environment::{Environment, Staging};
 use grantor_protocol::integration_report::Fact;
 use grantor_protocol::trial::{ARMED_SECONDS, Trial};
 use serde_json::json;
 
-use crate::calls::{assert_opens, introspect, tokens};
+use crate::calls::{act_of_test, assert_opens, introspect, tokens};
 use crate::harness::{Answer, Server, TestClient, basic, form_body};
 
 const HERE: Environment = Environment::Staging;
@@ -16,11 +17,20 @@ fn staging() -> Staging {
     HERE.staging().unwrap()
 }
 
-async fn begin(server: &Server, client: &TestClient, trial: Trial) -> BegunTrial {
-    let (store, now) = (&server.staging.store, server.clock.now());
-    let begun = store.begin_trial(staging(), &client.id, trial, now).await.unwrap();
-    server.staging.trials.look(store, now).await;
+/// Begins one as an owner of the client's partner does.
+async fn begin(server: &Server, client: &TestClient, trial: Trial) -> Result<(), Refused> {
+    let portal = &server.portal;
+    let record = portal.store.client(&client.id).await.unwrap().unwrap();
+    let role = Role::Owner { partner_id: record.partner_id };
+    let actor = Actor { name: "owner@example.com".to_owned(), id: None, role };
+    let begun = log::begin(portal, &actor, &record, trial).await;
+    server.staging.trials.look(&server.staging.store, server.clock.now()).await;
     begun
+}
+
+/// There is nothing that it could happen to.
+fn assert_nothing_there(begun: Result<(), Refused>) {
+    assert!(matches!(begun, Err(Refused::Conflict(_))), "{begun:?}");
 }
 
 /// Refreshes, and answers what came, if anything did.
@@ -42,8 +52,9 @@ async fn refresh(server: &Server, client: &TestClient, token: &str) -> Option<An
 async fn s15_d1_a_lost_answer_was_committed_and_the_same_refresh_brings_it_again(server: Server) {
     let (client, other) = (server.client().await, server.client().await);
     let (first, theirs) = (tokens(&server, &client).await, tokens(&server, &other).await);
-    let until = server.clock.now() + ARMED_SECONDS;
-    assert_eq!(begin(&server, &client, Trial::LoseResponse).await, BegunTrial::Armed { until });
+    begin(&server, &client, Trial::LoseResponse).await.unwrap();
+    let armed = server.staging.store.trials(staging(), &client.id).await.unwrap();
+    assert_eq!(armed[0].expires_at, server.clock.now() + ARMED_SECONDS);
     // Another client's answer comes.
     assert!(refresh(&server, &other, theirs.text("refresh_token")).await.is_some());
     let generation = |server: &Server| server.number("SELECT MAX(generation) FROM grants");
@@ -62,7 +73,7 @@ async fn s15_d1_a_lost_answer_was_committed_and_the_same_refresh_brings_it_again
 
 async fn a_consent_that_is_to_be_denied_is_denied_once_somebody_is_signed_in(server: Server) {
     let client = server.client().await;
-    begin(&server, &client, Trial::DenyConsent).await;
+    begin(&server, &client, Trial::DenyConsent).await.unwrap();
     let browser = server.browser();
     let page = browser.get(&server.authorize_url(&client, "&state=s1")).await;
     // Nobody is signed in yet: nothing is taken.
@@ -84,20 +95,22 @@ async fn a_consent_that_is_to_be_denied_is_denied_once_somebody_is_signed_in(ser
 
 async fn the_newest_access_token_expires_alone_and_the_newest_connection_ends(server: Server) {
     let client = server.client().await;
-    assert_eq!(begin(&server, &client, Trial::ExpireToken).await, BegunTrial::NothingThere);
-    assert_eq!(begin(&server, &client, Trial::EndGrant).await, BegunTrial::NothingThere);
+    assert_nothing_there(begin(&server, &client, Trial::ExpireToken).await);
+    assert_nothing_there(begin(&server, &client, Trial::EndGrant).await);
     let first = tokens(&server, &client).await;
     server.clock.advance(1);
     let second = server.refresh(&client, first.text("refresh_token")).await;
     let site = &server.staging;
     site.request_log.flush(HERE, &site.store).await;
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    assert_eq!(begin(&server, &client, Trial::ExpireToken).await, BegunTrial::Done);
+    begin(&server, &client, Trial::ExpireToken).await.unwrap();
+    // Once more is no less expired.
+    begin(&server, &client, Trial::ExpireToken).await.unwrap();
     assert_opens(&server, first.text("access_token"), true).await;
     assert_opens(&server, second.text("access_token"), false).await;
     let third = server.refresh(&client, second.text("refresh_token")).await;
     assert_opens(&server, third.text("access_token"), true).await;
-    assert_eq!(begin(&server, &client, Trial::EndGrant).await, BegunTrial::Done);
+    begin(&server, &client, Trial::EndGrant).await.unwrap();
     let said = introspect(&server, &client, third.text("access_token")).await;
     assert_eq!(said.body, json!({ "active": false }));
     let ended = server.refresh(&client, third.text("refresh_token")).await;
@@ -114,22 +127,24 @@ async fn the_newest_access_token_expires_alone_and_the_newest_connection_ends(se
         limit: 1,
     };
     let grant = site.store.connections(&which).await.unwrap().remove(0).grant.id;
-    let begun = site.store.end_grant_on_purpose(staging(), &client.id, grant, now).await;
-    assert_eq!(begun.unwrap(), BegunTrial::NothingThere);
+    let act = Act { at: now, ..act_of_test("trial.begun") };
+    let ended = site.store.end_grant_on_purpose(staging(), &client.id, grant, &act).await;
+    assert!(!ended.unwrap());
 }
 
 async fn a_trial_waits_ten_minutes_and_is_of_a_client_of_staging(server: Server) {
     let client = server.client().await;
     let store = &server.staging.store;
-    begin(&server, &client, Trial::LoseResponse).await;
+    begin(&server, &client, Trial::LoseResponse).await.unwrap();
     server.clock.advance(ARMED_SECONDS);
     let now = server.clock.now();
     assert!(!server.staging.trials.take(store, &client.id, Trial::LoseResponse, now).await);
     // What is of production has no proof of staging, and its process arms nothing.
     let production = server.client_with(Environment::Production, |_| ()).await;
-    assert_eq!(begin(&server, &production, Trial::LoseResponse).await, BegunTrial::NoClient);
+    let begun = begin(&server, &production, Trial::LoseResponse).await;
+    assert!(matches!(begun, Err(Refused::NotFound)), "{begun:?}");
     assert!(Environment::Production.staging().is_none());
-    begin(&server, &client, Trial::LoseResponse).await;
+    begin(&server, &client, Trial::LoseResponse).await.unwrap();
     let trials = Trials::of(Environment::Production);
     trials.look(store, now).await;
     assert!(!trials.take(store, &client.id, Trial::LoseResponse, now).await);
@@ -140,7 +155,7 @@ async fn two_processes_take_a_trial_once(server: Server) {
     let client = server.client().await;
     let now = server.clock.now();
     for _ in 0..5 {
-        begin(&server, &client, Trial::DenyConsent).await;
+        begin(&server, &client, Trial::DenyConsent).await.unwrap();
         other.staging.trials.look(&other.staging.store, now).await;
         let take = async |server: &Server| {
             let site = &server.staging;

@@ -17,13 +17,12 @@ use axum::http::{Response, StatusCode, Uri};
 use grantor_protocol::parameters::Parameters;
 
 use super::{Done, Fault, Visit};
-use crate::demo;
 use crate::http::ClientAddress;
 use crate::http::answer::{self, frame};
 use crate::http::request::RequestId;
 use crate::http::session::Browser;
 use crate::pages::{PasswordFault, PasswordField, PasswordPage};
-use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, Password, PasswordError};
+use crate::password::{Password, PasswordError, Unfit, unfit};
 use crate::site::Site;
 use crate::store::{Credentials, NewPassword, NewSession, Session};
 use crate::throttle::{Caller, Credential, Subject};
@@ -145,11 +144,18 @@ async fn change(
     let known = visit.browser.known(site);
     let caller = Caller { address: visit.address, browser: known.as_ref() };
     let taken = site.throttle.take(&subject, caller).await?;
-    if !checked(site.passwords.verify(current, Some(stored.password_hash.clone())).await, visit)? {
-        tracing::info!(request.id = visit.request_id.0, "password.refused");
-        return refused(WRONG);
+    match site.passwords.verify(current, Some(stored.password_hash.clone())).await {
+        Ok(true) => site.throttle.right(taken).await,
+        Ok(false) => {
+            tracing::info!(request.id = visit.request_id.0, "password.refused");
+            return refused(WRONG);
+        }
+        // Nothing was tried.
+        Err(error) => {
+            site.throttle.give_back(taken).await;
+            return Err(not_hashed(error, visit));
+        }
     }
-    site.throttle.right(taken).await;
     let password_hash = match hash(visit, new).await? {
         Ok(hash) => hash,
         Err(fault) => return refused(fault),
@@ -186,14 +192,12 @@ pub(super) async fn hash(
 pub(super) fn fault_of_new(form: &Parameters) -> Option<PasswordFault> {
     let value = |name| form.value(name).unwrap_or_default();
     let new = value("new_password");
-    if new.chars().count() < MIN_PASSWORD_CHARACTERS {
-        return Some(SHORT);
-    }
-    if new.len() > MAX_PASSWORD_BYTES {
-        return Some(LONG);
-    }
-    if new == demo::PASSWORD {
-        return Some(KNOWN);
+    if let Some(unfit) = unfit(new) {
+        return Some(match unfit {
+            Unfit::Short => SHORT,
+            Unfit::Long => LONG,
+            Unfit::Known => KNOWN,
+        });
     }
     if new == value("current_password") {
         return Some(SAME);
@@ -203,10 +207,6 @@ pub(super) fn fault_of_new(form: &Parameters) -> Option<PasswordFault> {
 
 pub(super) fn password(form: &Parameters, name: &str) -> Password {
     Password::new(form.value(name).unwrap_or_default().to_owned())
-}
-
-fn checked(verified: Result<bool, PasswordError>, visit: &Visit<'_>) -> Result<bool, Fault> {
-    verified.map_err(|error| not_hashed(error, visit))
 }
 
 fn not_hashed(error: PasswordError, visit: &Visit<'_>) -> Fault {

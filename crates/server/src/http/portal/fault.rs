@@ -51,6 +51,11 @@ pub(in crate::http) enum Fault {
     Fields(Vec<FieldFault>),
     /// A call to the API is none that it takes.
     Call(CallFault),
+    /// It was tried too often.
+    TooMany {
+        /// until it may be tried again
+        wait_seconds: i64,
+    },
     /// Too much at once.
     Busy,
     /// The store failed.
@@ -70,6 +75,7 @@ impl From<Refused> for Fault {
             Refused::NotAllowed => Fault::NotAllowed,
             Refused::Conflict(words) => Fault::Conflict(words),
             Refused::Fields(faults) => Fault::Fields(faults),
+            Refused::TooMany { wait_seconds } => Fault::TooMany { wait_seconds },
             Refused::Busy => Fault::Busy,
             Refused::Store(error) => Fault::Store(error),
         }
@@ -97,6 +103,7 @@ impl Fault {
             Fault::Conflict(_) => StatusCode::CONFLICT,
             Fault::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::Call(fault) => fault.status(),
+            Fault::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Fault::Busy | Fault::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -112,6 +119,7 @@ impl Fault {
             Fault::Conflict(_) => "conflict",
             Fault::Fields(_) => "fields",
             Fault::Call(fault) => fault.code(),
+            Fault::TooMany { .. } => "too_many",
             Fault::Busy => "busy",
             Fault::Store(_) => "unavailable",
         }
@@ -170,6 +178,11 @@ impl Fault {
             Fault::Call(fault) => {
                 ("That is no call of this API", fault.words(), "Nothing was changed.")
             }
+            Fault::TooMany { wait_seconds } => (
+                "That was too often",
+                format!("Nothing was changed. It can be tried again in {wait_seconds} seconds."),
+                "Wait that long, and send it again.",
+            ),
             Fault::Busy => (
                 "Too much at once",
                 "The server has too much to do at this moment. Nothing was changed.".into(),
@@ -213,8 +226,14 @@ pub(super) async fn show(
     if let Some(allow) = allow {
         answered.headers_mut().insert(ALLOW, allow);
     }
-    if fault.status() == StatusCode::SERVICE_UNAVAILABLE {
-        answered.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    match fault {
+        Fault::TooMany { wait_seconds } => {
+            answered.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_seconds));
+        }
+        Fault::Busy | Fault::Store(_) => {
+            answered.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        _ => {}
     }
     answered
 }

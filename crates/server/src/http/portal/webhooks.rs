@@ -82,7 +82,8 @@ pub(super) async fn change(
     let Posted { by, form } = posted;
     let endpoint = find(&by, &environment, id).await?;
     let actor = Actor::from(&by.person);
-    match webhook::change(&by.visit.site, &actor, &endpoint, &read(&form)).await {
+    let version = form.value("version").unwrap_or_default();
+    match webhook::change(&by.visit.site, &actor, &endpoint, (version, &read(&form))).await {
         Ok(()) => Ok(by.visit.go(&path(&endpoint))),
         Err(Refused::Fields(faults)) => {
             let form = (StatusCode::UNPROCESSABLE_ENTITY, Form::again(&form, faults));
@@ -177,13 +178,13 @@ async fn show_one(
         enabled: settings.enabled,
         events: choices(|event| settings.events.contains(&event)),
         secrets: (1..)
-            .zip(endpoint.secrets)
-            .filter(|(_, held)| *held)
-            .map(|(slot, _)| slot)
+            .zip(endpoint.secrets.iter().cloned())
+            .filter_map(|(slot, hint)| Some((slot, hint?)))
             .collect(),
         new_secret,
         next,
         deliveries: sent.into_iter().map(delivered).collect(),
+        version: settings.version(),
         path,
     };
     Ok(by.visit.page(status, &page))

@@ -54,8 +54,10 @@ pub(crate) struct WebhookPage {
     pub(crate) line: WebhookLine,
     pub(crate) enabled: bool,
     pub(crate) events: Vec<EventChoice>,
-    /// The places in which there is a secret.
-    pub(crate) secrets: Vec<u8>,
+    /// The places in which there is a secret, each with its last characters.
+    pub(crate) secrets: Vec<(u8, String)>,
+    /// What the editor sees, by name.
+    pub(crate) version: String,
     /// A secret that was just made: this page alone shows it.
     pub(crate) new_secret: Option<String>,
     pub(crate) deliveries: Vec<DeliveryLine>,

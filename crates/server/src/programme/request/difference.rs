@@ -1,7 +1,7 @@
 //! What a request would change of its client: for whoever decides, on the page and by the API.
 
 use super::super::app::hosts;
-use super::widened;
+use super::{outcome, widened};
 use crate::store::{ClientRecord, ProgrammeRequest, RequestKind};
 
 /// What is, and what is to be. Once nothing is open any more, it is what was asked for.
@@ -37,12 +37,14 @@ pub enum Change {
 
 /// The difference of a request about that client, as it stands.
 pub fn difference(request: &ProgrammeRequest, record: &ClientRecord) -> Difference {
-    let (uris, scopes) = widened(&request.asked);
     // A client that is to be made has nothing yet, and one that was decided about has it already.
     let is_change = request.kind == RequestKind::Change && request.state.is_open();
-    let (seen, held) = match is_change {
-        true => (record.client.redirect_uris.clone(), record.client.scopes.clone()),
-        false => Default::default(),
+    let ((seen, held), (uris, scopes)) = match is_change {
+        true => {
+            let client = &record.client;
+            ((client.redirect_uris.clone(), client.scopes.clone()), outcome(request, record))
+        }
+        false => (Default::default(), widened(&request.asked)),
     };
     let texts = |uris: &[_]| uris.iter().map(ToString::to_string).collect::<Vec<_>>();
     Difference {

@@ -73,7 +73,15 @@ pub(super) fn checked(
         });
     }
     match app {
-        Some(app) if faults.is_empty() => Ok(asked(app, form, reason)),
+        Some(app) if faults.is_empty() => {
+            let mut asked = asked(app, form, reason);
+            if kind_for(record) == RequestKind::Change {
+                let uris = record.client.redirect_uris.iter();
+                asked.seen_redirect_uris = uris.map(RedirectUri::to_string).collect();
+                asked.seen_scopes = record.client.scopes.to_string();
+            }
+            Ok(asked)
+        }
         _ => Err(Refused::Fields(faults)),
     }
 }
@@ -91,6 +99,7 @@ fn asked<'a>(app: ChangedApp, form: &RequestForm, reason: impl Fn(&str) -> &'a s
             .collect(),
         contact: form.contact.trim().to_owned(),
         message: form.message.trim().to_owned(),
+        ..Asked::default()
     }
 }
 

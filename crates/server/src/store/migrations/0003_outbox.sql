@@ -6,6 +6,8 @@ CREATE TABLE webhook_endpoints (
   url TEXT NOT NULL,
   secret_1 {BYTES},
   secret_2 {BYTES},
+  secret_1_hint TEXT,
+  secret_2_hint TEXT,
   events TEXT NOT NULL,
   enabled BOOLEAN NOT NULL,
   created_at BIGINT NOT NULL,

@@ -107,6 +107,7 @@ pub(in crate::http) fn complete(operation: &mut Operation, path: &str, scope: Op
     }
     if writes(operation) {
         refusals.push(("409", "It cannot be done as things stand: the message says why."));
+        refusals.push(("429", "It was tried too often: `Retry-After` says when it may be again."));
     }
     for (status, words) in refusals {
         let content = ContentBuilder::new()

@@ -38,8 +38,10 @@ pub(super) struct NewWebhook {
 /// What is to change of a webhook; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "enabled": false }))]
+#[schema(example = json!({ "version": "1d3f0a5b8c2e4f60718293a4b5c6d7e8", "enabled": false }))]
 pub(super) struct WebhookChanges {
+    /// The version that was read.
+    version: String,
     url: Option<String>,
     /// All of them, those that stay included.
     events: Option<Vec<String>>,
@@ -160,7 +162,9 @@ pub(super) async fn change(
     Json(changes): Json<WebhookChanges>,
 ) -> Result<Response<Body>, Fault> {
     let endpoint = find(&by, &place).await?;
-    webhook::change(&by.site, &by.actor, &endpoint, &changes.of(&endpoint)).await?;
+    let version = changes.version.clone();
+    let form = changes.of(&endpoint);
+    webhook::change(&by.site, &by.actor, &endpoint, (&version, &form)).await?;
     Ok(by.answer(&Webhook::from(&find(&by, &place).await?)))
 }
 
@@ -239,7 +243,7 @@ pub(super) async fn remove_secret(
     let place = (environment, id);
     let endpoint = find(&by, &place).await?;
     let held = usize::from(slot).checked_sub(1).and_then(|at| endpoint.secrets.get(at));
-    if held != Some(&true) {
+    if held.is_none_or(Option::is_none) {
         return Err(Fault::NotFound);
     }
     webhook::remove_secret(&by.site, &by.actor, &endpoint, slot).await?;
@@ -248,7 +252,7 @@ pub(super) async fn remove_secret(
 
 /// Send a test to a webhook
 ///
-/// It goes to every webhook that wants tests about that app.
+/// It goes to this webhook and to no other.
 #[utoipa::path(
     post,
     path = "/api/v1/webhooks/{environment}/{id}/ping",

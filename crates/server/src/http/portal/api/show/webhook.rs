@@ -22,8 +22,10 @@ pub(in crate::http) struct Webhook {
     client_id: Option<String>,
     /// Whether anything is sent there.
     enabled: bool,
-    /// The places in which there is a secret: 1, 2 or both.
-    secrets: Vec<i64>,
+    /// Names what stands here; whoever changes the webhook says which version it read.
+    version: String,
+    /// One or two.
+    secrets: Vec<HeldSecret>,
     #[schema(format = DateTime)]
     created_at: String,
     /// When something was sent there last.
@@ -35,6 +37,16 @@ pub(in crate::http) struct Webhook {
     fault: Option<String>,
     /// How many tries failed since the last that went well.
     failures: i64,
+}
+
+/// A secret of a webhook, as it is shown again.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct HeldSecret {
+    /// Its place: 1 or 2.
+    slot: i64,
+    /// Its last characters.
+    #[schema(example = "x9Q0=")]
+    hint: String,
 }
 
 /// A webhook with a secret that was just made.
@@ -103,7 +115,8 @@ pub(in crate::http) struct Deliveries {
 impl From<&WebhookEndpoint> for Webhook {
     fn from(endpoint: &WebhookEndpoint) -> Webhook {
         let settings = &endpoint.settings;
-        let slots = (1..).zip(endpoint.secrets).filter(|(_, held)| *held).map(|(slot, _)| slot);
+        let slots = (1..).zip(endpoint.secrets.iter().cloned());
+        let secrets = slots.filter_map(|(slot, hint)| Some(HeldSecret { slot, hint: hint? }));
         Webhook {
             id: id(endpoint.of.id),
             environment: endpoint.of.environment.as_str(),
@@ -111,7 +124,8 @@ impl From<&WebhookEndpoint> for Webhook {
             events: settings.events.iter().map(|event| event.name()).collect(),
             client_id: settings.client_id.clone(),
             enabled: settings.enabled,
-            secrets: slots.collect(),
+            version: settings.version(),
+            secrets: secrets.collect(),
             created_at: time(endpoint.created_at),
             tried_at: endpoint.tried_at.map(time),
             status: endpoint.status,

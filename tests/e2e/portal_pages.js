@@ -1,6 +1,7 @@
 // A walk through every kind of page of the partner portal.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { button, signIn } from './flow.js';
 import {
   enterAsManager,
@@ -13,6 +14,19 @@ import {
   sendRequest,
   uploadLogo,
 } from './portal.js';
+
+/** The six digits of this half minute (RFC 6238), of a key in Base32. */
+function codeByTime(key) {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const digits = [...key.replaceAll(/[^A-Z2-7]/g, '')];
+  const bits = digits.map((letter) => letters.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const bytes = bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac('sha1', Buffer.from(bytes)).update(step).digest();
+  const number = mac.readUInt32BE(mac.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
 
 const COLLEAGUE = { ...PARTNER, email: 'sam@newcomer.example', name: 'Sam Second' };
 // As wide as a name and an address may be without a place to break.
@@ -51,9 +65,38 @@ export async function* everyPortalPage(server, visit) {
   await button(factor, 'Set it up').click();
   await button(page, 'Turn it on').waitFor();
   yield { name: 'second factor', page };
+  yield* factorPages(page, server);
   await page.goto(portal(server, '/no-such-page'));
   yield { name: 'not found', page };
   yield* mailedPages(page, server);
+}
+
+/** From a key that waits to a sign-in with a recovery code. */
+async function* factorPages(page, server) {
+  const key = await page.locator('.scan-key').innerText();
+  await page.getByLabel('Code').fill('no code');
+  await button(page, 'Turn it on').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'second factor with an error', page };
+  await page.getByLabel('Code').fill(codeByTime(key));
+  await button(page, 'Turn it on').click();
+  await page.getByRole('heading', { name: 'Your second factor is on' }).waitFor();
+  yield { name: 'recovery codes', page };
+  const recoveryCode = await page.locator('.recovery code').first().innerText();
+  await page.goto(portal(server, '/account'));
+  yield { name: 'account with a second factor', page };
+  await button(page, 'Sign out').click();
+  await page.goto(portal(server, '/sign-in'));
+  await signIn(page, PARTNER);
+  await page.getByRole('heading', { name: 'Your code' }).waitFor();
+  yield { name: 'code', page };
+  await page.getByLabel('Code').fill('no code');
+  await button(page, 'Sign in').click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  yield { name: 'code with an error', page };
+  await page.getByLabel('Code').fill(recoveryCode);
+  await button(page, 'Sign in').click();
+  await page.getByRole('heading', { name: 'Apps', level: 1 }).waitFor();
 }
 
 /** Those behind the links of mails, for who is signed in. */
@@ -241,4 +284,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 54;
+export const PORTAL_PAGES_WALKED = 59;

@@ -5,24 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use grantor::hex::hex;
 use grantor::http::portal_routes;
-use grantor::logo::Logo;
-use grantor::programme::app::AppForm;
-use grantor::programme::request::{self, RequestForm};
-use grantor::programme::{team, test_customer, webhook};
-use grantor::store::{COMPANY_ID, EndpointOfPartner, EndpointSettings, NewPerson, Role};
-use grantor::webhook::{EventType, WebhookSecret};
-use grantor_protocol::environment::Environment;
+use grantor::store::{COMPANY_ID, Role};
 use reqwest::Method;
-use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::calls::act_of_test;
-use crate::harness::{Browser, Page, Server};
-use crate::people::{PARTNER_ID, somebody};
-use crate::pictures::png;
-use crate::portal_logo::{MULTIPART, body};
+use crate::access_things::{concrete, form, json_body, upload, version};
+use crate::harness::{Browser, Server};
+use crate::people::PARTNER_ID;
 
 /// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
 /// operator.
@@ -95,14 +84,16 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("POST", "/account/factor/remove", [401, 401, 422, 422, 422, 403, 403]),
     ("GET", "/sign-up", [200; 7]),
     ("POST", "/sign-up", [422; 7]),
-    ("GET", "/sign-up/{link}", [410; 7]),
-    ("POST", "/sign-up/{link}", [410; 7]),
-    ("GET", "/invitation/{link}", [410; 7]),
-    ("POST", "/invitation/{link}", [410; 7]),
+    // Who follows the link of a mail has read it, whoever that is.
+    ("GET", "/sign-up/{link}", EVERYBODY),
+    ("POST", "/sign-up/{link}", EVERYBODY),
+    ("GET", "/invitation/{link}", EVERYBODY),
+    ("POST", "/invitation/{link}", EVERYBODY),
     ("GET", "/forgotten", [200; 7]),
     ("POST", "/forgotten", [422; 7]),
-    ("GET", "/reset/{link}", [410; 7]),
-    ("POST", "/reset/{link}", [410; 7]),
+    ("GET", "/reset/{link}", EVERYBODY),
+    // It leads to the sign-in.
+    ("POST", "/reset/{link}", [401; 7]),
     ("GET", "/account", SIGNED_IN),
     ("POST", "/account/password", [401, 401, 422, 422, 422, 422, 422]),
     ("GET", "/team", SIGNED_IN),
@@ -129,16 +120,16 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("GET", "/apps/{id}/request", OWN),
     ("POST", "/apps/{id}/request", [401, 401, 404, 422, 422, 403, 422]),
     ("GET", "/apps/{id}/exports", OWN),
-    ("GET", "/apps/{id}/exports/{file}", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/apps/{id}/exports/{file}", OWN),
     ("GET", "/apps/{id}/playground", [401, 401, 404, 200, 200, 403, 403]),
-    ("POST", "/apps/{id}/playground", [401, 401, 404, 404, 404, 403, 403]),
+    ("POST", "/apps/{id}/playground", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/playground/callback", [401, 401, 409, 409, 409, 409, 409]),
     ("GET", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
     ("POST", "/test-customers", [401, 401, 200, 200, 200, 403, 403]),
     ("POST", "/test-customers/{id}/password", [401, 401, 404, 200, 200, 403, 403]),
     ("POST", "/test-customers/{id}/remove", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/apps/{id}/log", OWN),
-    ("GET", "/apps/{id}/log/{request_id}", [401, 401, 404, 404, 404, 404, 404]),
+    ("GET", "/apps/{id}/log/{request_id}", OWN),
     ("GET", "/apps/{id}/report", OWN),
     ("POST", "/apps/{id}/trials", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/log", SIGNED_IN),
@@ -195,7 +186,7 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("POST", "/api/v1/requests/{id}/withdraw", API_PARTNER),
     ("POST", "/api/v1/requests/{id}/decision", API_STAFF),
     ("GET", "/api/v1/apps/{id}/calls", API_OWN),
-    ("GET", "/api/v1/apps/{id}/calls/{request_id}", [401, 401, 404, 401, 404, 404, 404]),
+    ("GET", "/api/v1/apps/{id}/calls/{request_id}", API_OWN),
     ("GET", "/api/v1/calls", API_LIST),
     ("GET", "/api/v1/apps/{id}/report", API_OWN),
     ("GET", "/api/v1/apps/{id}/trials", API_OWN),
@@ -329,238 +320,5 @@ async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) ->
     match page.location().starts_with("/sign-in") {
         true => 401,
         false => page.status.as_u16(),
-    }
-}
-
-/// The path with names of what is there, made for this very request.
-async fn concrete(server: &Server, path: &str) -> String {
-    let id = if path.contains("partners/{id}") {
-        Uuid::from_bytes(PARTNER_ID).to_string()
-    } else if path.contains("api-clients/{id}") {
-        let id = server.api_client(PARTNER_ID, &[]).await.id;
-        if path.contains("{slot}") {
-            second_secret(server, &id).await;
-        }
-        id
-    } else if path.starts_with("/apps/{id}") || path.starts_with("/api/v1/apps/{id}") {
-        let secrets = if path.contains("{slot}") { 2 } else { 1 };
-        let id = server.app(PARTNER_ID, secrets).await;
-        if path.ends_with("/resume") {
-            let store = &server.portal.store;
-            assert!(store.set_client_disabled(Environment::Staging, &id, true).await.unwrap());
-        }
-        id
-    } else if path.contains("{id}") {
-        Uuid::from_bytes(of_partner(server, path).await).to_string()
-    } else {
-        // Nothing of this name is asked for.
-        Uuid::nil().to_string()
-    };
-    let delivery = match path.contains("{delivery}") {
-        true => delivered(server, Uuid::parse_str(&id).unwrap().into_bytes()).await,
-        false => Uuid::nil().into_bytes(),
-    };
-    let asset = stylesheet(server).await;
-    let digest = if path.contains("{digest}") { logo(server, &id).await } else { String::new() };
-    let query = match path {
-        "/api/v1/apps" | "/api/v1/webhooks" => "?environment=staging",
-        "/api/v1/calls" => "?request_id=0000000000000000",
-        _ => "",
-    };
-    let named = path
-        .replace("{id}", &id)
-        .replace("{slot}", "1")
-        .replace("{name}", &asset)
-        .replace("{digest}", &digest)
-        .replace("{link}", "gr_link_none")
-        .replace("{file}", "none.json")
-        .replace("{request_id}", "0000000000000000")
-        .replace("{environment}", "staging")
-        .replace("{delivery}", &Uuid::from_bytes(delivery).to_string());
-    format!("{}{query}", named.replace("{*page}", "reference/errors"))
-}
-
-/// Something of the partner's that the path is about.
-async fn of_partner(server: &Server, path: &str) -> [u8; 16] {
-    let (portal, owner) = (&server.portal, somebody(Role::Owner { partner_id: PARTNER_ID }));
-    let email = format!("{}@example.com", portal.random.hex::<8>());
-    // As the page calls it, or the API.
-    let of = path.trim_start_matches("/api/v1").replace("/team/invitations/", "/invitations/");
-    match of.split('/').nth(1).unwrap() {
-        "requests" => {
-            let app = server.app(PARTNER_ID, 1).await;
-            let record = portal.store.client(&app).await.unwrap().unwrap();
-            let form = RequestForm {
-                app: AppForm::of(&record),
-                reasons: vec![("orders-api".to_owned(), "For orders.".to_owned())],
-                contact: email,
-                message: "It books.".to_owned(),
-            };
-            let programme = portal.portal.as_ref().unwrap();
-            request::ask(portal, programme, &owner, &record, &form).await.unwrap()
-        }
-        "webhooks" => {
-            let id = portal.random.id(&server.clock);
-            let of =
-                EndpointOfPartner { environment: Environment::Staging, id, partner_id: PARTNER_ID };
-            // A partner has only so many.
-            for held in webhook::list(portal, &owner, Environment::Staging).await.unwrap() {
-                webhook::remove(portal, &owner, &held).await.unwrap();
-            }
-            let settings = EndpointSettings {
-                client_id: None,
-                url: "https://hooks.example/grantor".to_owned(),
-                events: EventType::ALL.to_vec(),
-                enabled: true,
-            };
-            let secret = WebhookSecret::generate(&portal.random);
-            let act = act_of_test("webhook.added");
-            assert!(
-                portal.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await.unwrap()
-            );
-            if path.contains("{slot}") {
-                portal.keys.add_webhook_secret(&of, (&secret, &act)).await.unwrap();
-            }
-            id
-        }
-        "people" | "team" => {
-            let id = portal.random.id(&server.clock);
-            let role = Role::Developer { partner_id: PARTNER_ID };
-            let name = "Robin Rest";
-            let person =
-                NewPerson { id, email: &email, name, password_hash: "x", role, demo: false };
-            let act = owner.act(portal, "person.joined", email.clone());
-            assert!(portal.store.add_person(&person, None, None, &act).await.unwrap());
-            id
-        }
-        "invitations" => team::invite(portal, &owner, &email, false).await.unwrap().id,
-        "test-customers" => {
-            for (held, _) in test_customer::list(portal, &owner).await.unwrap() {
-                test_customer::remove(portal, &owner, held.id).await.unwrap();
-            }
-            test_customer::make(portal, &owner).await.unwrap().id
-        }
-        other => panic!("nothing is known of {other}"),
-    }
-}
-
-/// Something that was sent to that webhook.
-async fn delivered(server: &Server, id: [u8; 16]) -> [u8; 16] {
-    let (portal, owner) = (&server.portal, somebody(Role::Owner { partner_id: PARTNER_ID }));
-    let found = webhook::find(portal, &owner, Environment::Staging, id).await.unwrap();
-    webhook::ping(portal, &owner, &found).await.unwrap();
-    webhook::deliveries(portal, &found, None, 1).await.unwrap()[0].id
-}
-
-/// The version of the app that a path names, as its page would show it; or that of a new request.
-async fn version(server: &Server, named: &str) -> String {
-    let app = named.split('/').find(|part| part.starts_with("devp-"));
-    match app {
-        Some(id) => match server.portal.store.client(id).await.unwrap() {
-            Some(record) => grantor::programme::app::version(&record),
-            None => String::new(),
-        },
-        None if named.starts_with("/webhooks/") || named.starts_with("/api/v1/webhooks/") => {
-            let owner = somebody(Role::Owner { partner_id: PARTNER_ID });
-            let held = webhook::list(&server.portal, &owner, Environment::Staging).await.unwrap();
-            held[0].settings.version()
-        }
-        None => "1".to_owned(),
-    }
-}
-
-/// The name of a file that every page names.
-async fn stylesheet(server: &Server) -> String {
-    let page = server.browser().get(&format!("{}/", server.portal.base_url)).await;
-    let after = page.text.split("/assets/").nth(1).unwrap();
-    after.split('"').next().unwrap().to_owned()
-}
-
-async fn second_secret(server: &Server, id: &str) {
-    let record = server.portal.store.client(id).await.unwrap().unwrap();
-    let by = somebody(Role::Operator);
-    grantor::programme::app::add_secret(&server.portal, &by, &record).await.unwrap();
-}
-
-/// The name of a logo that is given to an app.
-async fn logo(server: &Server, id: &str) -> String {
-    let record = server.portal.store.client(id).await.unwrap().unwrap();
-    let logo = Logo::draw(&png(8, 8)).unwrap();
-    let act = somebody(Role::Operator).act(&server.portal, "client.logo_changed", "");
-    assert!(server.portal.store.change_logo(&record, Some(&logo), &act).await.unwrap());
-    hex(&logo.digest().0)
-}
-
-/// Uploads a logo as its form does.
-async fn upload(server: &Server, browser: &Browser, path: &str) -> Page {
-    let token = server.form_token(browser).await;
-    let request = browser.http.post(format!("{}{path}", server.portal.base_url));
-    let body = body(Some(&token), &png(8, 8), "logo.png", "image/png");
-    Page::read(request.header("content-type", MULTIPART).body(body).send().await.unwrap()).await
-}
-
-fn json_body(server: &Server, path: &str, version: &str) -> Option<Value> {
-    match path {
-        "/api/v1/apps" => Some(json!({
-            "name": "Planner",
-            "redirect_uris": ["https://planner.example/callback"],
-            "scopes": ["orders-api"],
-        })),
-        "/api/v1/apps/{id}" => Some(json!({ "version": version, "name": "Planner" })),
-        "/api/v1/apps/{id}/requests" => Some(json!({
-            "reasons": { "orders-api": "For orders." },
-            "contact": "help@planner.example",
-            "message": "It books.",
-        })),
-        "/api/v1/requests/{id}/answer" => Some(json!({ "version": 1, "message": "It orders." })),
-        "/api/v1/requests/{id}/withdraw" => Some(json!({ "version": 1 })),
-        "/api/v1/requests/{id}/decision" => {
-            Some(json!({ "version": 1, "decision": "ask_back", "note": "For whom?" }))
-        }
-        "/api/v1/apps/{id}/trials" => Some(json!({ "trial": "deny_consent" })),
-        "/api/v1/webhooks" => Some(json!({
-            "environment": "staging",
-            "url": "https://hooks.example/grantor",
-            "events": ["ping"],
-        })),
-        "/api/v1/webhooks/{environment}/{id}" => {
-            Some(json!({ "version": version, "enabled": false }))
-        }
-        "/api/v1/people/{id}" => Some(json!({ "role": "owner" })),
-        "/api/v1/invitations" => Some(json!({
-            "email": format!("{}@example.com", server.portal.random.hex::<8>()),
-            "role": "developer",
-        })),
-        _ => None,
-    }
-}
-
-fn form(path: &str) -> &'static [(&'static str, &'static str)] {
-    match path {
-        "/apps/new" | "/apps/{id}/edit" => &[
-            ("name", "Planner"),
-            ("redirect_uris", "https://planner.example/callback"),
-            ("scopes", "orders-api"),
-        ],
-        "/apps/{id}/trials" => &[("trial", "deny_consent")],
-        "/account/api-clients" => &[("name", "Script"), ("scopes", "programme:read")],
-        "/oauth/token" => &[("grant_type", "client_credentials")],
-        "/oauth/revoke" | "/oauth/introspect" => &[("token", "gr_client_x")],
-        "/requests/{id}/answer" => &[
-            ("name", "Planner"),
-            ("kind", "confidential"),
-            ("redirect_uris", "https://planner.example/callback"),
-            ("scopes", "orders-api"),
-            ("reason_orders-api", "For orders."),
-            ("contact", "owner@example.com"),
-            ("message", "It books."),
-        ],
-        "/requests/{id}/decision" => &[("decision", "ask_back"), ("note", "Why orders?")],
-        "/team/{id}/role" => &[("role", "owner")],
-        "/webhooks/{environment}/{id}" => {
-            &[("url", "https://hooks.example/other"), ("events", "ping"), ("enabled", "on")]
-        }
-        "/sign-in" => &[("email", "owner@example.com"), ("password", "wrong")],
-        _ => &[],
     }
 }

@@ -40,6 +40,7 @@ macro_rules! installed_on_both_engines {
 }
 
 mod access;
+mod access_things;
 mod any_algorithm;
 mod at_once;
 mod authorize;

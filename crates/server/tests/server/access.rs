@@ -12,6 +12,7 @@ use reqwest::Method;
 use crate::access_things::{concrete, form, json_body, upload, version};
 use crate::harness::{Browser, Server};
 use crate::people::PARTNER_ID;
+use crate::pictures::png;
 
 /// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
 /// operator.
@@ -50,7 +51,7 @@ const API_PARTNER_READ: Statuses = [401, 401, 404, 401, 200, 404, 404];
 /// Once it is in a state it is not brought there again.
 const API_STAFF_ONCE: Statuses = [401, 401, 403, 401, 403, 200, 409];
 
-const ROWS: [(&str, &str, Statuses); 147] = [
+const ROWS: [(&str, &str, Statuses); 149] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -168,6 +169,8 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("POST", "/api/v1/apps", [401, 401, 201, 401, 201, 403, 403]),
     ("GET", "/api/v1/apps/{id}", API_OWN),
     ("PATCH", "/api/v1/apps/{id}", API_OWN),
+    ("PUT", "/api/v1/apps/{id}/logo", API_OWN),
+    ("DELETE", "/api/v1/apps/{id}/logo", API_OWN),
     ("POST", "/api/v1/apps/{id}/secrets", [401, 401, 404, 401, 201, 403, 403]),
     ("DELETE", "/api/v1/apps/{id}/secrets/{slot}", [401, 401, 404, 401, 200, 403, 403]),
     ("POST", "/api/v1/apps/{id}/suspend", API_STAFF),
@@ -300,12 +303,14 @@ async fn status(server: &Server, visitor: &Visitor, method: &str, path: &str) ->
     if path.starts_with("/api/") {
         let url = format!("{}{named}", server.portal.base_url);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = visitor.browser.http.request(method, url);
+        let mut request = visitor.browser.http.request(method.clone(), url);
         if !visitor.token.is_empty() {
             request = request.bearer_auth(&visitor.token);
         }
         if let Some(body) = json_body(server, path, &version) {
             request = request.json(&body);
+        } else if method == Method::PUT {
+            request = request.header("content-type", "image/png").body(png(8, 8));
         }
         return request.send().await.unwrap().status().as_u16();
     }

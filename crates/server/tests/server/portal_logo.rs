@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::calls::{CHALLENGE, connect};
 use crate::harness::{Answer, Page, Server, TestClient};
+use crate::people::PARTNER_ID;
 use crate::pictures::{BLUE, CANARY, bomb, noise, photograph, plain, png, polyglot, written};
 use crate::portal_desk::{Desk, acts, record, standing};
 
@@ -405,7 +406,40 @@ async fn s21_past_the_bound_an_upload_is_told_to_come_again() {
     assert!(logos.draw(large).await.unwrap().png().len() < (MAX_SIDE * MAX_SIDE * 5) as usize);
 }
 
+async fn s22_a_program_gives_its_app_a_logo_which_is_drawn_anew(server: Server) {
+    let token = server.api_token(PARTNER_ID).await;
+    let app = server.app(PARTNER_ID, 1).await;
+    let place = format!("/api/v1/apps/{app}/logo");
+    let put = async |picture: Vec<u8>| {
+        let url = format!("{}{place}", server.portal.base_url);
+        let request = reqwest::Client::new().put(url).bearer_auth(&token);
+        let request = request.header("content-type", "image/png").body(picture);
+        Answer::read(request.send().await.unwrap()).await
+    };
+    let before = server.count("audit");
+    for (wrong, status, error) in [
+        (b"<svg/>".to_vec(), 422, "fields"),
+        (Vec::new(), 422, "fields"),
+        (vec![0; 256 * 1024 + 1], 422, "fields"),
+        (vec![0; 300 * 1024], 413, "too_large"),
+    ] {
+        let refused = put(wrong).await;
+        assert_eq!((refused.status, refused.text("error")), (status, error), "{refused:?}");
+    }
+    assert_eq!(server.count("audit"), before);
+    let given = put(png(8, 8)).await;
+    let name = given.body["logo"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((given.status, name.len()), (200, 64), "{given:?}");
+    let public = format!("{}/logos/{app}/{name}", server.staging.base_url);
+    assert_eq!(reqwest::get(public).await.unwrap().status(), 200);
+    let other = server.api_token(server.another_partner().await).await;
+    assert_eq!(server.call(&other, "DELETE", &place, None).await.status, 404);
+    let taken = server.call(&token, "DELETE", &place, None).await;
+    assert_eq!((taken.status, &taken.body["logo"]), (200, &serde_json::Value::Null));
+}
+
 on_both_engines! {
+    s22_a_program_gives_its_app_a_logo_which_is_drawn_anew,
     s22_a_logo_is_drawn_anew_served_by_us_and_shown_where_the_app_is_named,
     s22_what_is_not_what_it_says_is_refused_beside_its_field_and_changes_nothing,
     s16_an_upload_that_is_too_large_is_refused_before_it_is_read,

@@ -16,6 +16,7 @@ mod calls;
 mod cursor;
 mod document;
 mod guard;
+mod logo;
 mod partners;
 mod requests;
 mod show;
@@ -45,6 +46,8 @@ pub(super) fn operations(table: &mut Table) {
     table.operation(Some(APPS_WRITE), || routes!(apps::create));
     table.operation(Some(READ), || routes!(apps::read));
     table.operation(Some(APPS_WRITE), || routes!(apps::change));
+    table.operation(Some(APPS_WRITE), || routes!(logo::change));
+    table.operation(Some(APPS_WRITE), || routes!(logo::remove));
     table.operation(Some(SECRETS_WRITE), || routes!(apps::add_secret));
     table.operation(Some(SECRETS_WRITE), || routes!(apps::remove_secret));
     table.operation(Some(APPS_SUSPEND), || routes!(apps::suspend));

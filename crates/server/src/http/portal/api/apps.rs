@@ -260,7 +260,7 @@ async fn switch(by: &Caller, id: &str, off: bool) -> Result<Response<Body>, Faul
     shown(by, id).await
 }
 
-async fn shown(by: &Caller, id: &str) -> Result<Response<Body>, Fault> {
+pub(super) async fn shown(by: &Caller, id: &str) -> Result<Response<Body>, Fault> {
     let record = app::find(&by.site, &by.actor, id).await?;
     Ok(by.answer(&App::from(&record)))
 }

@@ -98,12 +98,14 @@ pub(in crate::http) fn complete(operation: &mut Operation, path: &str, scope: Op
     if path.contains('{') || has_parameter(operation, "client_id") {
         refusals.push(("404", "There is no such thing, or it is another partner's."));
     }
-    if operation.request_body.is_some() {
-        refusals.extend([
-            ("413", "The body is larger than 64 KiB."),
-            ("415", "The body is not JSON."),
-            ("422", "Fields cannot be taken: each is named."),
-        ]);
+    if let Some(body) = &operation.request_body {
+        refusals.push(("413", "The body is larger than is taken: 64 KiB, or 256 KiB of a logo."));
+        refusals.push(("422", "Fields cannot be taken: each is named."));
+        let is_json =
+            matches!(body, RefOr::T(body) if body.content.contains_key("application/json"));
+        if is_json {
+            refusals.push(("415", "The body is not JSON."));
+        }
     }
     if writes(operation) {
         refusals.push(("409", "It cannot be done as things stand: the message says why."));

@@ -44,6 +44,8 @@ pub(super) struct App {
     /// Names what its partner says of it, as it stands here: whoever changes that sends it along.
     #[schema(example = "3a6f0c5d1e8b49a7c2d4f6081b3e5a79")]
     version: String,
+    /// The SHA-256 of its logo as it is shown, in hexadecimal digits.
+    logo: Option<String>,
     /// Its other half: on production, or on staging.
     sibling: Option<String>,
     /// One or two; none for a public app.
@@ -200,6 +202,7 @@ impl From<&ClientRecord> for App {
             approved: client.approved,
             state: if client.disabled { State::Suspended } else { State::Works },
             version: app::version(record),
+            logo: record.listing.logo.map(|digest| hex(&digest.0)),
             sibling: listing.sibling.clone(),
             secrets: record.secrets.iter().map(Secret::from).collect(),
             created_at: time(record.created_at),

@@ -61,7 +61,7 @@ const API_PARTNER_READ: Statuses = [401, 401, 404, 401, 200, 404, 404];
 /// Once it is in a state it is not brought there again.
 const API_STAFF_ONCE: Statuses = [401, 401, 403, 401, 403, 200, 409];
 
-const ROWS: [(&str, &str, Statuses); 147] = [
+const ROWS: [(&str, &str, Statuses); 148] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -140,6 +140,7 @@ const ROWS: [(&str, &str, Statuses); 147] = [
     ("GET", "/apps/{id}/log", OWN),
     ("GET", "/apps/{id}/log/{request_id}", [401, 401, 404, 404, 404, 404, 404]),
     ("GET", "/apps/{id}/report", OWN),
+    ("GET", "/apps/{id}/activity", OWN),
     ("POST", "/apps/{id}/trials", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/log", SIGNED_IN),
     ("GET", "/webhooks", [401, 401, 200, 200, 200, 404, 404]),

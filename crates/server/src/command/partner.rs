@@ -15,6 +15,9 @@ use crate::webhook::Event;
 /// No name is longer, in characters.
 const MAX_NAME_CHARACTERS: usize = 100;
 
+/// Who does it, as the audit log shows it.
+const COMMAND: &str = "grantor partner";
+
 /// The arguments of `grantor partner`.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -128,16 +131,21 @@ impl Create {
         let name = name(&self.name, "--name")?;
         let contact =
             self.contact.as_deref().map(|email| email_address(email, "--contact")).transpose()?;
-        let Opened { store, clock, random } = self.place.open().await?;
+        let opened = self.place.open().await?;
+        let Opened { store, clock, random } = &opened;
         let partner = Partner {
-            id: random.id(&clock),
+            id: random.id(clock),
             name,
             contact,
             verified: self.verified,
             suspended: false,
             created_at: clock.now(),
         };
-        if !store.add_partner(&partner).await? {
+        let act = Act {
+            partner_id: Some(partner.id),
+            ..opened.act(COMMAND, "partner.created", partner.name.clone())
+        };
+        if !store.add_partner_noting(&partner, &act).await? {
             return Err(Failure::unexplained("the new id is taken"));
         }
         self.output.data(&PartnerData::from(&partner), |data| {
@@ -186,7 +194,7 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
             }));
         }
         let name = if off { "partner.suspended" } else { "partner.resumed" };
-        let act = opened.act("grantor partner", name, partner.name.clone());
+        let act = opened.act(COMMAND, name, partner.name.clone());
         let act = Act { partner_id: Some(partner.id), notices, ..act };
         opened.store.switch_partner(partner.id, off, &act).await?;
     }

@@ -3,6 +3,8 @@
 //! `cfg(test)` stands at each file because clippy lets tests unwrap, and asks no more than that.
 
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod basic;
 #[cfg(test)]
 mod client;

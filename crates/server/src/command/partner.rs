@@ -1,5 +1,7 @@
 //! `grantor partner`: the organisations that clients belong to.
 
+mod team;
+
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;
 use serde::Serialize;
@@ -42,6 +44,8 @@ enum Action {
     /// Switch it on again, with those clients that were switched off with it
     #[command(after_help = "With --json: as `partner show` answers")]
     Enable(One),
+    /// The people of a partner: list, invite, change and remove them
+    Team(team::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -123,6 +127,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Show(one) => show(one, None).await,
         Action::Disable(one) => show(one, Some(true)).await,
         Action::Enable(one) => show(one, Some(false)).await,
+        Action::Team(arguments) => team::run(arguments).await,
     }
 }
 

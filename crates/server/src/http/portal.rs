@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
 
+pub(crate) use api::show;
 pub use table::Route;
 
 use self::fault::Fault;

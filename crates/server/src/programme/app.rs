@@ -43,7 +43,7 @@ pub async fn make(
     actor: &Actor,
     form: &AppForm,
 ) -> Result<MadeApp, Refused> {
-    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let partner_id = actor.partner_id().ok_or(Refused::NotAllowed)?;
     let checked = check(staging, form)?;
     let secret = (!form.public).then(|| ClientSecret::new(portal.random.secret()));
     let client = NewClient {

@@ -27,4 +27,6 @@ mod postgres;
 #[cfg(test)]
 mod postman;
 #[cfg(test)]
+mod programme;
+#[cfg(test)]
 mod serve;

@@ -18,7 +18,7 @@ mod document;
 mod guard;
 mod partners;
 mod requests;
-mod show;
+pub(crate) mod show;
 mod team;
 mod test_customers;
 mod webhooks;

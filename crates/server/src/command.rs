@@ -32,6 +32,7 @@ mod request;
 mod restore;
 mod serve;
 mod sites;
+mod test_customer;
 mod trial;
 mod webhook;
 
@@ -86,6 +87,8 @@ enum Command {
     Report(report::Arguments),
     /// List a partner's webhooks, set them up, and see what was sent there
     Webhook(webhook::Arguments),
+    /// Make, list and remove the customers that a partner tries its app with on staging
+    TestCustomer(test_customer::Arguments),
     /// Make hard cases happen to a client of staging
     Trial(trial::Arguments),
     /// List what people and commands did, and export it
@@ -142,6 +145,7 @@ impl Command {
             Command::Log(arguments) => calls::run(arguments).await,
             Command::Report(arguments) => report::run(arguments).await,
             Command::Webhook(arguments) => webhook::run(arguments).await,
+            Command::TestCustomer(arguments) => test_customer::run(arguments).await,
             Command::Trial(arguments) => trial::run(arguments).await,
             Command::Activity(arguments) => activity::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,

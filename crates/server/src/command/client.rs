@@ -4,6 +4,7 @@
 //! A secret is shown once, when it is made; what is stored is its digest.
 
 mod admit;
+mod change;
 mod create;
 mod data;
 mod proof;
@@ -35,6 +36,8 @@ pub(super) struct Arguments {
 enum Action {
     /// Create a client; its secret is shown this once
     Create(Box<create::Create>),
+    /// Change what a partner says of its client
+    Change(change::Change),
     /// Make a token with which clients register themselves
     Admit(admit::Admit),
     /// List the clients
@@ -110,6 +113,7 @@ struct EndedConnections {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
+        Action::Change(change) => change.run().await,
         Action::Admit(admit) => admit.run().await,
         Action::List(list) => list.run().await,
         Action::Show(one) => show(one).await,

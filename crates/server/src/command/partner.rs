@@ -38,6 +38,12 @@ enum Action {
         after_help = "With --json: {\"id\",\"name\",\"contact\",\"verified\",\"created_at\",\"clients\":[{\"environment\",\"client_id\",\"name\",\"disabled\"}]}, with times in Unix seconds"
     )]
     Show(One),
+    /// Say that your company has verified who it is: the consent page shows a mark
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Verify(One),
+    /// Take that back
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Unverify(One),
     /// Switch off a partner and all its clients, in both environments: their connections end at once
     #[command(after_help = "With --json: as `partner show` answers")]
     Disable(One),
@@ -125,6 +131,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Create(create) => create.run().await,
         Action::List(list) => list.run().await,
         Action::Show(one) => show(one, None).await,
+        Action::Verify(one) => verify(one, true).await,
+        Action::Unverify(one) => verify(one, false).await,
         Action::Disable(one) => show(one, Some(true)).await,
         Action::Enable(one) => show(one, Some(false)).await,
         Action::Team(arguments) => team::run(arguments).await,
@@ -180,6 +188,18 @@ impl List {
             table(&["NAME", "ID", "VERIFIED", "CONTACT", "CREATED"], rows.collect())
         })
     }
+}
+
+/// Says whether somebody verified who a partner is, and shows it.
+async fn verify(one: One, verified: bool) -> Result<(), Failure> {
+    let opened = one.place.open().await?;
+    let partner = find(&opened, &one.partner).await?;
+    let name = if verified { "partner.verified" } else { "partner.unverified" };
+    let act = opened.act(COMMAND, name, partner.name.clone());
+    let act = Act { partner_id: Some(partner.id), ..act };
+    // Whoever says it again says nothing new.
+    opened.store.set_partner_verified(partner.id, verified, &act).await?;
+    show(one, None).await
 }
 
 /// Shows a partner, after it was switched off or on where that was asked for.

@@ -192,3 +192,30 @@ fn d5_a_restore_stands_in_the_audit_log_of_what_it_brought_back() {
     assert_eq!(acts(&entries), expected);
     assert_eq!(entries[1].3, format!("the backup {}; epoch 2", text(&backup, "id")));
 }
+
+#[test]
+fn what_a_command_says_of_a_partner_stands_in_its_activity_once() {
+    let house = House::new();
+    let made = house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    for (command, verified) in [("verify", true), ("unverify", false)] {
+        for _ in 0..2 {
+            let shown = house.json(&["partner", command, "Planner Ltd"]);
+            assert_eq!(shown["verified"], verified, "{command}");
+        }
+    }
+    house.run(&["partner", "verify", "nobody"]).refused("there is no partner \"nobody\"");
+    for command in ["disable", "disable", "enable", "enable"] {
+        house.json(&["partner", command, "Planner Ltd"]);
+    }
+    let entries = entries(&house);
+    let names: Vec<&str> = entries.iter().map(|entry| entry.0.as_str()).collect();
+    let expected = [
+        "partner.created",
+        "partner.verified",
+        "partner.unverified",
+        "partner.suspended",
+        "partner.resumed",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(concerning(&house, text(&made, "id")), 5);
+}

@@ -495,3 +495,96 @@ fn an_operator_makes_hard_cases_happen_on_staging_and_nowhere_else() {
         1
     );
 }
+
+#[test]
+fn u2_an_operator_changes_what_a_partner_says_of_its_client_and_asks_for_more_on_production() {
+    let programme = Programme::new();
+    let (house, id) = (&programme.house, programme.client_id.as_str());
+    let uri = "https://planner.example/callback";
+    let change = ["client", "change", id, "--name", "Tables", "--redirect-uri", uri];
+    let changed = house.json(&change);
+    assert_eq!(text(&changed, "name"), "Tables");
+    assert_eq!(changed["redirect_uris"], json!([uri]));
+    assert_eq!(changed["scopes"], json!(["financial-api", "orders-api"]));
+    // Nothing new is no act.
+    assert_eq!(house.json(&change), changed);
+    let http = ["client", "change", id, "--redirect-uri", "http://planner.example/"];
+    house.run(&http).refused("redirect_uris: ");
+    house.run(&["client", "change", id, "--scope", "nonsense api"]).refused("scopes: ");
+    house.run(&["client", "change", "nobody"]).refused("there is no client \"nobody\"");
+    let acts = house.json(&["activity", "--client", id]);
+    assert_eq!(acts["entries"].as_array().unwrap().len(), 2);
+    let newest = &acts["entries"][0];
+    assert_eq!(text(newest, "act"), "client.changed");
+    assert_eq!(text(newest, "actor"), "grantor client (operator)");
+    assert!(text(newest, "detail").contains("name: Table Planner → Tables"), "{newest}");
+
+    let mut production = CREATE_CLIENT;
+    production[3] = "production";
+    let production = text(&house.json(&production), "client_id").to_owned();
+    let elsewhere = ["client", "change", &production, "--redirect-uri", uri];
+    house.run(&elsewhere).refused("decides about a new host");
+    let less = house.json(&["client", "change", &production, "--scope", "orders-api"]);
+    assert_eq!(less["scopes"], json!(["orders-api"]));
+    let more = ["client", "change", &production, "--scope", "orders-api", "--scope", "items"];
+    house.run(&more).refused("decides about more scopes");
+    assert_eq!(house.json(&["client", "show", &production]), less);
+}
+
+#[test]
+fn an_operator_makes_test_customers_for_a_partner_and_no_password_is_noted() {
+    let programme = Programme::new();
+    let house = &programme.house;
+    let of = ["--partner", "Planner Ltd"];
+    let test_customer =
+        |words: &[&str]| house.run(&[&["test-customer"][..], words, &of, &["--json"]].concat());
+    let none = house.run(&[&["test-customer", "list"][..], &of].concat()).done();
+    assert!(none.stderr.contains("There is no test customer yet"), "{none:?}");
+    let made = test_customer(&["make"]).json();
+    let shown = &made["test_customer"];
+    let (id, email) = (text(shown, "id"), text(shown, "email"));
+    assert!(email.ends_with("@planner-ltd.test"), "{made}");
+    assert_eq!(test_customer(&["list"]).json()["test_customers"], json!([shown]));
+    let people = house.run(&[&["test-customer", "list"][..], &of].concat()).done().stdout;
+    assert!(people.starts_with("ID") && people.contains(email), "{people}");
+    let staging = ["customer", "show", "--environment", "staging", "--email", email];
+    assert_eq!(house.json(&staging)["businesses"].as_array().unwrap().len(), 2);
+    let drawn = test_customer(&["password", id]).json();
+    assert_ne!(drawn["password"], made["password"]);
+    house.json(&["partner", "create", "--name", "Another Ltd"]);
+    let foreign = ["test-customer", "remove", id, "--partner", "Another Ltd"];
+    house.run(&foreign).refused("there is no test customer");
+    assert_eq!(test_customer(&["remove", id]).json(), json!({ "id": id, "removed": true }));
+    test_customer(&["password", id]).refused("there is no test customer");
+    let log = house.json(&["activity", "--partner", "Planner Ltd"]);
+    let entries = log["entries"].as_array().unwrap();
+    let by = entries.iter().filter(|entry| text(entry, "actor").starts_with("grantor test-"));
+    let names: Vec<&str> = by.map(|entry| text(entry, "act")).collect();
+    let expected = ["test_customer.removed", "test_customer.password_drawn", "test_customer.made"];
+    assert_eq!(names, expected);
+    for password in [text(&made, "password"), text(&drawn, "password")] {
+        assert!(!log.to_string().contains(password), "{log}");
+    }
+}
+
+/// A guide that names an option that is none would send its reader away.
+#[test]
+fn each_command_of_the_guide_is_taken_as_it_stands() {
+    let programme = Programme::new();
+    let house = &programme.house;
+    house.json(&["partner", "create", "--name", "My Company Ltd"]);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/guides/portal-commands.md")).unwrap();
+    let example = "devp-staging-table-planner-0f8d3c1b5e7a49d28c6b1f0e9d7a3c52";
+    let page = page.replace("\\\n", "").replace(example, &programme.client_id);
+    let commands: Vec<&str> = page.lines().filter(|line| line.starts_with("grantor ")).collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    for command in commands {
+        let answer = house.shell(command);
+        assert!(!answer.stderr.contains("Usage:"), "{command}: {answer:?}");
+        assert!(
+            answer.code == 0 || answer.stderr.contains("there is no "),
+            "{command}: {answer:?}"
+        );
+    }
+}

@@ -225,6 +225,8 @@ async function* logPages(page, server) {
   yield { name: 'no such call', page };
   await page.goto(portal(server, `${app}/report`));
   yield { name: 'integration report', page };
+  await page.goto(portal(server, `${app}/activity`));
+  yield { name: 'activity of an app', page };
 }
 
 async function* webhookPages(page, server) {
@@ -284,4 +286,4 @@ async function* managersPages(page, server, request) {
   yield { name: 'app, for a manager', page };
 }
 
-export const PORTAL_PAGES_WALKED = 59;
+export const PORTAL_PAGES_WALKED = 60;

@@ -184,7 +184,7 @@ fn of_one(path: &str, at: &Filled) -> Option<Vec<Look>> {
     Some(match path {
         "/apps/{id}" | "/apps/{id}/edit" | "/apps/{id}/exports" | "/apps/{id}/report"
         | "/apps/{id}/request" => signed_in.into_iter().flat_map(each).collect(),
-        "/apps/{id}/log" => signed_in
+        "/apps/{id}/log" | "/apps/{id}/activity" => signed_in
             .into_iter()
             .flat_map(|who| both.iter().map(move |log| parts(who, log, &format!("{log}?"))))
             .collect(),

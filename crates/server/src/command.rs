@@ -8,10 +8,13 @@
 
 pub mod dev;
 
+mod activity;
 mod backup;
 mod basic;
+mod calls;
 mod client;
 mod customer;
+mod desk;
 mod doctor;
 mod failure;
 mod grant;
@@ -24,8 +27,14 @@ mod parts;
 mod place;
 mod postman;
 mod prompt;
+mod report;
+mod request;
 mod restore;
 mod serve;
+mod sites;
+mod test_customer;
+mod trial;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -66,10 +75,24 @@ enum Command {
     Customer(customer::Arguments),
     /// List the connections that customers allowed, and end one
     Grant(grant::Arguments),
-    /// Create partners, the organisations that clients belong to
+    /// Create partners, the organisations that clients belong to, and help their teams
     Partner(partner::Arguments),
     /// Create, list and remove partner managers and operators
     Manager(manager::Arguments),
+    /// List what partners ask for, and decide
+    Request(request::Arguments),
+    /// Show the calls of a client, and the one of a request id
+    Log(calls::Arguments),
+    /// Show what the calls of a client have shown: its integration report
+    Report(report::Arguments),
+    /// List a partner's webhooks, set them up, and see what was sent there
+    Webhook(webhook::Arguments),
+    /// Make, list and remove the customers that a partner tries its app with on staging
+    TestCustomer(test_customer::Arguments),
+    /// Make hard cases happen to a client of staging
+    Trial(trial::Arguments),
+    /// List what people and commands did, and export it
+    Activity(activity::Arguments),
     /// List, rotate and revoke the keys that make tokens, and change the master key
     Key(key::Arguments),
     /// Look at an installation, and say what is well and what is not
@@ -118,6 +141,13 @@ impl Command {
             Command::Grant(arguments) => grant::run(arguments).await,
             Command::Partner(arguments) => partner::run(arguments).await,
             Command::Manager(arguments) => manager::run(arguments).await,
+            Command::Request(arguments) => request::run(arguments).await,
+            Command::Log(arguments) => calls::run(arguments).await,
+            Command::Report(arguments) => report::run(arguments).await,
+            Command::Webhook(arguments) => webhook::run(arguments).await,
+            Command::TestCustomer(arguments) => test_customer::run(arguments).await,
+            Command::Trial(arguments) => trial::run(arguments).await,
+            Command::Activity(arguments) => activity::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),

@@ -171,7 +171,8 @@ pub async fn lay_api_clients(site: &Site) -> Result<(), StoreError> {
         let named = (id.to_owned(), "Demo script".to_owned());
         let mut client = new_client(named, partner_id, scope(&scopes.join(" ")), &secret);
         client.demo = true;
-        let dev = Actor { name: "grantor dev".to_owned(), id: None, role: Role::Manager };
+        let dev =
+            Actor { name: "grantor dev".to_owned(), id: None, role: Role::Manager, behalf: None };
         let mut act = dev.act(site, "api_client.created", client.name.clone());
         act.partner_id = Some(partner_id);
         act.client_id = Some(client.id.clone());

@@ -51,6 +51,7 @@ use axum::routing::{any, get, post};
 
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
+pub(crate) use self::portal::show;
 pub use self::portal::{Route, listed as portal_routes};
 
 use self::cors::preflighted;

@@ -465,6 +465,7 @@ async fn add_portal_key(
         new_keys_version: new_version(random),
         add: std::slice::from_ref(&key),
         remove: &[],
+        act: None,
     };
     store.change_sealing_keys(&change).await?;
     Ok(())

@@ -31,6 +31,9 @@ pub struct Actor {
     pub id: Option<[u8; 16]>,
     /// What it may do.
     pub role: Role,
+    /// For which partner an operator does what its own people could: a partner that cannot help
+    /// itself asks whoever runs the server.
+    pub behalf: Option<[u8; 16]>,
 }
 
 /// Why something was not done.
@@ -84,17 +87,22 @@ impl From<NotTaken> for Refused {
 
 impl From<&Person> for Actor {
     fn from(person: &Person) -> Actor {
-        Actor { name: person.email.clone(), id: Some(person.id), role: person.role }
+        Actor { name: person.email.clone(), id: Some(person.id), role: person.role, behalf: None }
     }
 }
 
 impl Actor {
+    /// The partner whose own it sees and changes; `None` for the company, which sees all.
+    pub fn partner_id(&self) -> Option<[u8; 16]> {
+        self.role.partner_id().or(self.behalf)
+    }
+
     /// Whether it may see and change what is this partner's.
     ///
     /// # Errors
     /// [`Refused::NotFound`]: what is another partner's does not exist for it.
     pub fn of_partner(&self, partner_id: [u8; 16]) -> Result<(), Refused> {
-        match self.role.partner_id() {
+        match self.partner_id() {
             None => Ok(()),
             Some(own) if own == partner_id => Ok(()),
             Some(_) => Err(Refused::NotFound),
@@ -158,7 +166,7 @@ impl Actor {
             actor: format!("{} ({})", self.name, self.role.as_str()),
             actor_id: self.id,
             act,
-            partner_id: self.role.partner_id(),
+            partner_id: self.partner_id(),
             client_id: None,
             detail: detail.into(),
             mails: Vec::new(),

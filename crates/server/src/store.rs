@@ -61,7 +61,7 @@ mod webhook_endpoint;
 
 pub use api_client::COMPANY_ID;
 pub use app::{AppChange, ChangedApp};
-pub use audit::{Act, AuditEntry, AuditOf};
+pub use audit::{Act, Along, AuditEntry, AuditOf};
 pub use client::{
     ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, RemovedSecret,
     SecretRecord, SecretUse,

@@ -4,6 +4,7 @@
 //! A secret is shown once, when it is made; what is stored is its digest.
 
 mod admit;
+mod change;
 mod create;
 mod data;
 mod proof;
@@ -17,9 +18,12 @@ use super::Failure;
 use super::output::{Output, table, time_or_never};
 use super::parts::{self, PART};
 use super::place::{Opened, Place, environment_parser};
-use crate::store::ClientRecord;
+use crate::store::{Along, ClientRecord};
 use crate::webhook::{Ended, EndedBy, Event};
 use data::ClientData;
+
+/// Who does it, as the audit log shows it.
+const COMMAND: &str = "grantor client";
 
 /// The arguments of `grantor client`.
 #[derive(clap::Args)]
@@ -32,6 +36,8 @@ pub(super) struct Arguments {
 enum Action {
     /// Create a client; its secret is shown this once
     Create(Box<create::Create>),
+    /// Change what a partner says of its client
+    Change(change::Change),
     /// Make a token with which clients register themselves
     Admit(admit::Admit),
     /// List the clients
@@ -107,6 +113,7 @@ struct EndedConnections {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Create(create) => create.run().await,
+        Action::Change(change) => change.run().await,
         Action::Admit(admit) => admit.run().await,
         Action::List(list) => list.run().await,
         Action::Show(one) => show(one).await,
@@ -173,16 +180,18 @@ async fn show(one: One) -> Result<(), Failure> {
 
 async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     let opened = one.place.open().await?;
-    let client = find(&opened, &one.client_id).await?.client;
-    let event = if disabled { Event::ClientSuspended } else { Event::ClientResumed };
-    let notice = opened.notice(client.environment, &client.id, event);
-    let changed = opened
-        .store
-        .set_client_disabled_telling(client.environment, &client.id, disabled, &[notice])
-        .await?;
+    let record = find(&opened, &one.client_id).await?;
+    let client = &record.client;
+    let (name, event) = match disabled {
+        true => ("client.suspended", Event::ClientSuspended),
+        false => ("client.resumed", Event::ClientResumed),
+    };
+    let mut act = opened.act_about((COMMAND, name), &record, String::new());
+    act.notices.push(opened.notice(client.environment, &client.id, event));
+    let changed = opened.store.switch_app(&record, disabled, &act).await?;
     let switched = Switched {
         environment: client.environment.as_str(),
-        client_id: client.id,
+        client_id: client.id.clone(),
         disabled,
         changed,
     };
@@ -199,11 +208,14 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
 
 async fn end_connections(one: One) -> Result<(), Failure> {
     let opened = one.place.open().await?;
-    let client = find(&opened, &one.client_id).await?.client;
+    let record = find(&opened, &one.client_id).await?;
     let event = Event::GrantRevoked { ended: Ended::All, by: EndedBy::Company };
-    let notice = opened.notice(client.environment, &client.id, event);
-    let store = &opened.store;
-    store.end_grants_of_client_telling(client.environment, &client.id, &[notice]).await?;
+    let name = "client.connections_ended";
+    let mut act = opened.act_about((COMMAND, name), &record, String::new());
+    let client = record.client;
+    act.notices.push(opened.notice(client.environment, &client.id, event));
+    let along = Along::Act(&act);
+    opened.store.end_grants_of_client_along(client.environment, &client.id, along).await?;
     let ended = EndedConnections { environment: client.environment.as_str(), client_id: client.id };
     one.output.data(&ended, |ended| format!("all connections of {} ended", ended.client_id))?;
     one.output.say("Consents stay, and its customers can connect again at once.");
@@ -211,23 +223,24 @@ async fn end_connections(one: One) -> Result<(), Failure> {
 }
 
 /// The client of that id, in whichever environment it stands.
-async fn find(opened: &Opened, client_id: &str) -> Result<ClientRecord, Failure> {
+pub(super) async fn find(opened: &Opened, client_id: &str) -> Result<ClientRecord, Failure> {
     opened.store.client(client_id).await?.ok_or_else(|| {
         Failure::mendable(format!("there is no client {client_id:?}"))
             .hint("`grantor client list` shows all; --config or --data says in which store")
     })
 }
 
-/// The id of a client, which has to stand in that environment.
+/// The client of that id, which has to stand in that environment.
 pub(super) async fn find_in(
     opened: &Opened,
     environment: Environment,
     client_id: &str,
-) -> Result<String, Failure> {
-    let client = find(opened, client_id).await?.client;
+) -> Result<ClientRecord, Failure> {
+    let record = find(opened, client_id).await?;
+    let client = &record.client;
     if client.environment != environment {
         let words = format!("the client {client_id:?} belongs to {}", client.environment);
         return Err(Failure::mendable(words).hint(format!("--environment {}", client.environment)));
     }
-    Ok(client.id)
+    Ok(record)
 }

@@ -17,7 +17,10 @@ use super::{Failure, partner, prompt};
 use crate::demo;
 use crate::password::{MIN_PASSWORD_CHARACTERS, Password, Passwords};
 use crate::random::Random;
-use crate::store::{Customer, NewCustomer, Store};
+use crate::store::{Act, Along, Customer, NewCustomer, Store};
+
+/// Who does it, as the audit log shows it.
+const COMMAND: &str = "grantor customer";
 
 /// The arguments of `grantor customer`.
 #[derive(clap::Args)]
@@ -150,10 +153,10 @@ impl Create {
         let email = partner::email_address(&self.email, "--email")?;
         let name = partner::name(&self.name, "--name")?;
         let environment = self.environment.environment;
-        let Opened { store, clock, random } = self.place.open().await?;
-        let password_hash = new_password_hash(&random).await?;
-        let id = random.id(&clock);
-        let now = clock.now();
+        let opened = self.place.open().await?;
+        let Opened { store, clock, random } = &opened;
+        let password_hash = new_password_hash(random).await?;
+        let id = random.id(clock);
         let customer = NewCustomer {
             environment,
             id,
@@ -162,7 +165,8 @@ impl Create {
             password_hash: &password_hash,
             demo: false,
         };
-        if !store.add_customer(&customer, now).await? {
+        let act = opened.act(COMMAND, "customer.created", format!("{email} on {environment}"));
+        if !store.add_customer_noting(&customer, &act).await? {
             return Err(Failure::mendable(format!(
                 "there is a customer {email} in {environment} already"
             ))
@@ -175,7 +179,7 @@ impl Create {
             name,
             disabled: false,
             businesses: Vec::new(),
-            created_at: now,
+            created_at: act.at,
         };
         self.output.data(&data, |data| {
             aligned(&[
@@ -279,8 +283,11 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
         true => connections::notices(&opened, environment, id).await?,
         false => Vec::new(),
     };
-    let changed =
-        store.set_customer_disabled_telling(environment, &email, disabled, &notices).await?;
+    let name = if disabled { "customer.disabled" } else { "customer.enabled" };
+    let act = opened.act(COMMAND, name, format!("{email} on {environment}"));
+    let act = Act { notices, ..act };
+    let along = Along::Act(&act);
+    let changed = store.set_customer_disabled_along(environment, &email, disabled, along).await?;
     let switched = Switched { environment: environment.as_str(), email, disabled, changed };
     one.output.data(&switched, |switched| {
         let state = if switched.disabled { "disabled" } else { "enabled" };
@@ -299,7 +306,11 @@ async fn set_password(one: One) -> Result<(), Failure> {
     let opened = one.place.open().await?;
     let email = find(&opened.store, environment, &one.email, "--email").await?.email;
     let hash = new_password_hash(&opened.random).await?;
-    opened.store.set_customer_password(environment, &email, &hash).await?;
+    let act = opened.act(COMMAND, "customer.password_set", format!("{email} on {environment}"));
+    let along = Along::Act(&act);
+    if !opened.store.set_customer_password_along(environment, &email, &hash, along).await? {
+        return Err(Failure::mendable(format!("there is no customer {email} any more")));
+    }
     let set = PasswordSet { environment: environment.as_str(), email };
     one.output.data(&set, |set| {
         format!("the password of {} is set; sessions and connections ended", set.email)

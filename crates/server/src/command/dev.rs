@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::output::print;
+use super::sites::Ground;
 use crate::clock::Clock;
 use crate::http::callback;
 use crate::keys::Keys;
@@ -27,18 +28,14 @@ use crate::listener::{Listener, Socket, asked_to_stop, serve};
 use crate::logo::Logos;
 use crate::mail::Mailer;
 use crate::master_key::MasterKey;
-use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::programme::scope;
 use crate::random::Random;
-use crate::request_log::RequestLog;
 use crate::site::{Dev, Portal, Registration, Settings, SignUp, Site};
 use crate::store::{Address, Store};
-use crate::throttle::{Limits, Throttle};
-use crate::trials::Trials;
-use crate::usage::Usage;
+use crate::throttle::Limits;
 use crate::{demo, log};
 
 /// What a data folder holds, and all that `--reset` removes.
@@ -53,6 +50,11 @@ const LIMITS: Limits = Limits {
     ..Limits::USUAL
 };
 
+/// The port of staging, where no other is named.
+const USUAL_PORT: u16 = 8300;
+/// How far from it the portal's port is.
+const PORTAL_OFFSET: u16 = 3;
+
 /// What marks a folder as dev's own.
 const MARK: &str = "grantor-dev.txt";
 
@@ -61,7 +63,7 @@ const MARK: &str = "grantor-dev.txt";
 pub struct Arguments {
     /// The port of staging; production, the demo client's page and the portal take the next three. 0
     /// takes free ones.
-    #[arg(long, value_name = "N", default_value_t = 8300)]
+    #[arg(long, value_name = "N", default_value_t = USUAL_PORT)]
     port: u16,
     /// The loopback address to listen on: 127.0.0.1 or ::1.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -96,7 +98,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             "for other addresses make a data folder with `grantor init` and use `grantor serve`",
         ));
     }
-    let store = Opened::open(&arguments.data, arguments.reset).await?;
+    let Opened { ground, _claim } = Opened::open(&arguments.data, arguments.reset).await?;
     let stop = asked_to_stop()?;
     let mut sockets = Vec::new();
     for offset in 0..Environment::ALL.len() {
@@ -110,7 +112,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     for (socket, environment) in sockets.into_iter().zip(Environment::ALL) {
         let redirect_uri = callback::redirect_uri(environment, page.address());
         let dev = Dev { redirect_uri: redirect_uri.clone() };
-        let site = Arc::new(store.site((environment, socket.address()), dev, None, &portal_url));
+        let place = (environment, socket.address());
+        let site = Arc::new(site(&ground, place, (dev, None), &portal_url));
         demo::lay(&site, &redirect_uri).await?;
         listeners.push(plain(&site).on(socket)?);
         sites.push(site);
@@ -119,11 +122,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Portal { environments: sites.clone(), sign_up: SignUp::Open, logos: Logos::default() };
     let place = (Environment::Portal, portal.address());
     let dev = Dev { redirect_uri: String::new() };
-    let portal_site = Arc::new(store.site(place, dev, Some(programme), &portal_url));
+    let portal_site = Arc::new(site(&ground, place, (dev, Some(programme)), &portal_url));
     demo::lay_portal(&portal_site).await?;
     demo::lay_api_clients(&portal_site).await?;
     listeners.push(plain(&portal_site).on(portal)?);
-    let outbox = store.outbox();
+    let outbox = outbox(&ground);
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
     announce(&sites, &portal_url, &arguments)?;
@@ -149,11 +152,7 @@ impl Arguments {
 
 /// A data folder that is open.
 struct Opened {
-    store: Store,
-    keys: Keys,
-    passwords: Passwords,
-    clock: Clock,
-    random: Random,
+    ground: Ground,
     /// Held for as long as this process lives.
     _claim: fs::File,
 }
@@ -191,75 +190,67 @@ impl Opened {
         let store = Store::open(&Address::Sqlite(database), &clock).await?;
         let keys = Keys::open(&store, &master_key, &clock, &random).await.map_err(start_over)?;
         let passwords = Passwords::start(2, random.clone())?;
-        Ok(Opened { store, keys, passwords, clock, random, _claim: claim })
+        let reach = Reach::ThisMachine;
+        let ground = Ground { store, keys, passwords, clock, random, reach };
+        Ok(Opened { ground, _claim: claim })
     }
+}
 
-    /// Mail stays where it is, to be read on a page; webhooks reach this machine.
-    fn outbox(&self) -> Outbox {
-        Outbox::new(Delivering {
-            store: self.store.clone(),
-            keys: self.keys.clone(),
-            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
-            mailer: Some(Mailer::Mailbox),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-        })
-    }
+/// Mail stays where it is, to be read on a page; webhooks reach this machine.
+fn outbox(ground: &Ground) -> Outbox {
+    Outbox::new(Delivering {
+        store: ground.store.clone(),
+        keys: ground.keys.clone(),
+        outbound: Outbound::new(Reach::ThisMachine, ground.clock.clone()),
+        mailer: Some(Mailer::Mailbox),
+        clock: ground.clock.clone(),
+        random: ground.random.clone(),
+    })
+}
 
-    fn site(
-        &self,
-        (environment, address): (Environment, SocketAddr),
-        dev: Dev,
-        portal: Option<Portal>,
-        portal_url: &str,
-    ) -> Site {
-        let base_url = format!("http://{address}");
-        Site {
-            environment,
-            settings: match environment {
-                Environment::Staging | Environment::Production => Settings {
-                    registration: Registration::Open,
-                    registration_scopes: demo::client_scopes(),
-                    apis: demo::apis(&base_url),
-                    client_id_metadata_documents: true,
-                    throttling: LIMITS,
-                    mail: true,
-                    ..Settings::default()
-                },
-                Environment::Portal => Settings {
-                    parameters_in_query: false,
-                    throttling: LIMITS,
-                    apis: scope::apis(&base_url),
-                    mail: true,
-                    ..Settings::default()
-                },
-            },
-            base_url,
-            store: self.store.clone(),
-            sealer: self.keys.sealer(environment),
-            other_sealer: self.keys.sealer(environment.other()),
-            signer: self.keys.signer(environment),
-            keys: self.keys.clone(),
-            throttle: Throttle::new(
-                self.store.clone(),
-                environment,
-                self.keys.sealer(environment),
-                self.clock.clone(),
-                LIMITS,
-            ),
-            passwords: self.passwords.clone(),
-            usage: Usage::default(),
-            request_log: RequestLog::default(),
-            trials: Trials::of(environment),
-            metrics: SiteMetrics::default(),
-            outbound: Outbound::new(Reach::ThisMachine, self.clock.clone()),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-            dev: Some(dev),
-            portal,
-            portal_url: Some(portal_url.to_owned()),
-        }
-    }
+/// The site of an environment on this machine.
+fn site(
+    ground: &Ground,
+    (environment, address): (Environment, SocketAddr),
+    (dev, portal): (Dev, Option<Portal>),
+    portal_url: &str,
+) -> Site {
+    let base_url = format!("http://{address}");
+    let settings = match environment {
+        Environment::Staging | Environment::Production => Settings {
+            registration: Registration::Open,
+            registration_scopes: demo::client_scopes(),
+            apis: demo::apis(&base_url),
+            client_id_metadata_documents: true,
+            throttling: LIMITS,
+            mail: true,
+            ..Settings::default()
+        },
+        Environment::Portal => Settings {
+            parameters_in_query: false,
+            throttling: LIMITS,
+            apis: scope::apis(&base_url),
+            mail: true,
+            ..Settings::default()
+        },
+    };
+    let site = ground.site((environment, &base_url), settings, Some(portal_url));
+    Site { dev: Some(dev), portal, ..site }
+}
+
+/// The portal as it would be served from the usual ports: for commands about a data folder, which do
+/// not know on which ports it is served.
+pub(super) fn portal(ground: &Ground) -> Arc<Site> {
+    let address = |offset: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT + offset));
+    let portal_url = format!("http://{}", address(PORTAL_OFFSET));
+    let no_page = || Dev { redirect_uri: String::new() };
+    let environments = (0..).zip(Environment::ALL).map(|(offset, environment)| {
+        Arc::new(site(ground, (environment, address(offset)), (no_page(), None), &portal_url))
+    });
+    let environments = environments.collect();
+    let programme = Portal { environments, sign_up: SignUp::Open, logos: Logos::default() };
+    let place = (Environment::Portal, address(PORTAL_OFFSET));
+    Arc::new(site(ground, place, (no_page(), Some(programme)), &portal_url))
 }
 
 /// A listener on this machine alone.

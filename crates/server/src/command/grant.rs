@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::output::{Output, table, time};
 use super::place::{In, Opened, Place};
 use super::{Failure, client, customer};
-use crate::store::{Connection, WhichConnections};
+use crate::store::{Act, Connection, WhichConnections};
 use crate::webhook::{Ended, EndedBy, Event};
 
 /// No list is longer.
@@ -115,7 +115,7 @@ impl List {
         let environment = self.environment.environment;
         let opened = self.place.open().await?;
         let client_id = match &self.client {
-            Some(id) => Some(client::find_in(&opened, environment, id).await?),
+            Some(id) => Some(client::find_in(&opened, environment, id).await?.client.id),
             None => None,
         };
         let email = match &self.customer {
@@ -162,8 +162,13 @@ impl Revoke {
         };
         let ended = Ended::One { grant_id: id, customer_id: Some(grant.customer_id) };
         let event = Event::GrantRevoked { ended, by: EndedBy::Company };
-        let notice = opened.notice(environment, &grant.client_id, event);
-        let changed = store.revoke_grant_telling(id, &notice).await?;
+        let detail = format!("{} of customer {}", self.id, Uuid::from_bytes(grant.customer_id));
+        let partner_id = store.client_seen_from(environment, &grant.client_id).await?;
+        let partner_id = partner_id.map(|record| record.partner_id);
+        let mut act = opened.act("grantor grant", "grant.revoked", detail);
+        act.notices.push(opened.notice(environment, &grant.client_id, event));
+        let act = Act { partner_id, client_id: Some(grant.client_id), ..act };
+        let changed = store.revoke_grant_noting(environment, id, &act).await?;
         let revoked =
             Revoked { environment: environment.as_str(), id: self.id.to_string(), changed };
         self.output.data(&revoked, |revoked| {

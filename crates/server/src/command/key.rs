@@ -20,6 +20,9 @@ use super::{Failure, prompt};
 use crate::keys::rotation::{self, KeyRecord, KeyState};
 use crate::master_key::MasterKey;
 
+/// Who does it, as the audit log shows it.
+const COMMAND: &str = "grantor key";
+
 /// The arguments of `grantor key`.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -190,12 +193,14 @@ impl Rotate {
         if self.signing {
             return self.rotate_signing(&opened, &master_key).await;
         }
-        let Opened { store, clock, random } = opened;
+        let Opened { store, clock, random } = &opened;
         let mut rotated = Vec::new();
         for environment in Environment::ISSUERS {
             if self.environment.is_none_or(|wanted| wanted == environment) {
+                let act = opened.act(COMMAND, "key.rotated", format!("sealing, {environment}"));
+                let with = (clock, random);
                 let done =
-                    rotation::rotate(&store, &master_key, environment, &clock, &random).await?;
+                    rotation::rotate(store, &master_key, environment, with, Some(&act)).await?;
                 rotated.push(RotatedData {
                     environment: environment.as_str(),
                     id: shown(done.key.id),
@@ -257,7 +262,10 @@ impl Revoke {
             KeyId::Sealing(id) => {
                 let Opened { store, clock, random } = &opened;
                 let key = (environment, *id);
-                let made = rotation::revoke(store, &master_key, key, clock, random).await?;
+                let detail = format!("{}, {environment}", shown(*id));
+                let act = opened.act(COMMAND, "key.revoked", detail);
+                let with = (clock, random);
+                let made = rotation::revoke(store, &master_key, key, with, Some(&act)).await?;
                 made.map(|key| shown(key.id))
             }
             KeyId::Signing(id) => signing::revoke(&opened, &master_key, (environment, id)).await?,

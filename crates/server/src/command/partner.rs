@@ -1,5 +1,7 @@
 //! `grantor partner`: the organisations that clients belong to.
 
+mod team;
+
 use clap::Subcommand;
 use grantor_protocol::environment::Environment;
 use serde::Serialize;
@@ -14,6 +16,9 @@ use crate::webhook::Event;
 
 /// No name is longer, in characters.
 const MAX_NAME_CHARACTERS: usize = 100;
+
+/// Who does it, as the audit log shows it.
+const COMMAND: &str = "grantor partner";
 
 /// The arguments of `grantor partner`.
 #[derive(clap::Args)]
@@ -33,12 +38,20 @@ enum Action {
         after_help = "With --json: {\"id\",\"name\",\"contact\",\"verified\",\"created_at\",\"clients\":[{\"environment\",\"client_id\",\"name\",\"disabled\"}]}, with times in Unix seconds"
     )]
     Show(One),
+    /// Say that your company has verified who it is: the consent page shows a mark
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Verify(One),
+    /// Take that back
+    #[command(after_help = "With --json: as `partner show` answers")]
+    Unverify(One),
     /// Switch off a partner and all its clients, in both environments: their connections end at once
     #[command(after_help = "With --json: as `partner show` answers")]
     Disable(One),
     /// Switch it on again, with those clients that were switched off with it
     #[command(after_help = "With --json: as `partner show` answers")]
     Enable(One),
+    /// The people of a partner: list, invite, change and remove them
+    Team(team::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -118,8 +131,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Action::Create(create) => create.run().await,
         Action::List(list) => list.run().await,
         Action::Show(one) => show(one, None).await,
+        Action::Verify(one) => verify(one, true).await,
+        Action::Unverify(one) => verify(one, false).await,
         Action::Disable(one) => show(one, Some(true)).await,
         Action::Enable(one) => show(one, Some(false)).await,
+        Action::Team(arguments) => team::run(arguments).await,
     }
 }
 
@@ -128,16 +144,21 @@ impl Create {
         let name = name(&self.name, "--name")?;
         let contact =
             self.contact.as_deref().map(|email| email_address(email, "--contact")).transpose()?;
-        let Opened { store, clock, random } = self.place.open().await?;
+        let opened = self.place.open().await?;
+        let Opened { store, clock, random } = &opened;
         let partner = Partner {
-            id: random.id(&clock),
+            id: random.id(clock),
             name,
             contact,
             verified: self.verified,
             suspended: false,
             created_at: clock.now(),
         };
-        if !store.add_partner(&partner).await? {
+        let act = Act {
+            partner_id: Some(partner.id),
+            ..opened.act(COMMAND, "partner.created", partner.name.clone())
+        };
+        if !store.add_partner_noting(&partner, &act).await? {
             return Err(Failure::unexplained("the new id is taken"));
         }
         self.output.data(&PartnerData::from(&partner), |data| {
@@ -169,6 +190,18 @@ impl List {
     }
 }
 
+/// Says whether somebody verified who a partner is, and shows it.
+async fn verify(one: One, verified: bool) -> Result<(), Failure> {
+    let opened = one.place.open().await?;
+    let partner = find(&opened, &one.partner).await?;
+    let name = if verified { "partner.verified" } else { "partner.unverified" };
+    let act = opened.act(COMMAND, name, partner.name.clone());
+    let act = Act { partner_id: Some(partner.id), ..act };
+    // Whoever says it again says nothing new.
+    opened.store.set_partner_verified(partner.id, verified, &act).await?;
+    show(one, None).await
+}
+
 /// Shows a partner, after it was switched off or on where that was asked for.
 async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
     let opened = one.place.open().await?;
@@ -186,7 +219,7 @@ async fn show(one: One, switch: Option<bool>) -> Result<(), Failure> {
             }));
         }
         let name = if off { "partner.suspended" } else { "partner.resumed" };
-        let act = opened.act("grantor partner", name, partner.name.clone());
+        let act = opened.act(COMMAND, name, partner.name.clone());
         let act = Act { partner_id: Some(partner.id), notices, ..act };
         opened.store.switch_partner(partner.id, off, &act).await?;
     }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::random::Random;
-use crate::store::{Act, Address, Store};
+use crate::store::{Act, Address, ClientRecord, Store};
 use crate::webhook::{Event, Notice};
 
 /// The database of a folder of `grantor dev`.
@@ -64,6 +64,7 @@ impl Opened {
     }
 
     /// The entry of the audit log for what an operator does now by a command, as `grantor partner`.
+    /// Whom it concerns is the caller's to say: they see it in the portal. The detail holds no secret.
     pub(super) fn act(&self, command: &str, name: &'static str, detail: String) -> Act {
         Act {
             at: self.clock.now(),
@@ -75,6 +76,20 @@ impl Opened {
             detail,
             mails: Vec::new(),
             notices: Vec::new(),
+        }
+    }
+
+    /// The same about a client, for its partner too.
+    pub(super) fn act_about(
+        &self,
+        (command, name): (&str, &'static str),
+        record: &ClientRecord,
+        detail: String,
+    ) -> Act {
+        Act {
+            partner_id: Some(record.partner_id),
+            client_id: Some(record.client.id.clone()),
+            ..self.act(command, name, detail)
         }
     }
 }

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use self::gap::{Choice, Evidence, Journaled};
 use self::report::Report;
 use super::Failure;
-use super::output::Output;
-use super::place::ConfigFile;
+use super::output::{Output, say};
+use super::place::{self, ConfigFile};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal;
@@ -127,8 +127,23 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Prepared::File(body) => plan.replace_file(&body, &random)?,
         Prepared::Empty(empty) => (plan.fill(empty, &random).await?, None),
     };
+    note(&config, &header, epoch).await;
     let report = Report { header, database, kept, epoch, journaled, done };
     report.tell(arguments.output, arguments.void_secrets, arguments.void_passwords)
+}
+
+/// Notes the restore in the audit log of the database that is there now. It is whole without, and
+/// its journal tells of it: a fault is said, and is none of the restore.
+async fn note(config: &Config, header: &Header, epoch: i64) {
+    let detail = format!("the backup {}; epoch {epoch}", header.id);
+    let noted = async {
+        let opened = place::open_configured(config).await?;
+        let act = opened.act("grantor restore", "database.restored", detail);
+        Ok::<_, Failure>(opened.store.note_act(&act).await?)
+    };
+    if let Err(failure) = noted.await {
+        say(&format!("The restore was not noted in the audit log.\n{failure}"));
+    }
 }
 
 impl Plan<'_> {

@@ -16,27 +16,22 @@ use serde::Serialize;
 use super::Failure;
 use super::output::Output;
 use super::place::{self, ConfigFile, Opened};
+use super::sites::Ground;
 use crate::clock::Clock;
-use crate::config::{Config, EnvironmentConfig, PortalConfig};
+use crate::config::Config;
 use crate::exposition::Exposition;
 use crate::journal::{self, Mark};
 use crate::keys::Keys;
 use crate::listener::{self, Bound, Listener, Socket};
 use crate::log;
-use crate::logo::Logos;
 use crate::mail::{Mailer, Smtp};
 use crate::master_key::MasterKey;
-use crate::metrics::SiteMetrics;
 use crate::outbound::{Outbound, Reach};
 use crate::outbox::{Delivering, Outbox};
 use crate::password::Passwords;
 use crate::random::Random;
-use crate::request_log::RequestLog;
-use crate::site::{Portal, Site};
+use crate::site::Site;
 use crate::store::{Address, Store};
-use crate::throttle::Throttle;
-use crate::trials::Trials;
-use crate::usage::Usage;
 
 /// The arguments of `grantor serve`.
 #[derive(clap::Args)]
@@ -79,44 +74,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let outbox = outbox(&config, (&store, &keys), &clock, &random)?;
     let passwords = Passwords::start(password_threads(), random.clone())?;
-    let portal_url = config.portal.as_ref().map(|portal| portal.issuer.base_url.clone());
-    let make_site = |environment: &EnvironmentConfig, portal: Option<Portal>| {
-        Arc::new(Site {
-            environment: environment.environment,
-            base_url: environment.base_url.clone(),
-            settings: environment.settings.clone(),
-            store: store.clone(),
-            sealer: keys.sealer(environment.environment),
-            other_sealer: keys.sealer(environment.environment.other()),
-            signer: keys.signer(environment.environment),
-            keys: keys.clone(),
-            throttle: Throttle::new(
-                store.clone(),
-                environment.environment,
-                keys.sealer(environment.environment),
-                clock.clone(),
-                environment.settings.throttling,
-            ),
-            passwords: passwords.clone(),
-            usage: Usage::default(),
-            request_log: RequestLog::default(),
-            trials: Trials::of(environment.environment),
-            metrics: SiteMetrics::default(),
-            outbound: Outbound::new(Reach::Public, clock.clone()),
-            clock: clock.clone(),
-            random: random.clone(),
-            dev: None,
-            portal,
-            portal_url: portal_url.clone(),
-        })
+    let ground = Ground {
+        store: store.clone(),
+        keys,
+        passwords: passwords.clone(),
+        clock: clock.clone(),
+        random,
+        reach: Reach::Public,
     };
-    let mut sites: Vec<_> =
-        config.environments.iter().map(|environment| make_site(environment, None)).collect();
-    if let Some(PortalConfig { issuer, sign_up, .. }) = &config.portal {
-        let portal =
-            Portal { environments: sites.clone(), sign_up: *sign_up, logos: Logos::default() };
-        sites.push(make_site(issuer, Some(portal)));
-    }
+    let sites = ground.configured(&config);
     let mut bound = bind(&config, &sites)?;
     if let Some(address) = config.metrics_listen {
         let (store, started_at) = (store.clone(), clock.now());

@@ -25,7 +25,7 @@ use super::request::RequestId;
 use crate::http::ClientAddress;
 use crate::pages::{ConnectedApp, ConnectionsPage, DisconnectAllPage};
 use crate::site::Site;
-use crate::store::Session;
+use crate::store::{Along, Session};
 use crate::webhook::{Ended, EndedBy, Event, Notice};
 
 const HERE: &str = "/connections";
@@ -171,7 +171,12 @@ async fn disconnect(
     }
     let notice = notice(site, session, client_id);
     site.store
-        .end_grants_of_customer_and_client_telling(site.environment, customer, client_id, &[notice])
+        .end_grants_of_customer_and_client_along(
+            site.environment,
+            customer,
+            client_id,
+            Along::Told(&[notice]),
+        )
         .await?;
     tracing::info!(request.id = visit.request_id.0, client.id = client_id, "connection.ended");
     let done = Done::Disconnected { client_id: client_id.to_owned() };

@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
 
+pub(crate) use api::show;
 pub use table::Route;
 
 use self::fault::Fault;
@@ -75,6 +76,7 @@ fn table(site: &Arc<Site>) -> Table {
         .route("/apps/{id}/log", get(log::list))
         .route("/apps/{id}/log/{request_id}", get(log::call))
         .route("/apps/{id}/report", get(log::report))
+        .route("/apps/{id}/activity", get(activity::of_app))
         .route("/apps/{id}/trials", post(log::begin))
         .route("/log", get(log::search))
         .route("/sign-up", get(account::sign_up).post(account::send_sign_up))

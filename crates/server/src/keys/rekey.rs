@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::{KeysError, Loaded, TRIES, in_force, new_version};
 use crate::master_key::{MasterKey, MasterKeyError, next_file, put_next_in_place, remove_next};
 use crate::random::Random;
-use crate::store::{EncryptedCount, Rekey, Store, count_encrypted};
+use crate::store::{Act, EncryptedCount, Rekey, Store, count_encrypted};
 
 /// What a rekey did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +31,17 @@ pub struct Rekeyed {
     pub finished: bool,
 }
 
-/// Changes the master key that stands in `file`, or finishes what was begun.
+/// Changes the master key that stands in `file`, or finishes what was begun. The act that it is is
+/// noted with the change of the database.
 ///
 /// # Errors
 /// [`KeysError`]
-pub async fn rekey(store: &Store, file: &Path, random: &Random) -> Result<Rekeyed, KeysError> {
+pub async fn rekey(
+    store: &Store,
+    file: &Path,
+    random: &Random,
+    act: Option<&Act>,
+) -> Result<Rekeyed, KeysError> {
     for _ in 0..TRIES {
         let standing = MasterKey::read(file)?;
         let current = in_force(store, &standing).await?;
@@ -45,7 +51,7 @@ pub async fn rekey(store: &Store, file: &Path, random: &Random) -> Result<Rekeye
         } else {
             (current.master_key.clone(), true)
         };
-        let changed = finished || change_over(store, &current, &next, random).await?;
+        let changed = finished || change_over(store, &current, &next, (random, act)).await?;
         if changed {
             let counts = verify(store, &next).await?;
             let former_file = put_next_in_place(file, next.id())?;
@@ -111,7 +117,7 @@ async fn change_over(
     store: &Store,
     current: &Loaded,
     next: &MasterKey,
-    random: &Random,
+    (random, act): (&Random, Option<&Act>),
 ) -> Result<bool, KeysError> {
     let mut values = store.encrypted_values().await?;
     for value in &mut values {
@@ -123,6 +129,7 @@ async fn change_over(
         keys_version: current.installation.keys_version,
         master_key_id: next.id(),
         new_keys_version: new_version(random),
+        act,
     };
     Ok(store.rekey(&rekey, &values).await?)
 }

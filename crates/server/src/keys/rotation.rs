@@ -15,7 +15,7 @@ use super::{KeysError, TRIES, draw, in_force, new_version};
 use crate::clock::Clock;
 use crate::master_key::MasterKey;
 use crate::random::Random;
-use crate::store::{KeyChange, Store, StoreError, StoredSealingKey};
+use crate::store::{Act, KeyChange, Store, StoreError, StoredSealingKey};
 
 const DAY: i64 = 24 * 3600;
 /// How long a new key is known before it seals, in seconds: longer than the second in which every
@@ -79,7 +79,7 @@ pub async fn list(
 }
 
 /// Makes a new sealing key, which takes over in [`PUBLISHED_SECONDS`], and removes those that have
-/// ended.
+/// ended; with the act that it is, where it is somebody's.
 ///
 /// # Errors
 /// [`KeysError`]
@@ -87,8 +87,8 @@ pub async fn rotate(
     store: &Store,
     master_key: &MasterKey,
     environment: Environment,
-    clock: &Clock,
-    random: &Random,
+    (clock, random): (&Clock, &Random),
+    act: Option<&Act>,
 ) -> Result<Rotated, KeysError> {
     for _ in 0..TRIES {
         let current = in_force(store, master_key).await?;
@@ -108,6 +108,7 @@ pub async fn rotate(
             new_keys_version: new_version(random),
             add: std::slice::from_ref(&new),
             remove: &removed.iter().map(|id| (environment, *id)).collect::<Vec<_>>(),
+            act,
         };
         if store.change_sealing_keys(&change).await? {
             let state = KeyState::Next;
@@ -118,7 +119,8 @@ pub async fn rotate(
 }
 
 /// Removes a sealing key at once, and with it everything that it sealed. Where it is the one that
-/// seals, a new one takes over in the same transaction, at once: the answer is its record.
+/// seals, a new one takes over in the same transaction, at once: the answer is its record. The act
+/// that it is stands in it too.
 ///
 /// # Errors
 /// [`KeysError`]: [`KeysError::UnknownSealingKey`] where there is none of this id.
@@ -126,8 +128,8 @@ pub async fn revoke(
     store: &Store,
     master_key: &MasterKey,
     (environment, id): (Environment, u32),
-    clock: &Clock,
-    random: &Random,
+    (clock, random): (&Clock, &Random),
+    act: Option<&Act>,
 ) -> Result<Option<KeyRecord>, KeysError> {
     for _ in 0..TRIES {
         let current = in_force(store, master_key).await?;
@@ -145,6 +147,7 @@ pub async fn revoke(
             new_keys_version: new_version(random),
             add: new.as_slice(),
             remove: &[(environment, id)],
+            act,
         };
         if store.change_sealing_keys(&change).await? {
             return Ok(new.map(|new| record(&new, KeyState::Sealing)));

@@ -18,7 +18,9 @@ use crate::clock::Clock;
 use crate::master_key::MasterKey;
 use crate::random::Random;
 use crate::signer::ALGORITHMS;
-use crate::store::{SigningKeyChange, Store, StoreError, StoredSigningKey, signing_key_context};
+use crate::store::{
+    Act, SigningKeyChange, Store, StoreError, StoredSigningKey, signing_key_context,
+};
 
 /// For how long a verifier may keep the set, in seconds.
 pub const CACHE_SECONDS: i64 = 300;
@@ -81,7 +83,7 @@ impl Keys {
                 ALGORITHMS.into_iter().filter(|algorithm| !held(*algorithm)).collect();
             let random = self.0.random.clone();
             let times = [clock.now(); 2];
-            let change = Proposed { environment, times, remove: None };
+            let change = Proposed { environment, times, remove: None, act: None };
             if change.carry_out(&self.0.store, &current, &random, &missing).await?.is_some() {
                 tracing::info!(%environment, "keys.signing_keys_made");
             }
@@ -107,7 +109,7 @@ pub async fn list(
 }
 
 /// Makes a new signing key of each algorithm, which takes over in [`PUBLISHED_SECONDS`]; at once
-/// where there was none of its algorithm.
+/// where there was none of its algorithm. The act that it is is noted with it.
 ///
 /// # Errors
 /// [`KeysError`]
@@ -115,8 +117,8 @@ pub async fn rotate(
     store: &Store,
     master_key: &MasterKey,
     environment: Environment,
-    clock: &Clock,
-    random: &Random,
+    (clock, random): (&Clock, &Random),
+    act: Option<&Act>,
 ) -> Result<Vec<SigningRecord>, KeysError> {
     for _ in 0..TRIES {
         let current = in_force(store, master_key).await?;
@@ -126,7 +128,7 @@ pub async fn rotate(
             // Never before a key that is there: on a clock that is behind it would not be the newest.
             Some(newest) => (now + PUBLISHED_SECONDS).max(newest.signs_from + 1),
         };
-        let change = Proposed { environment, times: [now, signs_from], remove: None };
+        let change = Proposed { environment, times: [now, signs_from], remove: None, act };
         if let Some(made) = change.carry_out(store, &current, random, &ALGORITHMS).await? {
             return Ok(records(&made, now));
         }
@@ -144,8 +146,8 @@ pub async fn revoke(
     store: &Store,
     master_key: &MasterKey,
     (environment, id): (Environment, &str),
-    clock: &Clock,
-    random: &Random,
+    (clock, random): (&Clock, &Random),
+    act: Option<&Act>,
 ) -> Result<Option<SigningRecord>, KeysError> {
     for _ in 0..TRIES {
         let current = in_force(store, master_key).await?;
@@ -159,7 +161,7 @@ pub async fn revoke(
         let signs = revoked.state == SigningState::Signing || alone;
         let algorithms: &[Algorithm] =
             if signs { std::slice::from_ref(&revoked.algorithm) } else { &[] };
-        let change = Proposed { environment, times: [now; 2], remove: Some(id) };
+        let change = Proposed { environment, times: [now; 2], remove: Some(id), act };
         if let Some(made) = change.carry_out(store, &current, random, algorithms).await? {
             return Ok(records(&made, now).pop());
         }
@@ -182,6 +184,8 @@ struct Proposed<'a> {
     /// When new keys are made, and from when on they sign, in Unix seconds.
     times: [i64; 2],
     remove: Option<&'a str>,
+    /// Whose act it is, where it is somebody's.
+    act: Option<&'a Act>,
 }
 
 impl Proposed<'_> {
@@ -209,6 +213,7 @@ impl Proposed<'_> {
             new_keys_version: new_version(random),
             add: &made,
             remove: self.remove.map(|id| (self.environment, id)),
+            act: self.act,
         };
         Ok(store.change_signing_keys(&change).await?.then_some(made))
     }

@@ -20,8 +20,8 @@ use super::{DemoLogin, Frame, filters};
 use crate::programme::FieldFault;
 
 pub(crate) use account::{
-    AccountPage, ActivityLine, ActivityPage, AddressPage, InvitationLine, JoinPage, MailLine,
-    MailboxPage, PersonLine, Piece, ResetPage, TeamPage, ToldPage,
+    AccountPage, ActivityLine, ActivityOf, ActivityPage, AddressPage, InvitationLine, JoinPage,
+    MailLine, MailboxPage, PersonLine, Piece, ResetPage, TeamPage, ToldPage,
 };
 pub(crate) use api_client::{ApiClientLine, ApiClientsPage, ApiScopeChoice, NewApiSecret};
 pub(crate) use app::{

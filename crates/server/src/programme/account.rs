@@ -123,7 +123,7 @@ pub(super) async fn join(
         role,
         demo: false,
     };
-    let actor = Actor { name: email.to_owned(), id: Some(person.id), role };
+    let actor = Actor { name: email.to_owned(), id: Some(person.id), role, behalf: None };
     let act = actor.act(site, "person.joined", format!("{name} as {}", role.as_str()));
     match site.store.add_person(&person, partner, invitation, &act).await? {
         true => Ok(()),

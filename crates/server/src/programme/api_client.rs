@@ -35,7 +35,7 @@ impl Actor {
             COMPANY_ID => Role::Manager,
             partner_id => Role::Owner { partner_id },
         };
-        Actor { name: format!("API client {}", record.client.id), id: None, role }
+        Actor { name: format!("API client {}", record.client.id), id: None, role, behalf: None }
     }
 }
 
@@ -149,7 +149,7 @@ pub async fn remove(portal: &Site, actor: &Actor, id: &str) -> Result<(), Refuse
 
 /// Whose API clients the actor's are.
 fn owner(actor: &Actor) -> [u8; 16] {
-    actor.role.partner_id().unwrap_or(COMPANY_ID)
+    actor.partner_id().unwrap_or(COMPANY_ID)
 }
 
 fn check(actor: &Actor, form: &ApiClientForm) -> Result<(String, Scope), Refused> {

@@ -46,7 +46,7 @@ pub async fn make(
     actor: &Actor,
     form: &AppForm,
 ) -> Result<MadeApp, Refused> {
-    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let partner_id = actor.partner_id().ok_or(Refused::NotAllowed)?;
     let checked = check(staging, form)?;
     let secret = (!form.public).then(|| ClientSecret::new(portal.random.secret()));
     let client = NewClient {
@@ -165,8 +165,8 @@ pub async fn add_secret(
     let site = portal.portal.as_ref().and_then(|portal| portal.site(environment));
     let ends = site.and_then(|site| ends_at(site, act.at));
     match portal.store.add_app_secret(record, (&stored, ends), &act).await? {
-        true => Ok(secret),
-        false => Err(Refused::Conflict(
+        Some(_) => Ok(secret),
+        None => Err(Refused::Conflict(
             "This app has two secrets, and there is never a third. Remove the one that is not \
              used any more first."
                 .to_owned(),
@@ -194,7 +194,7 @@ pub async fn remove_secret(
     let found = record.secrets.iter().find(|secret| secret.slot == slot);
     let ends = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
     let act = about(portal, actor, record, "secret.removed", ends);
-    match portal.store.remove_app_secret(record, slot, &act).await? {
+    match portal.store.remove_app_secret(record, (slot, act.at), &act).await? {
         true => Ok(()),
         false => Err(Refused::Conflict(
             "That is the app's only secret that works, and it is never without one. Make a second one first, \

@@ -16,7 +16,7 @@ pub async fn apps(
     environment: Environment,
     (after, limit): (&str, i64),
 ) -> Result<Vec<ClientRecord>, Refused> {
-    Ok(match actor.role.partner_id() {
+    Ok(match actor.partner_id() {
         Some(partner_id) => portal.store.apps_of(partner_id, environment, after, limit).await?,
         None => portal.store.apps(environment, after, limit).await?,
     })
@@ -61,7 +61,7 @@ pub async fn audited(
         let record = app::find(portal, actor, id).await?;
         return Ok(AuditOf::Client(record.client.id));
     }
-    Ok(match actor.role.partner_id() {
+    Ok(match actor.partner_id() {
         Some(partner_id) => AuditOf::Partner(partner_id),
         None => AuditOf::Everybody,
     })

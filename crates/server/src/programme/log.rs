@@ -92,7 +92,7 @@ async fn of_request_id(
     if request_id.is_empty() || request_id.len() > MAX_REQUEST_ID_BYTES {
         return Ok(Vec::new());
     }
-    let of = actor.role.partner_id().map_or(WhichClients::All, WhichClients::OfPartner);
+    let of = actor.partner_id().map_or(WhichClients::All, WhichClients::OfPartner);
     Ok(portal.store.logged_call(environment, &request_id, of).await?)
 }
 
@@ -180,7 +180,7 @@ pub async fn begin(
     trial: Trial,
 ) -> Result<(), Refused> {
     let staging = on_staging(actor, record)?;
-    actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    actor.partner_id().ok_or(Refused::NotAllowed)?;
     actor.takes_turn(portal).await?;
     let (store, client_id) = (&portal.store, record.client.id.as_str());
     let mut act = app::about(portal, actor, record, "trial.begun", trial.as_str().to_owned());

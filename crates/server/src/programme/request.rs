@@ -228,7 +228,7 @@ pub async fn list(
     state: Option<RequestState>,
     (after, limit): (Option<[u8; 16]>, i64),
 ) -> Result<Vec<ProgrammeRequest>, Refused> {
-    let of = match actor.role.partner_id() {
+    let of = match actor.partner_id() {
         Some(partner_id) => RequestsOf::Partner(partner_id, state),
         None => RequestsOf::Everybody(state.unwrap_or(RequestState::Waiting)),
     };

@@ -21,12 +21,10 @@ pub async fn invite(
     owner: bool,
 ) -> Result<Invitation, Refused> {
     actor.owner()?;
-    let role = match actor.role {
-        Role::Owner { partner_id } if owner => Role::Owner { partner_id },
-        Role::Owner { partner_id } | Role::Developer { partner_id } => {
-            Role::Developer { partner_id }
-        }
-        Role::Manager | Role::Operator => Role::Manager,
+    let role = match (actor.partner_id(), owner) {
+        (Some(partner_id), true) => Role::Owner { partner_id },
+        (Some(partner_id), false) => Role::Developer { partner_id },
+        (None, _) => Role::Manager,
     };
     invite_as(site, actor, email, role).await
 }
@@ -90,7 +88,7 @@ pub async fn people(
     actor: &Actor,
     (after, limit): ([u8; 16], i64),
 ) -> Result<Vec<Person>, Refused> {
-    Ok(match actor.role.partner_id() {
+    Ok(match actor.partner_id() {
         Some(partner_id) => site.store.people_of(partner_id, after, limit).await?,
         None => site.store.staff(after, limit).await?,
     })
@@ -106,7 +104,7 @@ pub async fn invitations(
     (after, limit): ([u8; 16], i64),
 ) -> Result<Vec<Invitation>, Refused> {
     actor.owner()?;
-    Ok(site.store.invitations(actor.role.partner_id(), after, limit).await?)
+    Ok(site.store.invitations(actor.partner_id(), after, limit).await?)
 }
 
 /// A person that the actor may know of.
@@ -190,7 +188,7 @@ fn kept(done: bool) -> Result<(), Refused> {
 
 /// Owners decide about their own partner, staff about staff and, as the company, about everybody.
 fn same_side(actor: &Actor, role: Role) -> Result<(), Refused> {
-    match (actor.role.partner_id(), role.partner_id()) {
+    match (actor.partner_id(), role.partner_id()) {
         (None, _) => Ok(()),
         (Some(own), Some(other)) if own == other => Ok(()),
         (Some(_), _) => Err(Refused::NotFound),

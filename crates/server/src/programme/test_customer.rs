@@ -143,7 +143,7 @@ pub async fn remove(portal: &Site, actor: &Actor, id: [u8; 16]) -> Result<(), Re
 fn own_partner(portal: &Site, actor: &Actor) -> Result<[u8; 16], Refused> {
     let served = portal.portal.as_ref().and_then(|portal| portal.site(Environment::Staging));
     served.ok_or(Refused::NotFound)?;
-    actor.role.partner_id().ok_or(Refused::NotAllowed)
+    actor.partner_id().ok_or(Refused::NotAllowed)
 }
 
 async fn find(

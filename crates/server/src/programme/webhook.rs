@@ -39,7 +39,7 @@ pub async fn add(
     environment: Environment,
     form: &WebhookForm,
 ) -> Result<(EndpointOfPartner, WebhookSecret), Refused> {
-    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let partner_id = actor.partner_id().ok_or(Refused::NotAllowed)?;
     let settings = check(site, form)?;
     actor.takes_turn(site).await?;
     let of = EndpointOfPartner { environment, id: site.random.id(&site.clock), partner_id };
@@ -216,7 +216,7 @@ pub async fn find(
     environment: Environment,
     id: [u8; 16],
 ) -> Result<WebhookEndpoint, Refused> {
-    let partner_id = actor.role.partner_id().ok_or(Refused::NotFound)?;
+    let partner_id = actor.partner_id().ok_or(Refused::NotFound)?;
     let held = site.store.webhook_endpoints(environment, partner_id).await?;
     held.into_iter().find(|held| held.of.id == id).ok_or(Refused::NotFound)
 }
@@ -230,7 +230,7 @@ pub async fn list(
     actor: &Actor,
     environment: Environment,
 ) -> Result<Vec<WebhookEndpoint>, Refused> {
-    let partner_id = actor.role.partner_id().ok_or(Refused::NotAllowed)?;
+    let partner_id = actor.partner_id().ok_or(Refused::NotAllowed)?;
     Ok(site.store.webhook_endpoints(environment, partner_id).await?)
 }
 

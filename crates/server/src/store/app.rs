@@ -144,8 +144,8 @@ impl Store {
         self.act(vec![statement], act).await
     }
 
-    /// Adds a secret in the free one of two places, with an end where it is to have one. Answers
-    /// whether there was a free place.
+    /// Adds a secret in the free one of two places, with an end where it is to have one. Answers in
+    /// which; `None` where both are taken, or the client has no secrets at all.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -154,11 +154,11 @@ impl Store {
         record: &ClientRecord,
         (secret, expires_at): (&(SecretDigest, String), Option<i64>),
         act: &Act,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<i64>, StoreError> {
         let client = &record.client;
         let (environment, id) = (client.environment, client.id.as_str());
         self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        for sql in ADD {
+        for (slot, sql) in (1..).zip(ADD) {
             let values = vec![
                 environment.as_str().into(),
                 id.into(),
@@ -168,20 +168,21 @@ impl Store {
                 expires_at.into(),
             ];
             if self.act(vec![Statement::new(sql, values)], act).await? {
-                return Ok(true);
+                return Ok(Some(slot));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    /// Removes the secret of that digest hint in that place, unless it is the last one.
+    /// Removes the secret in that place, unless it is the last one that works at `working_at`, in
+    /// Unix seconds.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn remove_app_secret(
         &self,
         record: &ClientRecord,
-        slot: i64,
+        (slot, working_at): (i64, i64),
         act: &Act,
     ) -> Result<bool, StoreError> {
         let client = &record.client;
@@ -190,7 +191,7 @@ impl Store {
         let Some(sql) = remove(slot) else {
             return Ok(false);
         };
-        let values = vec![environment.as_str().into(), id.into(), act.at.into()];
+        let values = vec![environment.as_str().into(), id.into(), working_at.into()];
         self.act(vec![Statement::new(sql, values)], act).await
     }
 

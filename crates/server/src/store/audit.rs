@@ -45,6 +45,22 @@ pub struct Act {
     pub notices: Vec<Notice>,
 }
 
+/// By its name alone: its mails hold links that open something.
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Act({})", self.act)
+    }
+}
+
+/// What stands in the transaction of a change, beside it.
+#[derive(Clone, Copy)]
+pub enum Along<'a> {
+    /// What partners are told; of nothing, nobody.
+    Told(&'a [Notice]),
+    /// Somebody's act, with whom it tells.
+    Act(&'a Act),
+}
+
 /// An act as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -125,6 +141,24 @@ impl Store {
         Err(StoreError::Busy)
     }
 
+    /// Carries out a transaction with what stands along it. Answers whether its own conditions held.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(super) async fn write_along(
+        &self,
+        mut transaction: Vec<Statement>,
+        along: Along<'_>,
+    ) -> Result<bool, StoreError> {
+        match along {
+            Along::Act(act) => self.act(transaction, act).await,
+            Along::Told(notices) => {
+                transaction.extend(notices.iter().map(outbox::tell));
+                Ok(self.engine.write(transaction).await?.is_done())
+            }
+        }
+    }
+
     /// Notes an act by itself, where nothing of this store has to happen with it.
     ///
     /// # Errors
@@ -145,9 +179,7 @@ impl Store {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into(), limit.into()];
         let condition = of.condition(&mut values);
-        let sql =
-            format!("SELECT {COLUMNS} WHERE number < $1 {condition} ORDER BY number DESC LIMIT $2");
-        self.engine.read(&sql, values).await?.into_iter().map(read_entry).collect()
+        self.engine.read(&newest(condition), values).await?.into_iter().map(read_entry).collect()
     }
 
     /// Entries, the oldest first, of those behind number `after`.
@@ -205,6 +237,11 @@ impl Store {
         let mut row = row.columns("audit", "(the last)");
         Ok((row.integer("number")?, row.array("hash")?))
     }
+}
+
+/// What finds the newest of those that a condition takes.
+fn newest(condition: &str) -> String {
+    format!("SELECT {COLUMNS} WHERE number < $1 {condition} ORDER BY number DESC LIMIT $2")
 }
 
 impl AuditOf {
@@ -292,4 +329,24 @@ fn read_entry(row: Row) -> Result<AuditEntry, StoreError> {
         previous: row.array("previous")?,
         hash: row.array("hash")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn the_activity_of_a_partner_or_a_client_is_found_without_reading_the_whole_log() {
+        let (store, _folder) = empty().await;
+        for (of, index) in [
+            (AuditOf::Partner([1; 16]), "audit_of_partner"),
+            (AuditOf::Client("one".to_owned()), "audit_of_client"),
+        ] {
+            let sql = newest(of.condition(&mut Vec::new()));
+            let found = plan(&store, &sql, 3).await;
+            assert!(found.contains(index) && !found.contains("SCAN"), "{found}");
+            assert!(!found.contains("TEMP B-TREE"), "{found}");
+        }
+    }
 }

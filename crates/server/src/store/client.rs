@@ -15,12 +15,11 @@ use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
 
 use super::client_key::client_key;
+use super::consent;
 use super::engine::{Columns, Outcome, Row, Statement, Value};
 use super::{Store, StoreError};
-use super::{consent, outbox};
 use crate::journal::Ending;
 use crate::logo::LogoDigest;
-use crate::webhook::Notice;
 
 /// A client to be.
 pub struct NewClient {
@@ -216,20 +215,6 @@ impl Store {
         id: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
-        self.set_client_disabled_telling(environment, id, disabled, &[]).await
-    }
-
-    /// The same, and tells the partner in the same transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_client_disabled_telling(
-        &self,
-        environment: Environment,
-        id: &str,
-        disabled: bool,
-        notices: &[Notice],
-    ) -> Result<bool, StoreError> {
         if disabled {
             self.note(Ending::ClientDisabled { environment, id: id.to_owned() }).await?;
         }
@@ -238,9 +223,7 @@ impl Store {
              WHERE environment = $1 AND id = $2 AND disabled <> $3",
             vec![environment.as_str().into(), id.into(), disabled.into()],
         );
-        let mut transaction = vec![statement];
-        transaction.extend(notices.iter().map(outbox::tell));
-        Ok(self.write_clients(transaction).await?.is_done())
+        Ok(self.write_clients(vec![statement]).await?.is_done())
     }
 
     /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where

@@ -4,10 +4,9 @@ use grantor_protocol::environment::Environment;
 use grantor_protocol::openid::CustomerClaims;
 
 use super::engine::{Row, Statement};
-use super::{NewSession, Store, StoreError, outbox};
+use super::{Act, Along, NewSession, Store, StoreError, outbox};
 use crate::journal::Ending;
 use crate::mail::Mail;
-use crate::webhook::Notice;
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -98,6 +97,18 @@ impl Store {
         Ok(self.engine.write(vec![insert_customer(customer, now)]).await?.is_done())
     }
 
+    /// The same as somebody's act, which is noted with it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_customer_noting(
+        &self,
+        customer: &NewCustomer<'_>,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.act(vec![insert_customer(customer, act.at)], act).await
+    }
+
     /// Sets a customer's password and ends the sessions and grants of the one before.
     ///
     /// # Errors
@@ -108,6 +119,20 @@ impl Store {
         email: &str,
         password_hash: &str,
     ) -> Result<bool, StoreError> {
+        self.set_customer_password_along(environment, email, password_hash, Along::Told(&[])).await
+    }
+
+    /// The same, with what stands along it in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn set_customer_password_along(
+        &self,
+        environment: Environment,
+        email: &str,
+        password_hash: &str,
+        along: Along<'_>,
+    ) -> Result<bool, StoreError> {
         if let Some(Customer { id, .. }) = self.customer(environment, email).await? {
             self.note(Ending::PasswordChanged { environment, id }).await?;
         }
@@ -116,7 +141,7 @@ impl Store {
              WHERE environment = $1 AND email = $2",
             vec![environment.as_str().into(), email.into(), password_hash.into()],
         );
-        Ok(self.engine.write(vec![statement]).await?.is_done())
+        self.write_along(vec![statement], along).await
     }
 
     /// A customer changes the password: every session ends but the one that goes on, and connections
@@ -165,19 +190,19 @@ impl Store {
         email: &str,
         disabled: bool,
     ) -> Result<bool, StoreError> {
-        self.set_customer_disabled_telling(environment, email, disabled, &[]).await
+        self.set_customer_disabled_along(environment, email, disabled, Along::Told(&[])).await
     }
 
-    /// The same, and tells the partners in the same transaction.
+    /// The same, with what stands along it in the same transaction.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn set_customer_disabled_telling(
+    pub async fn set_customer_disabled_along(
         &self,
         environment: Environment,
         email: &str,
         disabled: bool,
-        notices: &[Notice],
+        along: Along<'_>,
     ) -> Result<bool, StoreError> {
         if disabled && let Some(Customer { id, .. }) = self.customer(environment, email).await? {
             self.note(Ending::CustomerDisabled { environment, id }).await?;
@@ -187,9 +212,7 @@ impl Store {
              WHERE environment = $1 AND email = $2 AND disabled <> $3",
             vec![environment.as_str().into(), email.into(), disabled.into()],
         );
-        let mut transaction = vec![statement];
-        transaction.extend(notices.iter().map(outbox::tell));
-        Ok(self.engine.write(transaction).await?.is_done())
+        self.write_along(vec![statement], along).await
     }
 
     /// What a sign-in with that address is checked against; nothing for a customer who is switched
@@ -284,6 +307,20 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let transaction = insert_business(environment, customer_id, business);
         Ok(self.engine.write(transaction).await?.is_done())
+    }
+
+    /// The same as somebody's act, which is noted with it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_business_noting(
+        &self,
+        environment: Environment,
+        customer_id: [u8; 16],
+        business: &Business,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.act(insert_business(environment, customer_id, business), act).await
     }
 
     /// The businesses that a customer belongs to, with their locations.

@@ -8,7 +8,7 @@
 use grantor_protocol::environment::Environment;
 
 use super::engine::{Columns, Statement, Value};
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
 use crate::hex::hex;
 
 /// One column that is encrypted under the master key.
@@ -167,6 +167,8 @@ pub struct Rekey<'a> {
     pub master_key_id: &'a str,
     /// The new version of the keys.
     pub new_keys_version: i64,
+    /// Whose act it is, where it is somebody's.
+    pub act: Option<&'a Act>,
 }
 
 impl Store {
@@ -212,7 +214,7 @@ impl Store {
             parameters.extend(value.key.iter().cloned());
             Statement::new(COLUMNS[value.column].update, parameters)
         }));
-        self.change_keys(transaction, rekey.new_keys_version).await
+        self.change_keys(transaction, rekey.new_keys_version, rekey.act).await
     }
 }
 

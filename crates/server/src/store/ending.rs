@@ -5,13 +5,13 @@
 //! ends here is ended for the very next of them, in every process, however many grants there are;
 //! and whoever connects again in the same second is not cut off.
 //!
-//! Each can tell the partners of it, in the same transaction: `…_telling`.
+//! Each takes along, in the same transaction, whom it tells or whose act it is: `…_along`.
 
 use grantor_protocol::environment::Environment;
 
 use super::client_key::client_key;
 use super::engine::Statement;
-use super::{Store, StoreError};
+use super::{Along, Store, StoreError};
 use crate::journal::Ending;
 use crate::webhook::Notice;
 
@@ -21,18 +21,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_client_telling(
+    pub async fn end_grants_of_client_along(
         &self,
         environment: Environment,
         client_id: &str,
-        notices: &[Notice],
+        along: Along<'_>,
     ) -> Result<bool, StoreError> {
         self.note(Ending::Client { environment, id: client_id.to_owned() }).await?;
         let statement = Statement::new(
             "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
             vec![environment.as_str().into(), client_id.into()],
         );
-        self.ended_telling(statement, notices).await
+        self.ended_along(statement, along).await
     }
 
     /// The same, and tells nobody.
@@ -44,7 +44,7 @@ impl Store {
         environment: Environment,
         client_id: &str,
     ) -> Result<bool, StoreError> {
-        self.end_grants_of_client_telling(environment, client_id, &[]).await
+        self.end_grants_of_client_along(environment, client_id, Along::Told(&[])).await
     }
 
     /// Ends every grant of a customer, and the customer's sessions, which carry the same counter:
@@ -52,18 +52,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_customer_telling(
+    pub async fn end_grants_of_customer_along(
         &self,
         environment: Environment,
         customer_id: [u8; 16],
-        notices: &[Notice],
+        along: Along<'_>,
     ) -> Result<bool, StoreError> {
         self.note(Ending::Customer { environment, id: customer_id }).await?;
         let statement = Statement::new(
             "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
             vec![environment.as_str().into(), customer_id.into()],
         );
-        self.ended_telling(statement, notices).await
+        self.ended_along(statement, along).await
     }
 
     /// The same, and tells nobody.
@@ -75,7 +75,7 @@ impl Store {
         environment: Environment,
         customer_id: [u8; 16],
     ) -> Result<bool, StoreError> {
-        self.end_grants_of_customer_telling(environment, customer_id, &[]).await
+        self.end_grants_of_customer_along(environment, customer_id, Along::Told(&[])).await
     }
 
     /// Takes back all that a customer allowed, whichever the client: every grant ends, and each
@@ -97,7 +97,7 @@ impl Store {
              WHERE environment = $1 AND customer_id = $2 AND NOT revoked",
             vec![environment.as_str().into(), customer_id.into(), true.into()],
         );
-        self.ended_telling(statement, notices).await.map(|_| ())
+        self.ended_along(statement, Along::Told(notices)).await.map(|_| ())
     }
 
     /// Takes back what a customer allowed a client: its grants end, and it has to ask again.
@@ -105,12 +105,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_customer_and_client_telling(
+    pub async fn end_grants_of_customer_and_client_along(
         &self,
         environment: Environment,
         customer_id: [u8; 16],
         client_id: &str,
-        notices: &[Notice],
+        along: Along<'_>,
     ) -> Result<bool, StoreError> {
         let client_id = client_id.to_owned();
         let key = client_key(&client_id);
@@ -120,7 +120,7 @@ impl Store {
              WHERE environment = $1 AND customer_id = $2 AND client_key = $3 AND NOT revoked",
             vec![environment.as_str().into(), customer_id.into(), key.into(), true.into()],
         );
-        self.ended_telling(statement, notices).await
+        self.ended_along(statement, along).await
     }
 
     /// The same, and tells nobody.
@@ -133,8 +133,13 @@ impl Store {
         customer_id: [u8; 16],
         client_id: &str,
     ) -> Result<bool, StoreError> {
-        self.end_grants_of_customer_and_client_telling(environment, customer_id, client_id, &[])
-            .await
+        self.end_grants_of_customer_and_client_along(
+            environment,
+            customer_id,
+            client_id,
+            Along::Told(&[]),
+        )
+        .await
     }
     /// The clients that a customer allows something, for whoever has to be told that it ends. One
     /// that is allowed in the same moment may be missing.

@@ -110,7 +110,7 @@ impl Store {
                 transaction.push(spend(person_id, spent));
                 self.act(transaction, act).await
             }
-            None => self.change_keys(transaction, keys.new_keys_version).await,
+            None => self.change_keys(transaction, keys.new_keys_version, None).await,
         }
     }
 

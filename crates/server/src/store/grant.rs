@@ -25,7 +25,7 @@ use grantor_protocol::scope::Scope;
 
 use super::consent::{self, NewConsent};
 use super::engine::{Columns, HotWrite, Parameter, Statement, Value};
-use super::{Store, StoreError};
+use super::{Act, Along, Store, StoreError};
 use crate::hex::hex;
 use crate::journal::Ending;
 use crate::webhook::Notice;
@@ -355,7 +355,23 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let Notice { environment, at, .. } = *notice;
         self.note(Ending::Grant { environment, id }).await?;
-        self.ended_telling(revoked(environment, id, at), std::slice::from_ref(notice)).await
+        let told = Along::Told(std::slice::from_ref(notice));
+        self.ended_along(revoked(environment, id, at), told).await
+    }
+
+    /// Ends a grant, and notes whose act that was in the same transaction. Answers whether it was
+    /// this call that did.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn revoke_grant_noting(
+        &self,
+        environment: Environment,
+        id: [u8; 16],
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.note(Ending::Grant { environment, id }).await?;
+        self.ended_along(revoked(environment, id, act.at), Along::Act(act)).await
     }
 }
 

@@ -36,6 +36,18 @@ impl Store {
         Ok(self.engine.write(vec![insert_partner(partner)]).await?.is_done())
     }
 
+    /// The same as somebody's act, which is noted with it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn add_partner_noting(
+        &self,
+        partner: &Partner,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        self.act(vec![insert_partner(partner)], act).await
+    }
+
     /// All partners, the oldest first; this company's own row is none of them.
     ///
     /// # Errors

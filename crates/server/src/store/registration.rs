@@ -5,7 +5,7 @@ use grantor_protocol::redirect_uri::RedirectUri;
 
 use super::client::{NewClient, profile_values};
 use super::engine::{Statement, Value};
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
 
 /// No environment has more clients that registered themselves.
 pub const MOST_SELF_REGISTERED: i64 = 10_000;
@@ -27,15 +27,15 @@ pub struct InitialAccessToken {
 }
 
 impl Store {
-    /// Adds an initial access token (RFC 7591 3).
+    /// Adds an initial access token (RFC 7591 3), and notes whose act that was.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn add_initial_access_token(
         &self,
         token: &InitialAccessToken,
-        now: i64,
-    ) -> Result<(), StoreError> {
+        act: &Act,
+    ) -> Result<bool, StoreError> {
         let statement = Statement::new(
             "INSERT INTO initial_access_tokens (environment, id, digest, note, uses_left, \
              created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -45,11 +45,11 @@ impl Store {
                 token.digest.into(),
                 token.note.as_str().into(),
                 token.uses.into(),
-                now.into(),
+                act.at.into(),
                 token.expires_at.into(),
             ],
         );
-        self.engine.write(vec![statement]).await.map(|_| ())
+        self.act(vec![statement], act).await
     }
 
     /// Whether an initial access token admits anybody just now. It may not by the next moment:

@@ -9,7 +9,7 @@ use std::time::Duration;
 use grantor_protocol::environment::Environment;
 
 use super::engine::Statement;
-use super::{Store, StoreError};
+use super::{Act, Along, Store, StoreError};
 use crate::journal::Ending;
 
 /// How often a change is tried whose fate is not known, and how long to wait before each time: a
@@ -45,6 +45,8 @@ pub struct KeyChange<'a> {
     pub add: &'a [StoredSealingKey],
     /// Keys that go.
     pub remove: &'a [(Environment, u32)],
+    /// Whose act it is, where it is somebody's.
+    pub act: Option<&'a Act>,
 }
 
 impl Store {
@@ -91,7 +93,7 @@ impl Store {
             )
         }));
         transaction.extend(change.add.iter().map(insert));
-        self.change_keys(transaction, change.new_keys_version).await
+        self.change_keys(transaction, change.new_keys_version, change.act).await
     }
 
     /// Removes the sealing keys of all environments that a newer one took over from by
@@ -121,11 +123,11 @@ impl Store {
                 vec![taken_over_by.into()],
             ),
         ];
-        self.change_keys(transaction, new_keys_version).await
+        self.change_keys(transaction, new_keys_version, None).await
     }
 
-    /// Carries out a change of the keys, whose first statement gives them a new version. Answers
-    /// whether it happened, by this call.
+    /// Carries out a change of the keys, whose first statement gives them a new version, with the act
+    /// that it is, where it is somebody's. Answers whether it happened, by this call.
     ///
     /// A change can happen once: it demands what it itself changes. So it is safe to send it again
     /// where the first answer was lost, and the version says whose change it was.
@@ -133,14 +135,16 @@ impl Store {
         &self,
         transaction: Vec<Statement>,
         new_keys_version: i64,
+        act: Option<&Act>,
     ) -> Result<bool, StoreError> {
+        let along = act.map_or(Along::Told(&[]), Along::Act);
         let mut unknown: Option<StoreError> = None;
         for _ in 0..TRIES {
-            match (self.engine.write(transaction.clone()).await, &unknown) {
-                (Ok(outcome), _) if outcome.is_done() => return Ok(true),
-                (Ok(_), None) => return Ok(false),
+            match (self.write_along(transaction.clone(), along).await, &unknown) {
+                (Ok(true), _) => return Ok(true),
+                (Ok(false), None) => return Ok(false),
                 // Perhaps by our own, which came late. Past it nobody can tell.
-                (Ok(_), Some(error)) => {
+                (Ok(false), Some(error)) => {
                     let found = self.installation().await;
                     return match found {
                         Ok(Some(found)) if found.keys_version == new_keys_version => {

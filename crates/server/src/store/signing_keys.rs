@@ -6,7 +6,7 @@ use grantor_protocol::jose::Algorithm;
 
 use super::engine::Statement;
 use super::sealing_keys::still_as_read;
-use super::{Store, StoreError};
+use super::{Act, Store, StoreError};
 use crate::journal::Ending;
 
 /// A signing key at rest.
@@ -41,6 +41,8 @@ pub struct SigningKeyChange<'a> {
     pub add: &'a [StoredSigningKey],
     /// The id of a key that goes, with its environment.
     pub remove: Option<(Environment, &'a str)>,
+    /// Whose act it is, where it is somebody's.
+    pub act: Option<&'a Act>,
 }
 
 impl Store {
@@ -106,7 +108,7 @@ impl Store {
                 ],
             )
         }));
-        self.change_keys(transaction, change.new_keys_version).await
+        self.change_keys(transaction, change.new_keys_version, change.act).await
     }
 
     /// Removes the signing keys that a newer one of the same environment and algorithm took over
@@ -135,6 +137,6 @@ impl Store {
                 vec![taken_over_by.into()],
             ),
         ];
-        self.change_keys(transaction, new_keys_version).await
+        self.change_keys(transaction, new_keys_version, None).await
     }
 }

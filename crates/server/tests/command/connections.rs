@@ -17,15 +17,15 @@ const EMAIL: &str = "ada@example.com";
 const OF_ADA: [&str; 4] = ["--environment", "staging", "--email", EMAIL];
 
 /// A house with a client, a customer, and a store that stands open beside the program.
-struct Connected {
-    house: House,
+pub(crate) struct Connected {
+    pub(crate) house: House,
     store: Store,
-    client_id: String,
+    pub(crate) client_id: String,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Connected {
-    fn new() -> Connected {
+    pub(crate) fn new() -> Connected {
         let house = House::new();
         let client_id = text(&house.client(), "client_id").to_owned();
         let create = [&["customer", "create"][..], &OF_ADA, &["--name", "Ada"]].concat();
@@ -38,7 +38,7 @@ impl Connected {
     }
 
     /// A grant of Ada, active or waiting for its code.
-    fn connect(&self, is_active: bool) -> Uuid {
+    pub(crate) fn connect(&self, is_active: bool) -> Uuid {
         let (clock, random) = (Clock::system(), Random::system());
         let now = clock.now();
         self.runtime.block_on(async {

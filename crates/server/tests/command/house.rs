@@ -53,6 +53,16 @@ impl House {
         Answer::from(child.wait_with_output().unwrap())
     }
 
+    /// Runs a line of a shell in which the program is `grantor`.
+    pub(crate) fn shell(&self, line: &str) -> Answer {
+        let program = Path::new(env!("CARGO_BIN_EXE_grantor"));
+        let folder = program.parent().unwrap().display();
+        let line = format!("PATH={folder}:$PATH; {line}");
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", &line]).current_dir(self.folder()).stdin(Stdio::null());
+        Answer::from(shell.env_remove("GRANTOR_CONFIG").output().unwrap())
+    }
+
     /// Starts a command that goes on.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.start_with(arguments, &[])

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::{House, free_address, text};
 
 /// A house on this store whose server was started once, so that there are keys.
-fn installed(store: &str) -> House {
+pub(crate) fn installed(store: &str) -> House {
     let house = House::new();
     let address = free_address();
     house.write(

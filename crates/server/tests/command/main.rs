@@ -3,6 +3,8 @@
 //! `cfg(test)` stands at each file because clippy lets tests unwrap, and asks no more than that.
 
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod basic;
 #[cfg(test)]
 mod client;
@@ -24,5 +26,7 @@ mod manager;
 mod postgres;
 #[cfg(test)]
 mod postman;
+#[cfg(test)]
+mod programme;
 #[cfg(test)]
 mod serve;

@@ -51,7 +51,7 @@ const API_PARTNER_READ: Statuses = [401, 401, 404, 401, 200, 404, 404];
 /// Once it is in a state it is not brought there again.
 const API_STAFF_ONCE: Statuses = [401, 401, 403, 401, 403, 200, 409];
 
-const ROWS: [(&str, &str, Statuses); 149] = [
+const ROWS: [(&str, &str, Statuses); 150] = [
     ("GET", "/", [200, 200, 303, 303, 303, 303, 303]),
     ("GET", "/sign-in", [200, 200, 303, 303, 303, 303, 303]),
     // A wrong password, whoever is signed in.
@@ -132,6 +132,7 @@ const ROWS: [(&str, &str, Statuses); 149] = [
     ("GET", "/apps/{id}/log", OWN),
     ("GET", "/apps/{id}/log/{request_id}", OWN),
     ("GET", "/apps/{id}/report", OWN),
+    ("GET", "/apps/{id}/activity", OWN),
     ("POST", "/apps/{id}/trials", [401, 401, 404, 303, 303, 403, 403]),
     ("GET", "/log", SIGNED_IN),
     ("GET", "/webhooks", [401, 401, 200, 200, 200, 404, 404]),

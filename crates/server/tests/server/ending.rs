@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use grantor::demo;
-use grantor::store::WhichConnections;
+use grantor::store::{Along, WhichConnections};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use serde_json::json;
 
-use crate::calls::{assert_opens, introspect, issue, new_grant, row, tokens};
+use crate::calls::{act_of_test, assert_opens, connect, introspect, issue, new_grant, row, tokens};
 use crate::harness::{Answer, START, Server, TestClient};
 use crate::store::{race, turn};
 
@@ -238,7 +238,61 @@ async fn connections_are_listed_newest_first_within_their_bounds(server: Server)
     assert!(list(Environment::Production, None, None, 9).await.is_empty());
 }
 
+/// The acts that the log holds about endings, the oldest first.
+async fn noted(server: &Server) -> Vec<String> {
+    let all = server.staging.store.audit_from(0).await.unwrap();
+    assert_eq!(server.staging.store.audit_fault().await.unwrap().0, None);
+    all.into_iter().map(|entry| entry.act).filter(|act| act.starts_with("test.")).collect()
+}
+
+async fn u3_an_ending_and_whose_act_it_was_stand_in_one_transaction(server: Server) {
+    let store = &server.staging.store;
+    let client = server.client().await;
+    let customer =
+        store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
+    let (_, grant) = connect(&server, &client).await;
+    // Of many that end one grant it is one that did, and one entry that says so.
+    let ends = race(16, |_| {
+        let store = store.clone();
+        let act = act_of_test("test.grant");
+        async move { store.revoke_grant_noting(HERE, grant, &act).await.unwrap() }
+    });
+    assert_eq!(ends.await.into_iter().filter(|ended| *ended).count(), 1);
+    assert!(matches!(row(&server, grant).await.status, GrantStatus::Revoked { .. }));
+    assert_eq!(noted(&server).await, ["test.grant"]);
+
+    let living = tokens(&server, &client).await;
+    let act = act_of_test("test.client");
+    let along = Along::Act(&act);
+    assert!(!store.end_grants_of_client_along(HERE, "nobody", along).await.unwrap());
+    assert_lives(&server, &client, &living, true).await;
+    assert!(store.end_grants_of_client_along(HERE, &client.id, along).await.unwrap());
+    assert_lives(&server, &client, &living, false).await;
+
+    let living = tokens(&server, &client).await;
+    let act = act_of_test("test.both");
+    let of_both = |id: &'static str| {
+        store.end_grants_of_customer_and_client_along(HERE, customer, id, Along::Act(&act))
+    };
+    assert!(!of_both("nobody").await.unwrap());
+    let id = client.id.clone();
+    let ended =
+        store.end_grants_of_customer_and_client_along(HERE, customer, &id, Along::Act(&act));
+    assert!(ended.await.unwrap());
+    assert_lives(&server, &client, &living, false).await;
+
+    let act = act_of_test("test.customer");
+    let switch =
+        |off| store.set_customer_disabled_along(HERE, demo::CUSTOMER_EMAIL, off, Along::Act(&act));
+    for (off, changed) in [(false, false), (true, true), (true, false), (false, true)] {
+        assert_eq!(switch(off).await.unwrap(), changed, "{off}");
+    }
+    let expected = ["test.grant", "test.client", "test.both", "test.customer", "test.customer"];
+    assert_eq!(noted(&server).await, expected);
+}
+
 on_both_engines! {
+    u3_an_ending_and_whose_act_it_was_stand_in_one_transaction,
     s17_each_ending_ends_what_it_names_at_once_and_who_connects_again_is_not_cut_off,
     s17_what_a_customer_took_back_is_asked_for_again_and_what_a_client_ended_is_not,
     s17_a_silent_allow_that_read_the_consent_before_it_was_taken_back_makes_no_grant,

@@ -54,12 +54,15 @@ impl House {
 
     async fn rotate(&self) -> KeyRecord {
         let (store, master_key) = (&self.store, &self.server.master_key);
-        rotate(store, master_key, STAGING, &self.server.clock, &Random::system()).await.unwrap().key
+        rotate(store, master_key, STAGING, (&self.server.clock, &Random::system()), None)
+            .await
+            .unwrap()
+            .key
     }
 
     async fn revoke(&self, id: u32) -> Option<KeyRecord> {
         let (store, master_key) = (&self.store, &self.server.master_key);
-        revoke(store, master_key, (STAGING, id), &self.server.clock, &Random::system())
+        revoke(store, master_key, (STAGING, id), (&self.server.clock, &Random::system()), None)
             .await
             .unwrap()
     }
@@ -119,7 +122,8 @@ async fn s27_a_rotation_under_a_running_server_ends_no_code_and_no_token(server:
     let code = issue(site, &client).await.code;
     let before = server.exchange(&client, &issue(site, &client).await.code).await;
     let (store, random) = (&site.store, Random::system());
-    let done = rotate(store, &server.master_key, STAGING, &server.clock, &random).await.unwrap();
+    let done =
+        rotate(store, &server.master_key, STAGING, (&server.clock, &random), None).await.unwrap();
     assert_eq!(done.key.seals_from, START + PUBLISHED_SECONDS);
     site.keys.reload().await.unwrap();
     assert!(site.sealer.ring().key_ids().contains(&done.key.id), "it is not known yet");
@@ -262,7 +266,7 @@ async fn a_revoked_key_drops_all_that_it_sealed_and_another_seals_in_its_place_a
     let there = issue(&server.production, &elsewhere).await;
     let key = (STAGING, key_id(before.text("refresh_token")));
     let (store, random) = (&site.store, Random::system());
-    let new = revoke(store, &server.master_key, key, &server.clock, &random).await.unwrap();
+    let new = revoke(store, &server.master_key, key, (&server.clock, &random), None).await.unwrap();
     let new = new.expect("nothing seals any more");
     assert_eq!((new.state, new.seals_from), (KeyState::Sealing, START));
     site.keys.reload().await.unwrap();
@@ -301,7 +305,8 @@ async fn revoking_a_key_that_does_not_seal_puts_none_in_its_place(server: Server
     let now = house.server.clock.now();
     assert_eq!(key_id(&keys.sealer(STAGING).refresh(&SEAL, now)), fourth.id);
     let (random, key) = (Random::system(), (STAGING, third.id));
-    let gone = revoke(&house.store, &house.server.master_key, key, &house.server.clock, &random);
+    let gone =
+        revoke(&house.store, &house.server.master_key, key, (&house.server.clock, &random), None);
     let words = gone.await.unwrap_err().to_string();
     assert!(words.contains(&format!("{:08x} in staging", third.id)), "{words}");
 }
@@ -363,15 +368,21 @@ async fn sixteen_changes_at_the_same_time_lose_none_and_leave_a_key_that_seals(s
         changes.spawn(async move {
             let (store, random) = (&house.store, Random::system());
             if at % 2 == 0 {
-                let new =
-                    rotate(store, &house.server.master_key, STAGING, &house.server.clock, &random)
-                        .await;
+                let new = rotate(
+                    store,
+                    &house.server.master_key,
+                    STAGING,
+                    (&house.server.clock, &random),
+                    None,
+                )
+                .await;
                 return i64::from(new.is_ok());
             }
             let id = house.list().await[0].id;
             let key = (STAGING, id);
             let done =
-                revoke(store, &house.server.master_key, key, &house.server.clock, &random).await;
+                revoke(store, &house.server.master_key, key, (&house.server.clock, &random), None)
+                    .await;
             done.map_or(0, |new| i64::from(new.is_some()) - 1)
         });
     }
@@ -408,11 +419,11 @@ async fn s27_d4_a_change_whose_commit_was_not_answered_is_found_by_its_version_o
         };
         if revoking {
             let key = (STAGING, first);
-            let done = revoke(&store, &master_key, key, &clock, &random);
+            let done = revoke(&store, &master_key, key, (&clock, &random), None);
             let (new, ()) = tokio::join!(done, cut);
             assert_eq!(new.unwrap(), None);
         } else {
-            let done = rotate(&store, &master_key, STAGING, &clock, &random);
+            let done = rotate(&store, &master_key, STAGING, (&clock, &random), None);
             let (rotated, ()) = tokio::join!(done, cut);
             let new = rotated.unwrap().key.id;
             keys.reload().await.unwrap();

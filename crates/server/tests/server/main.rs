@@ -83,6 +83,7 @@ mod password;
 mod people;
 mod pictures;
 mod portal_account;
+mod portal_activity;
 mod portal_api;
 mod portal_api_calls;
 mod portal_api_log;

@@ -12,7 +12,7 @@ use grantor::mail::Mailer;
 use grantor::outbound::{Outbound, OutboundFault, Post, Reach};
 use grantor::outbox::{Delivering, LEASE_SECONDS, Outbox, WAITS_SECONDS};
 use grantor::random::Random;
-use grantor::store::{Act, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
+use grantor::store::{Act, Along, Delivery, EndpointOfPartner, EndpointSettings, WebhookEndpoint};
 use grantor::webhook::{Ended, EndedBy, Event, EventType, Notice, WebhookSecret, sign};
 use grantor_protocol::environment::Environment;
 use serde_json::Value;
@@ -232,18 +232,18 @@ async fn an_ending_is_told_to_each_endpoint_that_wants_it_and_to_no_other(server
     };
     for told in [&client, &other] {
         let notices = [notice(told)];
-        assert!(store.end_grants_of_client_telling(STAGING, &told.id, &notices).await.unwrap());
+        let along = Along::Told(&notices);
+        assert!(store.end_grants_of_client_along(STAGING, &told.id, along).await.unwrap());
     }
     // What does not happen is not told.
     let nobody =
         TestClient { id: "nobody".into(), secret: String::new(), redirect_uri: String::new() };
-    assert!(
-        !store.end_grants_of_client_telling(STAGING, "nobody", &[notice(&nobody)]).await.unwrap()
-    );
-    let refused = [notice(&client)];
-    assert!(
-        !store.set_client_disabled_telling(STAGING, &client.id, false, &refused).await.unwrap()
-    );
+    let refused = [notice(&nobody)];
+    let along = Along::Told(&refused);
+    assert!(!store.end_grants_of_client_along(STAGING, "nobody", along).await.unwrap());
+    let record = store.client(&client.id).await.unwrap().unwrap();
+    let refused = Act { notices: vec![notice(&client)], ..act() };
+    assert!(!store.switch_app(&record, false, &refused).await.unwrap());
     for (endpoint, calls) in [(all, 2), (one, 1), (ping, 0), (off, 0)] {
         assert_eq!(deliveries(&server, &endpoint).await.len(), calls);
     }
@@ -446,7 +446,8 @@ async fn d9_a_rekey_takes_the_secrets_with_it_and_a_running_outbox_signs_on(serv
     let file = server.folder.path().join("master.key");
     server.master_key.write(&file).unwrap();
     let store = server.another_store().await;
-    let rekeyed = grantor::keys::rekey::rekey(&store, &file, &Random::system()).await.unwrap();
+    let rekeyed =
+        grantor::keys::rekey::rekey(&store, &file, &Random::system(), None).await.unwrap();
     for column in ["webhook_endpoints.secret_1", "webhook_endpoints.secret_2"] {
         let count = rekeyed.counts.iter().find(|count| count.column == column).unwrap();
         assert_eq!(count.values, 1, "{column}");
@@ -707,7 +708,9 @@ async fn an_event_that_nobody_wants_leaves_no_row() {
     let client = server.client().await;
     let notice: Notice = server.staging.notice(&client.id, Event::ClientSuspended);
     let store = &server.staging.store;
-    assert!(store.set_client_disabled_telling(STAGING, &client.id, true, &[notice]).await.unwrap());
+    let record = store.client(&client.id).await.unwrap().unwrap();
+    let told = Act { notices: vec![notice], ..act() };
+    assert!(store.switch_app(&record, true, &told).await.unwrap());
     assert_eq!(server.count("outbox"), 0);
 }
 

@@ -150,5 +150,5 @@ impl Server {
 
 /// An actor of that role.
 pub fn somebody(role: Role) -> Actor {
-    Actor { name: "somebody@example.com".to_owned(), id: None, role }
+    Actor { name: "somebody@example.com".to_owned(), id: None, role, behalf: None }
 }

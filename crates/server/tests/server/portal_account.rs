@@ -88,7 +88,7 @@ pub(crate) async fn person(server: &Server, email: &str, role: Role) -> Person {
 }
 
 pub(crate) fn act(server: &Server, name: &'static str) -> Act {
-    let nobody = Actor { name: "test".to_owned(), id: None, role: Role::Operator };
+    let nobody = Actor { name: "test".to_owned(), id: None, role: Role::Operator, behalf: None };
     nobody.act(&server.portal, name, "")
 }
 

@@ -265,7 +265,8 @@ async fn d9_a_rekey_takes_the_secrets_of_second_factors_along(server: Server) {
     let file = server.folder.path().join("master.key");
     server.master_key.write(&file).unwrap();
     let store = &server.portal.store;
-    let done = grantor::keys::rekey::rekey(store, &file, &server.portal.random).await.unwrap();
+    let done =
+        grantor::keys::rekey::rekey(store, &file, &server.portal.random, None).await.unwrap();
     for column in ["people.totp", "people.totp_next"] {
         let count = done.counts.iter().find(|count| count.column == column).unwrap();
         assert_eq!(count.values, 1, "{column}");

@@ -75,7 +75,8 @@ pub(crate) async fn other_partner(server: &Server) -> Browser {
     };
     let role = Role::Owner { partner_id: partner.id };
     let id = site.random.id(&site.clock);
-    let actor = grantor::programme::Actor { name: "a test".to_owned(), id: None, role };
+    let actor =
+        grantor::programme::Actor { name: "a test".to_owned(), id: None, role, behalf: None };
     let person = NewPerson {
         id,
         email: "owner@other.example",

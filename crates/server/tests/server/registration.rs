@@ -1,11 +1,12 @@
 //! Clients that register themselves (RFC 7591), and look after it (RFC 7592).
 
 use grantor::site::{Registration, Settings};
+use grantor::store::Act;
 use grantor_protocol::scope::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::calls::{Call, VERIFIER};
+use crate::calls::{Call, VERIFIER, act_of_test};
 use crate::harness::{Server, encode, query};
 
 const PATH: &str = "/oauth/register";
@@ -338,7 +339,8 @@ async fn an_initial_access_token_admits_as_many_as_it_says(server: Server) {
         uses: 2,
         expires_at: now + 100,
     };
-    site.store.add_initial_access_token(&token, now).await.unwrap();
+    let act = Act { at: now, ..act_of_test("registration.admitted") };
+    assert!(site.store.add_initial_access_token(&token, &act).await.unwrap());
     let admits = async |digest, now| {
         site.store.use_initial_access_token(site.environment, digest, now).await.unwrap()
     };

@@ -45,7 +45,7 @@ impl House {
     }
 
     async fn rekey(&self) -> Result<grantor::keys::rekey::Rekeyed, KeysError> {
-        rekey(&self.store, &self.file, &self.random).await
+        rekey(&self.store, &self.file, &self.random, None).await
     }
 
     /// The names of all files that hold a key, or a part of one.
@@ -77,7 +77,7 @@ async fn d9_a_rekey_puts_every_encrypted_value_under_the_new_key_and_counts_them
     let running = house.start().await.unwrap();
     let former = house.key();
     let sealed = code(&running.sealer(STAGING));
-    let rotated = rotate(&house.store, &former, STAGING, &house.clock, &house.random).await;
+    let rotated = rotate(&house.store, &former, STAGING, (&house.clock, &house.random), None).await;
     let new_key = rotated.unwrap().key;
     running.make_signing_keys(STAGING).await.unwrap();
     assert_eq!(house.opened_by(&former).await, [8, 0]);
@@ -155,7 +155,8 @@ async fn d9_killed_after_the_database_changed_everything_works_and_the_next_reke
 
         assert!(running.reload().await.unwrap(), "a running server does not find the key");
         let started = house.start().await.unwrap();
-        let new = rotate(&house.store, &house.key(), STAGING, &house.clock, &house.random).await;
+        let new =
+            rotate(&house.store, &house.key(), STAGING, (&house.clock, &house.random), None).await;
         let new = new.unwrap().key;
         for keys in [&running, &started] {
             assert!(keys.reload().await.unwrap());
@@ -233,7 +234,7 @@ async fn d9_many_rekeys_and_rotations_at_the_same_time_leave_one_key_that_opens_
                     house.rekey().await.err()
                 } else {
                     let (store, clock) = (&house.store, &house.clock);
-                    rotate(store, &house.key(), STAGING, clock, &house.random).await.err()
+                    rotate(store, &house.key(), STAGING, (clock, &house.random), None).await.err()
                 };
                 let expected = |fault: &KeysError| {
                     matches!(

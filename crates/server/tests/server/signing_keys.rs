@@ -58,7 +58,9 @@ fn kid(token: &str) -> String {
 
 async fn rotated(server: &Server) -> Vec<SigningRecord> {
     let site = &server.staging;
-    rotate(&site.store, &server.master_key, STAGING, &site.clock, &Random::system()).await.unwrap()
+    rotate(&site.store, &server.master_key, STAGING, (&site.clock, &Random::system()), None)
+        .await
+        .unwrap()
 }
 
 async fn records(server: &Server) -> Vec<SigningRecord> {
@@ -129,10 +131,11 @@ async fn s27_a_signing_key_that_leaked_is_gone_at_once_and_another_signs(server:
     let (site, random) = (&server.staging, Random::system());
     let (store, master_key) = (&site.store, &server.master_key);
     let id = kid(&leaked);
-    let made = revoke(store, master_key, (STAGING, &id), &site.clock, &random).await.unwrap();
+    let made =
+        revoke(store, master_key, (STAGING, &id), (&site.clock, &random), None).await.unwrap();
     let made = made.expect("another one");
     assert_eq!((made.algorithm, made.state), (Algorithm::Es256, SigningState::Signing));
-    let unknown = revoke(store, master_key, (STAGING, &id), &site.clock, &random).await;
+    let unknown = revoke(store, master_key, (STAGING, &id), (&site.clock, &random), None).await;
     assert!(unknown.unwrap_err().to_string().contains("there is no signing key"));
     site.keys.reload().await.unwrap();
     let set = fetched(&server).await;
@@ -141,7 +144,8 @@ async fn s27_a_signing_key_that_leaked_is_gone_at_once_and_another_signs(server:
     assert_eq!(kid(&signed(site, Algorithm::Es256).await), made.id);
     // One that does not sign goes without another in its place.
     let next = rotated(&server).await;
-    let gone = revoke(store, master_key, (STAGING, &next[0].id), &site.clock, &random).await;
+    let gone =
+        revoke(store, master_key, (STAGING, &next[0].id), (&site.clock, &random), None).await;
     assert_eq!(gone.unwrap(), None);
     assert_eq!(records(&server).await.len(), 5);
 }

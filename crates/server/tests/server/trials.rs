@@ -22,7 +22,7 @@ async fn begin(server: &Server, client: &TestClient, trial: Trial) -> Result<(),
     let portal = &server.portal;
     let record = portal.store.client(&client.id).await.unwrap().unwrap();
     let role = Role::Owner { partner_id: record.partner_id };
-    let actor = Actor { name: "owner@example.com".to_owned(), id: None, role };
+    let actor = Actor { name: "owner@example.com".to_owned(), id: None, role, behalf: None };
     let begun = log::begin(portal, &actor, &record, trial).await;
     server.staging.trials.look(&server.staging.store, server.clock.now()).await;
     begun

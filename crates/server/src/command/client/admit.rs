@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Opened, Place};
+use super::COMMAND;
 use crate::store::InitialAccessToken;
 
 const DAY: i64 = 24 * 3600;
@@ -57,7 +58,11 @@ impl Admit {
             uses: self.uses,
             expires_at: now + self.days * DAY,
         };
-        store.add_initial_access_token(&made, now).await?;
+        let detail = format!("{} on {environment}, for: {}", made.uses, made.note);
+        let act = opened.act(COMMAND, "registration.admitted", detail);
+        if !store.add_initial_access_token(&made, &act).await? {
+            return Err(Failure::unexplained("the token was not added"));
+        }
         self.output
             .say("It is shown this once. Send it as Authorization: Bearer to /oauth/register.");
         let admitted = Admitted {

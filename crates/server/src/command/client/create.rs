@@ -11,10 +11,11 @@ use url::Url;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Opened, Place};
 use super::super::{Failure, partner};
+use super::COMMAND;
 use super::proof::{Proof, ProofArguments};
 use crate::demo;
 use crate::programme::app::client_id;
-use crate::store::NewClient;
+use crate::store::{Act, NewClient};
 
 /// No client has more redirect URIs.
 const MAX_REDIRECT_URIS: usize = 50;
@@ -124,7 +125,7 @@ impl Create {
         let checked = self.check()?;
         let opened = self.place.open().await?;
         let partner = partner::find(&opened, &self.partner).await?;
-        let Opened { store, clock, random } = &opened;
+        let Opened { store, random, .. } = &opened;
         let secret = checked.proof.has_secret.then(|| ClientSecret::new(random.secret()));
         let environment = self.environment.environment;
         let client = NewClient {
@@ -158,7 +159,13 @@ impl Create {
             post_logout_redirect_uris: checked.post_logout_redirect_uris,
             registration: crate::store::Registration::default(),
         };
-        if !store.add_client(&client, clock.now()).await? {
+        let act = Act {
+            partner_id: Some(partner.id),
+            client_id: Some(client.id.clone()),
+            ..opened.act(COMMAND, "client.created", described(&client))
+        };
+        // An operator makes as many as are asked for.
+        if !store.make_app(&client, (None, None), i64::MAX, &act).await? {
             return Err(Failure::unexplained(
                 "the client was not added: its partner is gone, or its new id is taken",
             ));
@@ -235,6 +242,12 @@ impl Create {
             _ => Err(Failure::all(failures)),
         }
     }
+}
+
+/// What was made, for the log.
+fn described(client: &NewClient) -> String {
+    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    format!("{}; {}; {}", client.name, client.scopes, uris.join(" "))
 }
 
 impl Created<'_> {

@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use super::super::Failure;
 use super::super::output::{Output, aligned};
-use super::super::place::{Opened, Place};
-use super::{One, find};
+use super::super::place::Place;
+use super::{COMMAND, One, find};
 use crate::demo;
-use crate::store::RemovedSecret;
 
 #[derive(clap::Args)]
 #[command(after_help = "With --json: {\"environment\",\"client_id\",\"slot\"}")]
@@ -49,12 +48,13 @@ pub(super) async fn add(one: One) -> Result<(), Failure> {
         return Err(Failure::mendable("a public client has no secret")
             .hint("make a client without --public for an app that can keep one"));
     }
-    let Opened { store, clock, random } = &opened;
-    let secret = ClientSecret::new(random.secret());
+    let secret = ClientSecret::new(opened.random.secret());
     let stored = (secret.digest(), demo::hint(secret.expose()));
-    let slot =
-        store.add_client_secret(client.environment, &client.id, &stored, clock.now()).await?;
-    let Some(slot) = slot else {
+    let detail = format!("ends in {}", stored.1);
+    let act = opened.act_about((COMMAND, "secret.added"), &record, detail);
+    // What an operator makes by hand ends by hand.
+    let added = opened.store.add_app_secret(&record, (&stored, None), &act).await?;
+    let Some(slot) = added else {
         return Err(Failure::mendable("the client has two secrets, and there is never a third")
             .hint(format!("first remove the one that is not used any more: grantor client remove-secret {} --slot 1", client.id))
             .hint("`grantor client show` says when each was last used"));
@@ -81,24 +81,22 @@ impl Remove {
         let opened = self.place.open().await?;
         let record = find(&opened, &self.client_id).await?;
         let client = &record.client;
-        let outcome =
-            opened.store.remove_client_secret(client.environment, &client.id, self.slot).await?;
-        match outcome {
-            RemovedSecret::Removed => {}
-            RemovedSecret::LastOrAbsent => {
-                let there = record.secrets.iter().any(|secret| secret.slot == self.slot);
-                return Err(if there {
-                    Failure::mendable(
-                        "this is the client's only secret, and it is never without one",
-                    )
-                    .hint(
-                        "add a second one first, or switch the client off: grantor client disable",
-                    )
-                } else {
+        let found = record.secrets.iter().find(|secret| secret.slot == self.slot);
+        let ended = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
+        let act = opened.act_about((COMMAND, "secret.removed"), &record, ended);
+        // By hand an operator may leave one that ended, too.
+        let place = (self.slot, i64::MIN);
+        if !opened.store.remove_app_secret(&record, place, &act).await? {
+            return Err(match found {
+                Some(_) => Failure::mendable(
+                    "this is the client's only secret, and it is never without one",
+                )
+                .hint("add a second one first, or switch the client off: grantor client disable"),
+                None => {
                     Failure::mendable(format!("the client has no secret in slot {}", self.slot))
                         .hint("`grantor client show` numbers them")
-                });
-            }
+                }
+            });
         }
         let removed = Removed {
             environment: client.environment.as_str(),

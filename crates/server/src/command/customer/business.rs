@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Place};
 use super::super::{Failure, partner};
-use super::find;
+use super::{COMMAND, find};
 use crate::random::Random;
 use crate::store::{Business, Location};
 
@@ -76,7 +76,9 @@ impl AddBusiness {
         let environment = self.environment.environment;
         let opened = self.place.open().await?;
         let customer = find(&opened.store, environment, &email, "--email").await?.id;
-        if !opened.store.add_business(environment, customer, &business).await? {
+        let detail = format!("{} ({}) of {email} on {environment}", business.name, business.id);
+        let act = opened.act(COMMAND, "customer.business_added", detail);
+        if !opened.store.add_business_noting(environment, customer, &business, &act).await? {
             return Err(Failure::mendable(format!(
                 "there is a business {} in {environment} already",
                 business.id

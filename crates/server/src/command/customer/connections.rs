@@ -2,11 +2,13 @@
 
 use grantor_protocol::environment::Environment;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::super::output::Output;
 use super::super::place::{In, Opened, Place};
 use super::super::{Failure, client};
-use super::find;
+use super::{COMMAND, find};
+use crate::store::{Act, Along};
 use crate::webhook::{self, EndedBy, Event, Notice};
 
 #[derive(clap::Args)]
@@ -59,27 +61,33 @@ impl EndConnections {
         let opened = self.place.open().await?;
         let store = &opened.store;
         let customer = find(store, environment, &self.email, "--email").await?;
-        let client_id = match &self.client {
+        let record = match &self.client {
             Some(id) => Some(client::find_in(&opened, environment, id).await?),
             None => None,
         };
-        let changed = match &client_id {
-            Some(id) => {
-                let notices = [opened.notice(environment, id, ended_by_company(customer.id))];
+        let name = "customer.connections_ended";
+        let changed = match &record {
+            Some(record) => {
+                let id = &record.client.id;
+                // The partner reads it, and knows the customer by the id alone.
+                let customer_id = Uuid::from_bytes(customer.id);
+                let detail = format!("of customer {customer_id}");
+                let mut act = opened.act_about((COMMAND, name), record, detail);
+                act.notices.push(opened.notice(environment, id, ended_by_company(customer.id)));
+                let along = Along::Act(&act);
                 store
-                    .end_grants_of_customer_and_client_telling(
-                        environment,
-                        customer.id,
-                        id,
-                        &notices,
-                    )
+                    .end_grants_of_customer_and_client_along(environment, customer.id, id, along)
                     .await?
             }
             None => {
                 let notices = notices(&opened, environment, customer.id).await?;
-                store.end_grants_of_customer_telling(environment, customer.id, &notices).await?
+                let detail = format!("{} on {environment}", customer.email);
+                let act = Act { notices, ..opened.act(COMMAND, name, detail) };
+                let along = Along::Act(&act);
+                store.end_grants_of_customer_along(environment, customer.id, along).await?
             }
         };
+        let client_id = record.map(|record| record.client.id);
         let environment = environment.as_str();
         let ended = Ended { environment, email: customer.email, client_id, changed };
         self.output.data(&ended, |ended| match (&ended.client_id, ended.changed) {

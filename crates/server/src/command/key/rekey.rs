@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::output::{Output, aligned};
 use super::super::place::{Opened, Place};
+use super::COMMAND;
 use crate::keys::rekey::{Rekeyed, prepare_only, rekey};
 use crate::master_key::next_file;
 
@@ -47,10 +48,11 @@ struct ColumnData {
 impl Arguments {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let file = self.place.master_key_file()?;
-        let Opened { store, random, .. } = self.place.open().await?;
+        let opened = self.place.open().await?;
+        let Opened { store, random, .. } = &opened;
         if self.prepare {
             let prepared = PreparedData {
-                prepared_id: prepare_only(&store, &file, &random).await?,
+                prepared_id: prepare_only(store, &file, random).await?,
                 prepared_file: next_file(&file),
             };
             self.output.data(&prepared, |prepared| {
@@ -65,7 +67,8 @@ impl Arguments {
             );
             return Ok(());
         }
-        let done = RekeyedData::from(rekey(&store, &file, &random).await?);
+        let act = opened.act(COMMAND, "key.master_changed", String::new());
+        let done = RekeyedData::from(rekey(store, &file, random, Some(&act)).await?);
         self.output.data(&done, RekeyedData::lines)?;
         if done.finished {
             self.output.say("A rekey that was begun earlier is finished. No other key was made.");

@@ -3,6 +3,7 @@
 use grantor_protocol::environment::Environment;
 use serde::Serialize;
 
+use super::COMMAND;
 use crate::command::Failure;
 use crate::command::output::time;
 use crate::command::place::Opened;
@@ -37,7 +38,9 @@ pub(super) async fn rotate(
     environment: Environment,
 ) -> Result<Vec<SigningKeyData>, Failure> {
     let Opened { store, clock, random } = opened;
-    let made = signing::rotate(store, master_key, environment, clock, random).await?;
+    let act = opened.act(COMMAND, "key.rotated", format!("signing, {environment}"));
+    let with = (clock, random);
+    let made = signing::rotate(store, master_key, environment, with, Some(&act)).await?;
     Ok(made.iter().map(SigningKeyData::from).collect())
 }
 
@@ -48,7 +51,8 @@ pub(super) async fn revoke(
     key: (Environment, &str),
 ) -> Result<Option<String>, Failure> {
     let Opened { store, clock, random } = opened;
-    let made = signing::revoke(store, master_key, key, clock, random).await?;
+    let act = opened.act(COMMAND, "key.revoked", format!("{}, {}", key.1, key.0));
+    let made = signing::revoke(store, master_key, key, (clock, random), Some(&act)).await?;
     Ok(made.map(|made| made.id))
 }
 

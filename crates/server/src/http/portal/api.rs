@@ -19,7 +19,7 @@ mod guard;
 mod logo;
 mod partners;
 mod requests;
-mod show;
+pub(crate) mod show;
 mod team;
 mod test_customers;
 mod webhooks;

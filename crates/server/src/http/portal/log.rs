@@ -236,7 +236,7 @@ fn trial_words(trial: Trial) -> (&'static str, &'static str) {
     }
 }
 
-fn about(record: &ClientRecord) -> LoggedApp {
+pub(super) fn about(record: &ClientRecord) -> LoggedApp {
     LoggedApp {
         id: record.client.id.clone(),
         name: record.client.name.clone(),

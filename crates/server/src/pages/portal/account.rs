@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::factor::FactorState;
-use super::{Form, Shell};
+use super::{Form, LoggedApp, Shell};
 use crate::pages::filters;
 
 /// Asks for an address, and for nothing else. Posts `email`, `csrf_token`.
@@ -135,14 +135,24 @@ pub(crate) struct Piece {
     pub(crate) link: bool,
 }
 
-/// What was done, the newest first.
+/// What was done, the newest first: all of it that concerns the reader, or what concerns an app.
 #[derive(Debug, Clone, Template)]
 #[template(path = "portal/activity.html")]
 pub(crate) struct ActivityPage {
     pub(crate) shell: Shell,
+    /// The app alone that it is about.
+    pub(crate) of: Option<ActivityOf>,
     pub(crate) entries: Vec<ActivityLine>,
     /// The address of the next part.
     pub(crate) next: Option<String>,
+}
+
+/// The app whose activity is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct ActivityOf {
+    pub(crate) app: LoggedApp,
+    /// Its other half, which has an activity of its own.
+    pub(crate) sibling: Option<String>,
 }
 
 /// One entry.

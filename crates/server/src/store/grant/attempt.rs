@@ -14,8 +14,7 @@ use grantor_protocol::environment::Environment;
 
 use super::{NewGrant, Turn};
 use crate::store::engine::Statement;
-use crate::store::{Store, StoreError, outbox};
-use crate::webhook::Notice;
+use crate::store::{Along, Store, StoreError};
 
 /// How often a write is made whose fate stays unknown.
 const TRIES: u32 = 4;
@@ -103,23 +102,22 @@ impl Store {
 
     /// Ends something: to do it twice is to do it once. Answers whether it was this call that did.
     pub(in crate::store) async fn ended(&self, statement: Statement) -> Result<bool, StoreError> {
-        self.ended_telling(statement, &[]).await
+        self.ended_along(statement, Along::Told(&[])).await
     }
 
-    /// The same, and tells whoever wants to hear of it: in one transaction.
-    pub(in crate::store) async fn ended_telling(
+    /// The same, with what stands along it in one transaction. Where an answer was lost, an act may
+    /// be noted twice, as it may have been carried out twice.
+    pub(in crate::store) async fn ended_along(
         &self,
         statement: Statement,
-        notices: &[Notice],
+        along: Along<'_>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = vec![statement];
-        transaction.extend(notices.iter().map(outbox::tell));
         let mut unknown = false;
         for looks in 0..LOOKS {
-            let outcome = match self.engine.write(transaction.clone()).await {
+            let outcome = match self.write_along(vec![statement.clone()], along).await {
                 // Perhaps by our own earlier write, which came late.
                 Ok(_) if unknown => self.confirm().await.map(|()| true),
-                outcome => outcome.map(|outcome| outcome.is_done()),
+                outcome => outcome,
             };
             match outcome {
                 Ok(ended) => return Ok(ended),

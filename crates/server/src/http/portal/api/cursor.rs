@@ -76,7 +76,7 @@ impl List<'_> {
     }
 
     fn mark(&self) -> Vec<u8> {
-        let whose = self.by.actor.role.partner_id().unwrap_or_default();
+        let whose = self.by.actor.partner_id().unwrap_or_default();
         let mut mark = whose.to_vec();
         mark.extend_from_slice(self.name.as_bytes());
         mark.push(0);

@@ -6,11 +6,11 @@ mod team;
 mod test_customer;
 mod webhook;
 
-pub(super) use call::{Call, Calls, OneCall, ReportShown, Trials};
-pub(super) use request::{OneRequest, Request, Requests};
-pub(super) use team::{Invitation, Invitations, People, Person, PersonRole};
-pub(super) use test_customer::{TestCustomer, TestCustomerWithPassword, TestCustomers};
-pub(super) use webhook::{Deliveries, Delivery, Webhook, WebhookWithSecret, Webhooks};
+pub(crate) use call::{Call, Calls, NotKept, OneCall, ReportShown, Trials};
+pub(crate) use request::{OneRequest, Request, Requests};
+pub(crate) use team::{Invitation, Invitations, People, Person, PersonRole};
+pub(crate) use test_customer::{TestCustomer, TestCustomerWithPassword, TestCustomers};
+pub(crate) use webhook::{Deliveries, Delivery, Webhook, WebhookWithSecret, Webhooks};
 
 use grantor_protocol::redirect_uri::RedirectUri;
 use serde::Serialize;
@@ -23,7 +23,7 @@ use crate::store::{AuditEntry, ClientRecord, Partner, SecretRecord};
 
 /// An app: an API client of staging or production.
 #[derive(Serialize, ToSchema)]
-pub(super) struct App {
+pub(crate) struct App {
     /// The `client_id`.
     #[schema(example = "devp-staging-table-planner-0f8d3c1b5e7a49d28c6b1f0e9d7a3c52")]
     id: String,
@@ -57,7 +57,7 @@ pub(super) struct App {
 /// Whether an app keeps a secret.
 #[derive(Clone, Copy, Serialize, serde::Deserialize, ToSchema, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It runs on a server, and has a secret.
     #[default]
     Confidential,
@@ -92,7 +92,7 @@ struct Secret {
 
 /// An app with a secret that was just made.
 #[derive(Serialize, ToSchema)]
-pub(super) struct AppWithSecret {
+pub(crate) struct AppWithSecret {
     app: App,
     /// It is shown this once, and only its digest is kept. None for a public app.
     client_secret: Option<String>,
@@ -100,15 +100,15 @@ pub(super) struct AppWithSecret {
 
 /// A part of a list of apps.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Apps {
-    pub(super) items: Vec<App>,
+pub(crate) struct Apps {
+    pub(crate) items: Vec<App>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// The organisation that integrates.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PartnerShown {
+pub(crate) struct PartnerShown {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     name: String,
@@ -124,15 +124,15 @@ pub(super) struct PartnerShown {
 
 /// A part of the list of partners.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Partners {
-    pub(super) items: Vec<PartnerShown>,
+pub(crate) struct Partners {
+    pub(crate) items: Vec<PartnerShown>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// What somebody did.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Entry {
+pub(crate) struct Entry {
     /// Its number, from 1, as text: of the whole log, so a partner's entries have gaps.
     #[schema(example = "4711")]
     number: String,
@@ -156,16 +156,16 @@ pub(in crate::http) struct Entry {
 
 /// A part of the audit log.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Entries {
-    pub(super) items: Vec<Entry>,
+pub(crate) struct Entries {
+    pub(crate) items: Vec<Entry>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// Why a call was refused.
 #[derive(Serialize, ToSchema)]
 
-pub(super) struct Error {
+pub(crate) struct Error {
     /// A word that does not change.
     #[schema(example = "conflict")]
     error: String,
@@ -223,7 +223,7 @@ impl From<&SecretRecord> for Secret {
 }
 
 impl AppWithSecret {
-    pub(super) fn of(record: &ClientRecord, client_secret: Option<&str>) -> AppWithSecret {
+    pub(crate) fn of(record: &ClientRecord, client_secret: Option<&str>) -> AppWithSecret {
         AppWithSecret { app: record.into(), client_secret: client_secret.map(str::to_owned) }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{LoggedCall, TrialRecord};
 
 /// A call that an app sent to staging or production, or that somebody sent in its name.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Call {
+pub(crate) struct Call {
     /// The id that its answer carried.
     #[schema(example = "0f8d3c1b5e7a49d2")]
     request_id: String,
@@ -69,7 +69,7 @@ struct SentParameter {
 
 /// A call with the same one done right.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct OneCall {
+pub(crate) struct OneCall {
     call: Call,
     /// A command of curl, with names in the place of secrets.
     done_right: String,
@@ -77,17 +77,17 @@ pub(in crate::http) struct OneCall {
 
 /// A part of the log of calls.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Calls {
-    pub(in crate::http) items: Vec<Call>,
+pub(crate) struct Calls {
+    pub(crate) items: Vec<Call>,
     /// What was left out under load.
-    pub(in crate::http) not_kept: Option<NotKept>,
+    pub(crate) not_kept: Option<NotKept>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// Calls that were not kept, because there were too many at once.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct NotKept {
+pub(crate) struct NotKept {
     count: i64,
     #[schema(format = DateTime)]
     last_at: String,
@@ -96,7 +96,7 @@ pub(in crate::http) struct NotKept {
 /// What an app has shown so far, line by line.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Report)]
-pub(in crate::http) struct ReportShown {
+pub(crate) struct ReportShown {
     client_id: String,
     lines: Vec<ReportLine>,
     not_kept: Option<NotKept>,
@@ -152,7 +152,7 @@ enum ReportState {
 
 /// The hard cases of an app on staging.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Trials {
+pub(crate) struct Trials {
     items: Vec<Trial>,
 }
 
@@ -172,7 +172,7 @@ struct Trial {
 }
 
 impl Call {
-    pub(in crate::http) fn of(site: &Site, client_id: &str, call: &LoggedCall) -> Call {
+    pub(crate) fn of(site: &Site, client_id: &str, call: &LoggedCall) -> Call {
         let parameter = |sent: &grantor_protocol::logged_call::SentParameter| SentParameter {
             name: sent.name.clone(),
             in_url: sent.in_url,
@@ -203,7 +203,7 @@ impl Call {
 }
 
 impl OneCall {
-    pub(in crate::http) fn of(call: Call, done_right: String) -> OneCall {
+    pub(crate) fn of(call: Call, done_right: String) -> OneCall {
         OneCall { call, done_right }
     }
 }
@@ -215,7 +215,7 @@ impl From<Seen> for NotKept {
 }
 
 impl ReportShown {
-    pub(in crate::http) fn of(client_id: &str, report: &Report) -> ReportShown {
+    pub(crate) fn of(client_id: &str, report: &Report) -> ReportShown {
         let line = |line: &grantor_protocol::integration_report::Line| {
             let (state, at, proved) = match line.state {
                 LineState::Green { at } => (ReportState::Green, Some(at), None),

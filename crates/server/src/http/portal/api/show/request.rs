@@ -9,7 +9,7 @@ use crate::store::{self, ProgrammeRequest};
 
 /// What a partner asked for.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Request {
+pub(crate) struct Request {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     kind: RequestKind,
@@ -86,7 +86,7 @@ struct AskedScope {
 
 /// A request with all that a decision is made with.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct OneRequest {
+pub(crate) struct OneRequest {
     request: Request,
     difference: Difference,
     /// What the app on staging has shown so far.
@@ -120,14 +120,14 @@ enum DifferenceChange {
 
 /// A part of a list of requests.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Requests {
-    pub(in crate::http) items: Vec<Request>,
+pub(crate) struct Requests {
+    pub(crate) items: Vec<Request>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl OneRequest {
-    pub(in crate::http) fn of(
+    pub(crate) fn of(
         request: &ProgrammeRequest,
         difference: &request::Difference,
         report: Option<ReportShown>,

@@ -8,7 +8,7 @@ use crate::store;
 
 /// Somebody who signs in to the portal.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Person {
+pub(crate) struct Person {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     name: String,
@@ -25,15 +25,15 @@ pub(in crate::http) struct Person {
 
 /// A part of the team.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct People {
-    pub(in crate::http) items: Vec<Person>,
+pub(crate) struct People {
+    pub(crate) items: Vec<Person>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// Somebody who is invited.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Invitation {
+pub(crate) struct Invitation {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     email: String,
@@ -50,16 +50,16 @@ pub(in crate::http) struct Invitation {
 
 /// A part of the list of invitations.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Invitations {
-    pub(in crate::http) items: Vec<Invitation>,
+pub(crate) struct Invitations {
+    pub(crate) items: Vec<Invitation>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// What somebody is in a partner's team.
 #[derive(Clone, Copy, Deserialize, ToSchema, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum PersonRole {
+pub(crate) enum PersonRole {
     /// May invite people and make API clients too.
     Owner,
     Developer,

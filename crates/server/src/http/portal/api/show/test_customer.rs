@@ -9,7 +9,7 @@ use crate::store;
 
 /// A customer on staging that a partner made for itself.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct TestCustomer {
+pub(crate) struct TestCustomer {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     /// What signs in.
@@ -49,22 +49,22 @@ struct TestLocation {
 
 /// A part of the list of test customers.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct TestCustomers {
-    pub(in crate::http) items: Vec<TestCustomer>,
+pub(crate) struct TestCustomers {
+    pub(crate) items: Vec<TestCustomer>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// A test customer with a password that was just drawn.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct TestCustomerWithPassword {
+pub(crate) struct TestCustomerWithPassword {
     test_customer: TestCustomer,
     /// It is shown this once.
     password: String,
 }
 
 impl TestCustomer {
-    pub(in crate::http) fn of(
+    pub(crate) fn of(
         customer: &store::TestCustomer,
         businesses: &[store::Business],
     ) -> TestCustomer {
@@ -97,7 +97,7 @@ impl From<&store::Business> for TestBusiness {
 }
 
 impl TestCustomerWithPassword {
-    pub(in crate::http) fn of(
+    pub(crate) fn of(
         test_customer: TestCustomer,
         drawn: &DrawnPassword,
     ) -> TestCustomerWithPassword {

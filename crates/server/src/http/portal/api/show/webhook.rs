@@ -10,7 +10,7 @@ use crate::webhook::{EventType, message_name};
 
 /// Where a partner's own programs are told what happens to its apps.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Webhook {
+pub(crate) struct Webhook {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     environment: &'static str,
@@ -51,7 +51,7 @@ pub(in crate::http) struct HeldSecret {
 
 /// A webhook with a secret that was just made.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct WebhookWithSecret {
+pub(crate) struct WebhookWithSecret {
     webhook: Webhook,
     /// What signs its calls. It is shown this once.
     secret: String,
@@ -59,15 +59,15 @@ pub(in crate::http) struct WebhookWithSecret {
 
 /// A part of a list of webhooks.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Webhooks {
-    pub(in crate::http) items: Vec<Webhook>,
+pub(crate) struct Webhooks {
+    pub(crate) items: Vec<Webhook>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// Something that was sent to a webhook, or is to be.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Delivery {
+pub(crate) struct Delivery {
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
     /// The header `webhook-id` of its call.
@@ -106,10 +106,10 @@ enum DeliveryState {
 
 /// A part of what was sent to a webhook.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Deliveries {
-    pub(in crate::http) items: Vec<Delivery>,
+pub(crate) struct Deliveries {
+    pub(crate) items: Vec<Delivery>,
     /// The parameter `cursor` of the next part; none where this is the last.
-    pub(in crate::http) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl From<&WebhookEndpoint> for Webhook {
@@ -136,7 +136,7 @@ impl From<&WebhookEndpoint> for Webhook {
 }
 
 impl WebhookWithSecret {
-    pub(in crate::http) fn of(endpoint: &WebhookEndpoint, secret: &str) -> WebhookWithSecret {
+    pub(crate) fn of(endpoint: &WebhookEndpoint, secret: &str) -> WebhookWithSecret {
         WebhookWithSecret { webhook: endpoint.into(), secret: secret.to_owned() }
     }
 }

@@ -219,3 +219,21 @@ fn what_a_command_says_of_a_partner_stands_in_its_activity_once() {
     assert_eq!(names, expected);
     assert_eq!(concerning(&house, text(&made, "id")), 5);
 }
+
+#[test]
+fn d5_what_only_a_log_without_its_database_holds_does_not_come_into_a_restored_one() {
+    let house = key::installed("sqlite:grantor.db");
+    house.json(&["partner", "create", "--name", "Planner Ltd"]);
+    house.json(&["backup", "b1"]);
+    house.json(&["partner", "create", "--name", "Later Ltd"]);
+    std::fs::remove_file(house.path("grantor.db")).unwrap();
+    let log = std::fs::read(house.path("grantor.db-wal")).unwrap();
+    assert!(log.windows(5).any(|found| found == b"Later"));
+    house.json(&["restore", "b1"]);
+    let listed = house.json(&["partner", "list"]);
+    let names: Vec<&str> =
+        listed["partners"].as_array().unwrap().iter().map(|one| text(one, "name")).collect();
+    assert_eq!(names, ["Planner Ltd"]);
+    assert_eq!(entries(&house).len(), 2);
+    assert!(house.run(&["doctor"]).stdout.contains("2 entries, each follows the one before"));
+}

@@ -123,13 +123,14 @@ pub fn put_in_place(
             Ok(_) => Some(keep(database, now)?),
             Err(_) => None,
         };
-        // A log that SQLite could not empty belongs to the old one alone.
+        // A log that SQLite could not empty belongs to the old one alone, and outlives it where the
+        // database was lost without its log: SQLite would write it into the new one.
+        let former = format!(".before-restore-{now}");
+        let former = kept.clone().unwrap_or_else(|| with_ending(database, &former));
         for log in ["-wal", "-shm"] {
             let beside = with_ending(database, log);
-            if let Some(kept) = &kept
-                && beside.symlink_metadata().is_ok()
-            {
-                fs::rename(&beside, with_ending(kept, log))?;
+            if beside.symlink_metadata().is_ok() {
+                fs::rename(&beside, with_ending(&former, log))?;
             }
         }
         sync_folder(database)?;

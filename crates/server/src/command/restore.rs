@@ -37,7 +37,7 @@ use crate::store::backup::{
 #[derive(clap::Args)]
 #[command(
     after_help = "Codes, access tokens and sessions from before end, and customers are asked for consent again.\n\
-                  With --json: {\"backup\",\"created_at\",\"database\",\"kept\",\"epoch\",\"journal\":{\"whole\",\"until\",\"why_not\"},\"done\":{...},\"secrets_changed\":[...],\"passwords_changed\":[...]}"
+                  With --json: {\"backup\",\"created_at\",\"database\",\"kept\",\"epoch\",\"journal\":{\"whole\",\"until\",\"why_not\"},\"done\":{...},\"secrets_changed\":[...],\"passwords_changed\":[...],\"clients_narrowed\":[...],\"factors_ended\":[...]}"
 )]
 pub(super) struct Arguments {
     /// A file that `grantor backup` made
@@ -63,6 +63,9 @@ pub(super) struct Arguments {
     /// Void the passwords that were changed since; all, where the journal does not say which
     #[arg(long)]
     void_passwords: bool,
+    /// Switch off the clients from which redirect URIs or scopes were taken since
+    #[arg(long)]
+    disable_narrowed: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -116,6 +119,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         end_all_connections: choice == Choice::EndAllConnections,
         void_secrets: voided(arguments.void_secrets, &journaled),
         void_passwords: voided(arguments.void_passwords, &journaled),
+        disable_narrowed: arguments.disable_narrowed,
         unusable_hash: &unusable_hash,
         now: clock.now(),
     };
@@ -129,7 +133,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     note(&config, &header, epoch).await;
     let report = Report { header, database, kept, epoch, journaled, done };
-    report.tell(arguments.output, arguments.void_secrets, arguments.void_passwords)
+    report.tell(arguments.output, &arguments)
 }
 
 /// Notes the restore in the audit log of the database that is there now. It is whole without, and

@@ -113,6 +113,35 @@ pub enum Ending {
         /// the client
         client_id: String,
     },
+    /// A redirect URI or a scope was taken from a client.
+    ClientNarrowed {
+        /// its environment
+        #[serde(with = "environment")]
+        environment: Environment,
+        /// the client
+        client_id: String,
+    },
+    /// The second factor of a person of the portal was taken away, reset or replaced.
+    FactorEnded {
+        /// the person
+        #[serde(with = "id")]
+        id: [u8; 16],
+    },
+    /// A recovery code of a person of the portal was used.
+    RecoveryCodeUsed {
+        /// the person
+        #[serde(with = "id")]
+        id: [u8; 16],
+    },
+    /// A webhook endpoint was changed, or removed, or a secret of it.
+    WebhookChanged {
+        /// its environment
+        #[serde(with = "environment")]
+        environment: Environment,
+        /// its id
+        #[serde(with = "id")]
+        id: [u8; 16],
+    },
 }
 
 /// What else stands in the journal.

@@ -115,6 +115,10 @@ impl Store {
     pub async fn change_app(&self, change: &AppChange, act: &Act) -> Result<bool, StoreError> {
         let (seen, new) = (&change.seen, &change.new);
         let less = !seen.scopes.without(&new.scopes).is_empty();
+        let fewer = seen.redirect_uris.iter().any(|uri| !new.redirect_uris.contains(uri));
+        if less || fewer {
+            self.note_narrowed(change.environment, &change.client_id).await?;
+        }
         let statement = Statement::new(
             "UPDATE clients SET name = $4, website = $5, support_contact = $6, \
              redirect_uris = $7, scopes = $8, optional_scopes = $9, counter = counter + $10 \
@@ -142,6 +146,15 @@ impl Store {
             ],
         );
         self.act(vec![statement], act).await
+    }
+
+    /// Notes that a client is about to lose a redirect URI or a scope.
+    pub(super) async fn note_narrowed(
+        &self,
+        environment: Environment,
+        client_id: &str,
+    ) -> Result<(), StoreError> {
+        self.note(Ending::ClientNarrowed { environment, client_id: client_id.to_owned() }).await
     }
 
     /// Adds a secret in the free one of two places, with an end where it is to have one. Answers in

@@ -15,6 +15,7 @@ use super::audit::Act;
 use super::encrypted::factor_context;
 use super::engine::Statement;
 use super::{KeysAsRead, Store, StoreError};
+use crate::journal::Ending;
 
 /// The second factor of a person, as far as it has one.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +108,7 @@ impl Store {
         let mut transaction = vec![keys.statement(), begin];
         match renewing {
             Some((spent, act)) => {
+                self.note_spent(person_id, spent).await?;
                 transaction.push(spend(person_id, spent));
                 self.act(transaction, act).await
             }
@@ -138,6 +140,7 @@ impl Store {
                 confirmed.recovery_codes.into(),
             ],
         );
+        self.note(Ending::FactorEnded { id: person_id }).await?;
         let mut transaction = vec![keys.statement(), confirm];
         transaction.extend(end_other_sessions(person_id, session, Some(act.at)));
         self.act(transaction, act).await
@@ -165,6 +168,7 @@ impl Store {
                 now.into(),
             ],
         );
+        self.note_spent(person_id, spent).await?;
         let transaction = vec![spend(person_id, spent), step_up];
         match act {
             Some(act) => self.act(transaction, act).await,
@@ -184,6 +188,7 @@ impl Store {
         session: &SteppedUp,
         act: &Act,
     ) -> Result<bool, StoreError> {
+        self.note(Ending::FactorEnded { id: person_id }).await?;
         let mut transaction =
             vec![spend(person_id, spent), Statement::new(REMOVE, vec![person_id.into()])];
         transaction.extend(end_other_sessions(person_id, session, None));
@@ -196,12 +201,23 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn reset_factor(&self, person_id: [u8; 16], act: &Act) -> Result<bool, StoreError> {
+        self.note(Ending::FactorEnded { id: person_id }).await?;
         let end_sessions = Statement::new(
             "UPDATE customers SET counter = counter + 1 WHERE environment = $1 AND id = $2",
             vec![Environment::Portal.as_str().into(), person_id.into()],
         );
         let transaction = vec![Statement::new(REMOVE, vec![person_id.into()]), end_sessions];
         self.act(transaction, act).await
+    }
+
+    /// A code of a half minute is over before any restore; a recovery code would work again.
+    async fn note_spent(&self, person_id: [u8; 16], spent: &Spent) -> Result<(), StoreError> {
+        match spent {
+            Spent::Step(_) => Ok(()),
+            Spent::RecoveryCode { .. } => {
+                self.note(Ending::RecoveryCodeUsed { id: person_id }).await
+            }
+        }
     }
 }
 

@@ -107,6 +107,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn update_registered_client(&self, client: &NewClient) -> Result<bool, StoreError> {
+        // What it had before may be more than it has now.
+        self.note_narrowed(client.environment, &client.id).await?;
         let statement = Statement::new(
             "UPDATE clients SET name = $3, website = $4, redirect_uris = $5, \
              counter = CASE WHEN scopes = $6 THEN counter ELSE counter + 1 END, scopes = $6, \

@@ -286,6 +286,14 @@ impl Store {
                 made.into(),
             ],
         )];
+        if let Some(Approval::Widen { record, redirect_uris, scopes }) = approval {
+            let client = &record.client;
+            let lost = |held: &str, new: &str| !new.split(' ').any(|new| new == held);
+            let uris = client.redirect_uris.iter().any(|uri| lost(uri.as_str(), redirect_uris));
+            if uris || client.scopes.iter().any(|scope| lost(scope, scopes)) {
+                self.note_narrowed(client.environment, &client.id).await?;
+            }
+        }
         transaction.extend(
             approval.map(|approval| approved(request, approval, act)).into_iter().flatten(),
         );

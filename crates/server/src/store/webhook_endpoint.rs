@@ -13,6 +13,7 @@ use super::outbox::{give_up_lane, tell_one};
 use super::sealing_keys::still_as_read;
 use super::version::version;
 use super::{Act, Store, StoreError};
+use crate::journal::Ending;
 use crate::webhook::{EventType, Notice};
 
 /// An endpoint, and the partner that it has to belong to.
@@ -191,7 +192,14 @@ impl Store {
             2 => REMOVE_2,
             _ => return Ok(false),
         };
+        self.note_changed(endpoint).await?;
         self.act(vec![Statement::new(sql, endpoint.values())], act).await
+    }
+
+    /// What it was before is not to come back: an address that was given up may be another's by then.
+    async fn note_changed(&self, endpoint: &EndpointOfPartner) -> Result<(), StoreError> {
+        let EndpointOfPartner { environment, id, .. } = *endpoint;
+        self.note(Ending::WebhookChanged { environment, id }).await
     }
 
     /// The endpoints of a partner in an environment, the oldest first.
@@ -242,6 +250,9 @@ impl Store {
                WHERE environment = $2 AND id = $4 AND partner_id = $3))",
             values,
         )];
+        if settings.url != seen.url || !settings.enabled {
+            self.note_changed(endpoint).await?;
+        }
         if !settings.enabled {
             transaction.push(give_up_lane(endpoint.id, SWITCHED_OFF, act.at));
         }
@@ -257,6 +268,7 @@ impl Store {
         endpoint: &EndpointOfPartner,
         act: &Act,
     ) -> Result<bool, StoreError> {
+        self.note_changed(endpoint).await?;
         let transaction = vec![
             Statement::new(
                 "DELETE FROM webhook_endpoints \

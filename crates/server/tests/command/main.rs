@@ -30,3 +30,4 @@ mod postman;
 mod programme;
 #[cfg(test)]
 mod serve;
+mod taken_back;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::Failure;
 use super::super::output::{Output, aligned, time, time_or_never};
 use super::gap::Journaled;
-use super::shown;
+use super::{Arguments, shown};
 use crate::journal::Ending;
 use crate::store::backup::{Header, Restored};
 
@@ -34,6 +34,8 @@ struct Data<'a> {
     done: Restored,
     secrets_changed: &'a BTreeSet<String>,
     passwords_changed: &'a BTreeSet<String>,
+    clients_narrowed: &'a BTreeSet<String>,
+    factors_ended: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -46,13 +48,9 @@ struct JournalData<'a> {
 
 impl Report {
     /// Writes it.
-    pub(super) fn tell(
-        &self,
-        output: Output,
-        void_secrets: bool,
-        void_passwords: bool,
-    ) -> Result<(), Failure> {
+    pub(super) fn tell(&self, output: Output, asked: &Arguments) -> Result<(), Failure> {
         let (mut secrets, mut passwords) = (BTreeSet::new(), BTreeSet::new());
+        let (mut narrowed, mut factors) = (BTreeSet::new(), BTreeSet::new());
         for ending in &self.journaled.endings {
             match ending {
                 Ending::SecretChanged { client_id, .. } => {
@@ -60,6 +58,12 @@ impl Report {
                 }
                 Ending::PasswordChanged { id, .. } | Ending::OwnPasswordChanged { id, .. } => {
                     passwords.insert(uuid::Uuid::from_bytes(*id).to_string());
+                }
+                Ending::ClientNarrowed { client_id, .. } => {
+                    narrowed.insert(client_id.clone());
+                }
+                Ending::FactorEnded { id } => {
+                    factors.insert(uuid::Uuid::from_bytes(*id).to_string());
                 }
                 _ => {}
             }
@@ -78,6 +82,8 @@ impl Report {
             done: self.done,
             secrets_changed: &secrets,
             passwords_changed: &passwords,
+            clients_narrowed: &narrowed,
+            factors_ended: &factors,
         };
         output.data(&data, |_| self.lines())?;
         output.say(
@@ -85,8 +91,23 @@ impl Report {
              asked for consent again. Connections go on with their refresh tokens, but for those \
              that were refreshed since the backup: their apps have to connect again.",
         );
+        let (void_secrets, void_passwords) = (asked.void_secrets, asked.void_passwords);
         output.say(&left_to_do("client secrets", "--void-secrets", void_secrets, &secrets));
         output.say(&left_to_do("passwords", "--void-passwords", void_passwords, &passwords));
+        if !narrowed.is_empty() && !asked.disable_narrowed {
+            output.say(&format!(
+                "Redirect URIs or scopes that were taken from these clients since are there again; \
+                 --disable-narrowed switches the clients off: {}",
+                listed(&narrowed)
+            ));
+        }
+        if !factors.is_empty() {
+            output.say(&format!(
+                "These people lost their second factor since, so it and their password are void: \
+                 they ask for a new password at the portal's /forgotten: {}",
+                listed(&factors)
+            ));
+        }
         Ok(())
     }
 
@@ -109,6 +130,10 @@ impl Report {
             ("ended", done.all_clients_ended, "clients' connections"),
             ("voided", done.secrets_voided, "clients' secrets"),
             ("voided", done.passwords_voided, "passwords"),
+            ("voided", done.factors_ended_again, "second factors, with their passwords"),
+            ("voided", done.recovery_codes_voided, "people's recovery codes"),
+            ("switched off", done.webhooks_switched_off, "webhooks"),
+            ("switched off", done.narrowed_clients_disabled, "clients that were narrowed"),
         ];
         lines.extend(
             numbers
@@ -132,8 +157,11 @@ fn left_to_do(what: &str, flag: &str, voided: bool, changed: &BTreeSet<String>) 
         "The {what} that were changed since the backup are the old ones; {flag} voids them."
     );
     if !changed.is_empty() {
-        let names: Vec<&str> = changed.iter().map(String::as_str).collect();
-        words.push_str(&format!(" Changed, as far as is known: {}", names.join(", ")));
+        words.push_str(&format!(" Changed, as far as is known: {}", listed(changed)));
     }
     words
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,8 @@
 //! What a restore changes in the tables of a backup, whatever the engine: the epoch rises, what the
 //! journal says ended ends again, and secrets and passwords are voided where somebody asked for it.
 
+use grantor_protocol::environment::Environment;
+
 use crate::journal::Ending;
 use crate::store::StoredSealingKey;
 use crate::store::engine::Value;
@@ -18,6 +20,8 @@ pub struct Restoring<'a> {
     pub void_secrets: Voided,
     /// Which customers lose their passwords.
     pub void_passwords: Voided,
+    /// Whether clients are switched off from which redirect URIs or scopes were taken since.
+    pub disable_narrowed: bool,
     /// A password hash that no password has.
     pub unusable_hash: &'a str,
     /// A key of each environment that seals from now on. What the copy's own seal is known to
@@ -61,6 +65,14 @@ pub struct Restored {
     pub secrets_voided: u64,
     /// customers whose password works no more
     pub passwords_voided: u64,
+    /// people whose second factor, and password with it, had been taken away since, and is again
+    pub factors_ended_again: u64,
+    /// people whose recovery codes are void, because one of them had been used since
+    pub recovery_codes_voided: u64,
+    /// webhook endpoints that had been changed or removed since, and are switched off
+    pub webhooks_switched_off: u64,
+    /// clients that were narrowed since, and are switched off
+    pub narrowed_clients_disabled: u64,
 }
 
 /// One statement. Its parameters come first in the order of their numbers, so that an engine may
@@ -122,6 +134,7 @@ impl Restoring<'_> {
         }));
         changes.extend(self.endings.iter().filter_map(|ending| self.end_again(ending)));
         changes.extend(self.endings.iter().filter_map(suspend_again));
+        changes.extend(self.endings.iter().flat_map(|ending| self.take_away_again(ending)));
         if self.void_secrets == Voided::Everybody {
             let count: fn(&mut Restored) -> &mut u64 = |done| &mut done.secrets_voided;
             changes.push(Change { sql: VOID_SECRETS, values: vec![], count: Some(count) });
@@ -217,10 +230,67 @@ impl Restoring<'_> {
                 vec![environment.as_str().into(), id.as_str().into()],
                 signing_keys,
             ),
+            // What it had then may be more than its customers allow it now.
+            Ending::ClientNarrowed { environment, client_id } => (
+                "UPDATE clients SET counter = counter + 1 WHERE environment = $1 AND id = $2",
+                vec![environment.as_str().into(), client_id.as_str().into()],
+                clients,
+            ),
             // They ended nothing but themselves, and sessions that no restore brings back.
-            Ending::SecretChanged { .. } | Ending::OwnPasswordChanged { .. } => return None,
+            Ending::SecretChanged { .. }
+            | Ending::OwnPasswordChanged { .. }
+            | Ending::FactorEnded { .. }
+            | Ending::RecoveryCodeUsed { .. }
+            | Ending::WebhookChanged { .. } => return None,
         };
         Some(Change { sql, values, count: Some(count) })
+    }
+
+    /// Takes away once more what had been taken away and would work again: whoever has a factor that
+    /// was lost, a recovery code that was used, or an address that was given up, gets nowhere.
+    fn take_away_again(&self, ending: &Ending) -> Vec<Change> {
+        match ending {
+            Ending::FactorEnded { id } => vec![
+                Change {
+                    sql: "UPDATE people SET totp = NULL, totp_next = NULL, \
+                          totp_confirmed_at = NULL, totp_step = NULL, recovery_codes = NULL \
+                          WHERE id = $1 AND totp_confirmed_at IS NOT NULL",
+                    values: vec![id.into()],
+                    count: Some(|done| &mut done.factors_ended_again),
+                },
+                // With the password alone nobody enrols another one: a mail comes before it.
+                Change {
+                    sql: "UPDATE customers SET password_hash = $1, counter = counter + 1 \
+                          WHERE environment = $2 AND id = $3",
+                    values: vec![
+                        self.unusable_hash.into(),
+                        Environment::Portal.as_str().into(),
+                        id.into(),
+                    ],
+                    count: None,
+                },
+            ],
+            Ending::RecoveryCodeUsed { id } => vec![Change {
+                sql: "UPDATE people SET recovery_codes = '' WHERE id = $1 AND recovery_codes <> ''",
+                values: vec![id.into()],
+                count: Some(|done| &mut done.recovery_codes_voided),
+            }],
+            Ending::WebhookChanged { environment, id } => vec![Change {
+                sql: "UPDATE webhook_endpoints SET enabled = FALSE \
+                      WHERE environment = $1 AND id = $2 AND enabled",
+                values: vec![environment.as_str().into(), id.into()],
+                count: Some(|done| &mut done.webhooks_switched_off),
+            }],
+            Ending::ClientNarrowed { environment, client_id } if self.disable_narrowed => {
+                vec![Change {
+                    sql: "UPDATE clients SET disabled = TRUE \
+                          WHERE environment = $1 AND id = $2 AND NOT disabled",
+                    values: vec![environment.as_str().into(), client_id.as_str().into()],
+                    count: Some(|done| &mut done.narrowed_clients_disabled),
+                }]
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn void(&self, ending: &Ending) -> Option<Change> {

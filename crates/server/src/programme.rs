@@ -144,8 +144,9 @@ impl Actor {
         }
     }
 
-    /// Counts a change that a partner makes: each leaves an entry in the audit log, which nobody
-    /// removes. Staff is not counted.
+    /// Counts what a partner adds or changes: each leaves an entry in the audit log, which nobody
+    /// removes. What is taken away is not counted: something was added before it, and whoever has to
+    /// end a leak must not wait for whoever made it. Staff is not counted.
     ///
     /// # Errors
     /// [`Refused::TooMany`]

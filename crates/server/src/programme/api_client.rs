@@ -41,8 +41,8 @@ impl Actor {
 
 /// The scopes that the actor's API clients may have.
 pub fn offered(actor: &Actor) -> impl Iterator<Item = &'static ProgrammeScope> {
-    let staff = actor.role.is_staff();
-    SCOPES.iter().filter(move |scope| if staff { scope.for_company } else { scope.for_partners })
+    let company = actor.partner_id().is_none();
+    SCOPES.iter().filter(move |scope| if company { scope.for_company } else { scope.for_partners })
 }
 
 /// Makes one.
@@ -52,6 +52,7 @@ pub fn offered(actor: &Actor) -> impl Iterator<Item = &'static ProgrammeScope> {
 pub async fn make(portal: &Site, actor: &Actor, form: &ApiClientForm) -> Result<MadeApp, Refused> {
     actor.owner()?;
     let (name, scopes) = check(actor, form)?;
+    actor.takes_turn(portal).await?;
     let secret = ClientSecret::new(portal.random.secret());
     let client = new_client(
         (app::client_id(Environment::Portal, &name, &portal.random), name),

@@ -190,7 +190,6 @@ pub async fn remove_secret(
     slot: i64,
 ) -> Result<(), Refused> {
     actor.holder(record.partner_id)?;
-    actor.takes_turn(portal).await?;
     let found = record.secrets.iter().find(|secret| secret.slot == slot);
     let ends = found.map_or_else(String::new, |secret| format!("ended in {}", secret.hint));
     let act = about(portal, actor, record, "secret.removed", ends);

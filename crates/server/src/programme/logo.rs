@@ -56,7 +56,6 @@ pub async fn remove(site: &Site, actor: &Actor, record: &ClientRecord) -> Result
     if record.listing.logo.is_none() {
         return Ok(());
     }
-    actor.takes_turn(site).await?;
     let detail = format!("logo: {} → none", shown(record.listing.logo));
     let act = about(site, actor, record, "client.logo_removed", detail);
     stood(site.store.change_logo(record, None, &act).await?)

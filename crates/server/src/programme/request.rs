@@ -192,6 +192,13 @@ pub async fn decide(
                     app::MOST_REDIRECT_URIS
                 )));
             }
+            if uris.is_empty() || scopes.is_empty() {
+                return Err(Refused::Conflict(
+                    "With what the partner took away meanwhile, the app would have no redirect URI \
+                     or no scope. Ask the partner back."
+                        .to_owned(),
+                ));
+            }
             let uris: Vec<&str> = uris.iter().map(RedirectUri::as_str).collect();
             let approval = Approval::Widen {
                 record: &record,

@@ -43,6 +43,7 @@ pub async fn invite_as(
     let to = address(email)?;
     let subject = throttle::Subject::new(Credential::Invitation, to.as_str().as_bytes());
     site.throttle.count_named(&subject).await?;
+    actor.takes_turn(site).await?;
     let now = site.clock.now();
     let invitation = Invitation {
         id: site.random.id(&site.clock),
@@ -153,6 +154,7 @@ pub async fn set_owner(
     if person.role == role {
         return Ok(());
     }
+    actor.takes_turn(site).await?;
     let detail = format!("{} as {}", person.email, role.as_str());
     let mut act = actor.act(site, "person.role", detail);
     // Whoever did it: it concerns the partner.

@@ -44,7 +44,8 @@ pub async fn add(
     actor.takes_turn(site).await?;
     let of = EndpointOfPartner { environment, id: site.random.id(&site.clock), partner_id };
     let secret = WebhookSecret::generate(&site.random);
-    let act = actor.act(site, "webhook.added", settings.url.clone());
+    let words = ("webhook.added", described(&settings));
+    let act = noted(site, actor, (environment, &settings), words);
     if site.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await? {
         return Ok((of, secret));
     }
@@ -82,13 +83,15 @@ pub async fn change(
     }
     let settings = check(site, form)?;
     actor.takes_turn(site).await?;
-    let act = about(site, actor, endpoint, "webhook.changed");
-    let change = (&endpoint.settings, &settings);
+    let environment = endpoint.of.environment;
+    let words = ("webhook.changed", difference(&endpoint.settings, &settings));
+    let act = noted(site, actor, (environment, &settings), words);
+    let change = (endpoint, &settings);
     if site.store.change_webhook_endpoint(&endpoint.of, change, &act).await? {
         return Ok(());
     }
     let now = find(site, actor, endpoint.of.environment, endpoint.of.id).await?;
-    match now.settings == endpoint.settings {
+    match settings.client_id.is_some() && now.settings == endpoint.settings {
         true => Err(fault("client_id", "Your organisation has no such app there.")),
         false => Err(changed()),
     }
@@ -100,7 +103,6 @@ pub async fn change(
 /// [`Refused`]
 pub async fn remove(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
-    actor.takes_turn(site).await?;
     let act = about(site, actor, endpoint, "webhook.removed");
     match site.store.remove_webhook_endpoint(&endpoint.of, &act).await? {
         true => Ok(()),
@@ -138,7 +140,6 @@ pub async fn remove_secret(
     slot: u8,
 ) -> Result<(), Refused> {
     actor.of_partner(endpoint.of.partner_id)?;
-    actor.takes_turn(site).await?;
     let act = about(site, actor, endpoint, "webhook.secret_removed");
     match site.store.remove_webhook_secret(&endpoint.of, slot, &act).await? {
         true => Ok(()),
@@ -301,5 +302,37 @@ fn fault(field: &'static str, words: &str) -> Refused {
 }
 
 fn about(site: &Site, actor: &Actor, endpoint: &WebhookEndpoint, name: &'static str) -> Act {
-    actor.act(site, name, endpoint.settings.url.clone())
+    let of = (endpoint.of.environment, &endpoint.settings);
+    noted(site, actor, of, (name, described(&endpoint.settings)))
+}
+
+/// An entry of the log about an endpoint, and about its app where it is of one alone.
+fn noted(
+    site: &Site,
+    actor: &Actor,
+    (environment, settings): (Environment, &EndpointSettings),
+    (name, words): (&'static str, String),
+) -> Act {
+    let mut act = actor.act(site, name, format!("{environment}: {words}"));
+    act.client_id.clone_from(&settings.client_id);
+    act
+}
+
+fn described(settings: &EndpointSettings) -> String {
+    let events: Vec<&str> = settings.events.iter().map(|event| event.name()).collect();
+    let state = if settings.enabled { "on" } else { "off" };
+    format!("{}, of {}, {state}", address(&settings.url), events.join(" "))
+}
+
+/// What changed, in words.
+fn difference(seen: &EndpointSettings, new: &EndpointSettings) -> String {
+    match (described(seen), described(new)) {
+        (seen, new) if seen == new => format!("{new}; another query or app"),
+        (seen, new) => format!("{seen} → {new}"),
+    }
+}
+
+/// An address without its query, which may hold what opens the receiver: the log is for ever.
+fn address(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
 }

@@ -8,7 +8,7 @@
 use grantor_protocol::environment::Environment;
 
 use super::encrypted::webhook_secret_context;
-use super::engine::{Columns, Row, Statement, Value};
+use super::engine::{Row, Statement, Value};
 use super::outbox::{give_up_lane, tell_one};
 use super::sealing_keys::still_as_read;
 use super::version::version;
@@ -47,6 +47,8 @@ pub struct WebhookEndpoint {
     pub of: EndpointOfPartner,
     /// What the partner chose.
     pub settings: EndpointSettings,
+    /// What it wants to hear of, as it is stored: with types that a later version wrote.
+    pub stored_events: String,
     /// The last characters of the secret in each of the two places, where there is one.
     pub secrets: [Option<String>; 2],
     /// In Unix seconds.
@@ -228,7 +230,7 @@ impl Store {
     pub async fn change_webhook_endpoint(
         &self,
         endpoint: &EndpointOfPartner,
-        (seen, settings): (&EndpointSettings, &EndpointSettings),
+        (seen, settings): (&WebhookEndpoint, &EndpointSettings),
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut values = endpoint.values();
@@ -237,10 +239,10 @@ impl Store {
             settings.url.as_str().into(),
             settings.written_events().into(),
             settings.enabled.into(),
-            seen.client_id.as_deref().unwrap_or_default().into(),
-            seen.url.as_str().into(),
-            seen.written_events().into(),
-            seen.enabled.into(),
+            seen.settings.client_id.as_deref().unwrap_or_default().into(),
+            seen.settings.url.as_str().into(),
+            seen.stored_events.as_str().into(),
+            seen.settings.enabled.into(),
         ]);
         let mut transaction = vec![Statement::new(
             "UPDATE webhook_endpoints SET client_id = $4, url = $5, events = $6, enabled = $7, \
@@ -250,7 +252,7 @@ impl Store {
                WHERE environment = $2 AND id = $4 AND partner_id = $3))",
             values,
         )];
-        if settings.url != seen.url || !settings.enabled {
+        if settings.url != seen.settings.url || !settings.enabled {
             self.note_changed(endpoint).await?;
         }
         if !settings.enabled {
@@ -345,15 +347,19 @@ fn read_endpoint(
 ) -> Result<WebhookEndpoint, StoreError> {
     let mut row = row.columns("webhook_endpoints", "(listed)");
     let of = EndpointOfPartner { environment, id: row.array("id")?, partner_id };
+    let (client_id, url) = (row.optional_text("client_id")?, row.text("url")?);
+    let stored_events = row.text("events")?;
     let settings = EndpointSettings {
-        client_id: row.optional_text("client_id")?,
-        url: row.text("url")?,
-        events: read_events(&mut row)?,
+        client_id,
+        url,
+        // Types that a later version wrote are left out.
+        events: stored_events.split_whitespace().filter_map(EventType::parse).collect(),
         enabled: row.boolean("enabled")?,
     };
     Ok(WebhookEndpoint {
         of,
         settings,
+        stored_events,
         secrets: [row.optional_text("secret_1_hint")?, row.optional_text("secret_2_hint")?],
         created_at: row.integer("created_at")?,
         tried_at: row.optional_integer("tried_at")?,
@@ -361,9 +367,4 @@ fn read_endpoint(
         fault: row.optional_text("fault")?,
         failures: row.integer("failures")?,
     })
-}
-
-/// Types that a later version wrote are left out.
-fn read_events(row: &mut Columns) -> Result<Vec<EventType>, StoreError> {
-    Ok(row.text("events")?.split_whitespace().filter_map(EventType::parse).collect())
 }

@@ -10,9 +10,11 @@ use grantor::store::{COMPANY_ID, Role};
 use reqwest::Method;
 
 use crate::access_things::{concrete, form, json_body, upload, version};
-use crate::harness::{Browser, Server};
+use crate::harness::{Browser, Server, form_body};
 use crate::people::PARTNER_ID;
 use crate::pictures::png;
+use crate::portal_desk::FORM;
+use crate::portal_logo::{MULTIPART, body as multipart};
 
 /// For nobody, a customer, a developer of another partner, a developer, an owner, a manager, an
 /// operator.
@@ -268,6 +270,69 @@ async fn every_route_answers_everybody_as_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// S9: whoever may send a form sends one of ours, or nothing happens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s9_no_form_of_the_portal_is_taken_without_the_token_of_its_page() {
+    let server = Server::start_with(crate::harness::roomy(), true).await;
+    let visitors = visitors(&server).await;
+    let mut taken = Vec::new();
+    let mut asked = 0;
+    for (method, path, expected) in &ROWS {
+        // Programs prove themselves, and no browser sends what they prove themselves with.
+        if *method != "POST" || path.starts_with("/api/") || path.starts_with("/oauth/") {
+            continue;
+        }
+        for ((visitor, who), expected) in visitors.iter().zip(PEOPLE).zip(expected) {
+            // Who is not let in is asked for no token.
+            if matches!(*expected, 401 | 403 | 404 | 410) && *path != "/sign-in" {
+                continue;
+            }
+            let named = concrete(&server, path).await;
+            let acts = server.count("audit");
+            let status = forged(&server, &visitor.browser, (path, &named)).await;
+            asked += 1;
+            if status != 403 || server.count("audit") != acts {
+                taken.push(format!("{path} by {who}: {status}"));
+            }
+        }
+    }
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+    assert!(asked > 100, "{asked}");
+}
+
+/// An owner of one partner is nobody at what another one has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s24_an_owner_of_another_partner_gets_to_nothing_of_this_one() {
+    let server = Server::start_with(crate::harness::roomy(), true).await;
+    let partner_id = server.another_partner().await;
+    let browser = server.signed_in("owner@other.example", Role::Owner { partner_id }).await;
+    let visitor = Visitor { browser, token: server.api_token(partner_id).await };
+    let mut open = Vec::new();
+    for (method, path, _) in ROWS.iter().filter(|(_, path, _)| path.contains("{id}")) {
+        let status = status(&server, &visitor, method, path).await;
+        if !matches!(status, 403 | 404) {
+            open.push(format!("{method} {path}: {status}"));
+        }
+    }
+    assert!(open.is_empty(), "{}", open.join("\n"));
+}
+
+/// The status of a form that no page of ours holds.
+async fn forged(server: &Server, browser: &Browser, (path, named): (&str, &str)) -> u16 {
+    let url = format!("{}{named}", server.portal.base_url);
+    let request = browser.http.post(url);
+    let request = match path.ends_with("/logo") {
+        true => request.header("content-type", MULTIPART).body(multipart(
+            None,
+            &png(8, 8),
+            "logo.png",
+            "image/png",
+        )),
+        false => request.header(FORM.0, FORM.1).body(form_body(form(path))),
+    };
+    request.send().await.unwrap().status().as_u16()
 }
 
 async fn visitors(server: &Server) -> Vec<Visitor> {

@@ -91,10 +91,13 @@ async fn s22_what_is_wrong_is_said_beside_its_field_and_nothing_is_shown_raw(ser
     assert_eq!(standing(&server), before);
 }
 
-async fn s22_names_that_look_like_markup_or_like_others_are_shown_as_they_are(server: Server) {
+async fn s22_a_name_that_looks_like_markup_is_text_and_one_that_looks_like_another_is_none(
+    server: Server,
+) {
     let owner = Desk::owner(&server).await;
-    // The second has a Cyrillic letter.
-    for name in ["<b>Bold</b> & \"quoted\"", "T\u{0430}ble Planner"] {
+    // Alphabets stand side by side, word by word, as people write them.
+    for name in ["<b>Bold</b> & \"quoted\"", "Столик Planner", "寿司テーブル", "Café Ünal 2"]
+    {
         let app = owner.make_app(name).await;
         for path in [format!("/apps/{}", app.id), "/apps".to_owned(), "/activity".to_owned()] {
             let page = owner.get(&path).await;
@@ -103,6 +106,13 @@ async fn s22_names_that_look_like_markup_or_like_others_are_shown_as_they_are(se
         }
         assert!(app.id.is_ascii());
     }
+    let before = standing(&server);
+    // With a Cyrillic letter, or a Greek one.
+    for name in ["T\u{430}ble Planner", "Tabl\u{3b5}", "Pl\u{430}nner"] {
+        let refused = owner.post("/apps/new", &app_form(name)).await;
+        refused.assert_page(422, "letters are of several alphabets");
+    }
+    assert_eq!(standing(&server), before);
 }
 
 async fn s24_fields_that_no_form_has_change_nothing(server: Server) {
@@ -535,7 +545,7 @@ on_both_engines! {
     u1_u5_an_app_works_the_moment_it_is_made_and_its_secret_is_shown_once,
     u1_a_public_app_has_no_secret_and_uses_pkce,
     s22_what_is_wrong_is_said_beside_its_field_and_nothing_is_shown_raw,
-    s22_names_that_look_like_markup_or_like_others_are_shown_as_they_are,
+    s22_a_name_that_looks_like_markup_is_text_and_one_that_looks_like_another_is_none,
     s24_fields_that_no_form_has_change_nothing,
     s24_what_is_another_partners_does_not_exist_on_any_route,
     s24_a_developer_makes_apps_and_nobody_of_a_partner_decides,

@@ -60,6 +60,11 @@ async fn s20_a_partner_changes_so_much_in_a_window_and_no_other_is_held_up() {
     assert_eq!(refused.headers.get("retry-after").unwrap(), "900");
     assert_eq!(server.count("audit"), entries);
     assert_eq!(rename(&stranger, &other.id, 0).await.status, 303);
+    // What ends a leak waits for nothing.
+    let removed = owner.post(&format!("/apps/{}/logo/remove", app.id), &[]).await;
+    assert_eq!(removed.status, 303, "{}", removed.text);
+    let team = owner.post("/team/invitations", &[("email", "new@demo.example")]).await;
+    assert_eq!(team.status, 429, "{}", team.text);
     server.clock.advance(901);
     assert_eq!(rename(&owner, &app.id, 11).await.status, 303);
 }

@@ -385,8 +385,43 @@ async fn u2_an_approval_keeps_what_the_partner_changed_at_once_since_it_asked(se
     let shown = manager.get(&asked.location()).await;
     shown.assert_page(200, since);
     assert!(!shown.text.contains(gone), "{}", shown.text);
-    assert_eq!(manager.decide(&asked.location(), "1", "approve").await.status, 303);
+    // Asked back, the partner says more, and its form begins with what would come of it now.
+    assert_eq!(manager.decide(&asked.location(), "1", "ask_back").await.status, 303);
+    let answer = format!("{}/answer", asked.location());
+    let form = owner.get(&answer).await;
+    assert!(form.text.contains(since) && !form.text.contains(gone), "{}", form.text);
+    let token = server.api_token(demo_partner(&server).await.id).await;
+    let place = format!("/api/v1{answer}");
+    let words = json!({ "version": 2, "message": "For guests." });
+    let answered = server.call(&token, "POST", &place, Some(&words)).await;
+    assert_eq!(answered.status, 200, "{answered:?}");
+    assert_eq!(manager.decide(&asked.location(), "3", "approve").await.status, 303);
     assert_eq!(uris().await, [APP_URI, since, new]);
+}
+
+async fn u2_no_approval_leaves_an_app_without_a_redirect_uri(server: Server) {
+    let owner = Desk::owner(&server).await;
+    let manager = Desk::manager(&server).await;
+    let app = production_app(&server, &owner, &manager).await;
+    let token = server.api_token(demo_partner(&server).await.id).await;
+    let place = format!("/api/v1/apps/{}", app.id);
+    let change = async |uris: &[&str]| {
+        let version = server.call(&token, "GET", &place, None).await.body["version"].clone();
+        let change = json!({ "version": version, "redirect_uris": uris });
+        assert_eq!(server.call(&token, "PATCH", &place, Some(&change)).await.status, 200);
+    };
+    let other = "https://app.example/other";
+    change(&[APP_URI, other]).await;
+    let mut form = change_form("Fewer.");
+    form.extend([("scopes", "openid"), ("reason_openid", "Who it is.")]);
+    let asked = owner.post(&format!("/apps/{}/request", app.id), &form).await;
+    assert_eq!(asked.status, 303, "{}", asked.text);
+    // It asked for the first alone, and now takes the first away.
+    change(&[other]).await;
+    let decided = manager.decide(&asked.location(), "1", "approve").await;
+    decided.assert_page(409, "would have no redirect URI");
+    let held = record(&server, &app.id).await.client.redirect_uris;
+    assert_eq!(held.iter().map(ToString::to_string).collect::<Vec<_>>(), [other]);
 }
 
 async fn an_entry_of_the_log_names_what_changed_and_is_bounded(server: Server) {
@@ -439,5 +474,6 @@ on_both_engines! {
     u2_a_new_host_works_when_it_was_approved_and_not_before,
     u2_what_needs_no_decision_is_no_part_of_a_request_and_no_decision_takes_it_back,
     u2_an_approval_keeps_what_the_partner_changed_at_once_since_it_asked,
+    u2_no_approval_leaves_an_app_without_a_redirect_uri,
     an_entry_of_the_log_names_what_changed_and_is_bounded,
 }

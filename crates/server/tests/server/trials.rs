@@ -1,8 +1,9 @@
 //! Hard cases on purpose, on staging and nowhere else.
 
 use grantor::programme::{Actor, Refused, log};
-use grantor::store::{Act, Role, TrialRecord};
+use grantor::store::{Act, EndpointOfPartner, EndpointSettings, Role, TrialRecord};
 use grantor::trials::Trials;
+use grantor::webhook::{EventType, WebhookSecret};
 use grantor_protocol::environment::{Environment, Staging};
 use grantor_protocol::integration_report::Fact;
 use grantor_protocol::trial::{ARMED_SECONDS, Trial};
@@ -26,6 +27,25 @@ async fn begin(server: &Server, client: &TestClient, trial: Trial) -> Result<(),
     let begun = log::begin(portal, &actor, &record, trial).await;
     server.staging.trials.look(&server.staging.store, server.clock.now()).await;
     begun
+}
+
+/// A webhook of the client's partner, for what ends.
+async fn webhook(server: &Server, client: &TestClient) {
+    let portal = &server.portal;
+    let record = portal.store.client(&client.id).await.unwrap().unwrap();
+    let of = EndpointOfPartner {
+        environment: HERE,
+        id: portal.random.id(&server.clock),
+        partner_id: record.partner_id,
+    };
+    let settings = EndpointSettings {
+        client_id: None,
+        url: "https://hooks.example/grantor".to_owned(),
+        events: vec![EventType::GrantRevoked],
+        enabled: true,
+    };
+    let (secret, act) = (WebhookSecret::generate(&portal.random), act_of_test("webhook.added"));
+    assert!(portal.keys.add_webhook_endpoint(&of, &settings, (&secret, &act)).await.unwrap());
 }
 
 /// There is nothing that it could happen to.
@@ -95,6 +115,8 @@ async fn a_consent_that_is_to_be_denied_is_denied_once_somebody_is_signed_in(ser
 
 async fn the_newest_access_token_expires_alone_and_the_newest_connection_ends(server: Server) {
     let client = server.client().await;
+    let told = "SELECT COUNT(*) FROM outbox WHERE body LIKE '%\"ended_by\":\"trial\"%'";
+    webhook(&server, &client).await;
     assert_nothing_there(begin(&server, &client, Trial::ExpireToken).await);
     assert_nothing_there(begin(&server, &client, Trial::EndGrant).await);
     let first = tokens(&server, &client).await;
@@ -110,7 +132,10 @@ async fn the_newest_access_token_expires_alone_and_the_newest_connection_ends(se
     assert_opens(&server, second.text("access_token"), false).await;
     let third = server.refresh(&client, second.text("refresh_token")).await;
     assert_opens(&server, third.text("access_token"), true).await;
+    assert_eq!(server.number(told), 0);
     begin(&server, &client, Trial::EndGrant).await.unwrap();
+    // Its partner's program is told, as of a revocation by the customer.
+    assert_eq!(server.number(told), 1);
     let said = introspect(&server, &client, third.text("access_token")).await;
     assert_eq!(said.body, json!({ "active": false }));
     let ended = server.refresh(&client, third.text("refresh_token")).await;

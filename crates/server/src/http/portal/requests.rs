@@ -177,11 +177,15 @@ pub(super) async fn ask(Path(id): Path<String>, posted: Posted) -> Result<Respon
 pub(super) async fn edit(by: SignedIn, Path(id): Path<String>) -> Result<Response<Body>, Fault> {
     let request = find(&by, &id).await?;
     let asked = &request.asked;
+    let record = app::find(&by.visit.site, &Actor::from(&by.person), &request.client_id).await?;
+    // What would come of it now, so that an answer takes back nothing that was changed since.
+    let (uris, scopes) = request::outcome(&request, &record);
+    let uris: Vec<&str> = uris.iter().map(RedirectUri::as_str).collect();
     let mut values = vec![
         ("name".to_owned(), asked.name.clone()),
         ("website".to_owned(), asked.website.clone().unwrap_or_default()),
         ("support_contact".to_owned(), asked.support_contact.clone().unwrap_or_default()),
-        ("redirect_uris".to_owned(), asked.redirect_uris.join("\n")),
+        ("redirect_uris".to_owned(), uris.join("\n")),
         ("contact".to_owned(), asked.contact.clone()),
         ("message".to_owned(), asked.message.clone()),
         ("version".to_owned(), request.version.to_string()),
@@ -191,7 +195,7 @@ pub(super) async fn edit(by: SignedIn, Path(id): Path<String>) -> Result<Respons
     );
     let borrowed: Vec<(&str, &str)> =
         values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let ticked = |scope: &str| asked.scopes.iter().any(|(held, _)| held == scope);
+    let ticked = |scope: &str| scopes.contains(scope);
     form_page(&by, StatusCode::OK, Form::of(&borrowed), About::Request(&request), ticked)
 }
 

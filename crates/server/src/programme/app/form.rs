@@ -3,6 +3,7 @@
 use grantor_protocol::authorize_error::scope_words;
 use grantor_protocol::redirect_uri::RedirectUri;
 use grantor_protocol::scope::Scope;
+use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _};
 use url::Url;
 
 use super::super::{FieldFault, Refused};
@@ -134,9 +135,23 @@ pub fn name_fault(name: &str, what: &str) -> Option<String> {
     if characters == 0 || characters > MAX_NAME_CHARACTERS {
         return Some(format!("{what} has 1 to {MAX_NAME_CHARACTERS} characters."));
     }
-    name.chars()
-        .any(is_unseen)
-        .then(|| format!("{what} stands on one line, without control or direction characters."))
+    if name.chars().any(is_unseen) {
+        return Some(format!(
+            "{what} stands on one line, without control or direction characters."
+        ));
+    }
+    name.split_whitespace().any(is_mixed).then(|| {
+        format!(
+            "{what} has a word whose letters are of several alphabets, as if to look like another."
+        )
+    })
+}
+
+/// Whether a word mixes alphabets as no language does: "Tаble" with a Cyrillic letter (UTS 39 5.2,
+/// Highly Restrictive). Words of different alphabets may stand side by side.
+fn is_mixed(word: &str) -> bool {
+    let letters: String = word.chars().filter(|c| c.is_alphabetic()).collect();
+    letters.detect_restriction_level() > RestrictionLevel::HighlyRestrictive
 }
 
 fn optional(text: &str) -> Option<&str> {

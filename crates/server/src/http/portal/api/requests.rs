@@ -17,7 +17,7 @@ use super::show::{OneRequest, ReportShown, Request, Requests};
 use crate::programme::app::{self, AppForm};
 use crate::programme::log::shown_on_staging;
 use crate::programme::request::{self, RequestForm};
-use crate::store::{ProgrammeRequest, RequestKind, RequestState};
+use crate::store::{ClientRecord, ProgrammeRequest, RequestKind, RequestState};
 
 /// What is asked for: of an app on staging, to be on production too; of one on production, more scopes
 /// or redirect URIs on new hosts. What is left out is as the app has it.
@@ -221,7 +221,8 @@ pub(super) async fn answer(
     Json(answer): Json<RequestAnswer>,
 ) -> Result<Response<Body>, Fault> {
     let found = seen(&by, &id, answer.version).await?;
-    let form = answer.of(&found);
+    let record = app::find(&by.site, &by.actor, &found.client_id).await?;
+    let form = answer.of(&found, &record);
     request::answer(&by.site, by.portal()?, &by.actor, &found, &form).await?;
     shown(&by, found.id).await
 }
@@ -287,15 +288,18 @@ async fn shown(by: &Caller, id: [u8; 16]) -> Result<Response<Body>, Fault> {
 
 impl RequestAnswer {
     /// The whole of what is asked for then.
-    fn of(self, request: &ProgrammeRequest) -> RequestForm {
+    fn of(self, request: &ProgrammeRequest, record: &ClientRecord) -> RequestForm {
         let asked = &request.asked;
+        // What would come of it now, so that an answer takes back nothing that was changed since.
+        let (uris, held) = request::outcome(request, record);
         // What of an app on production changes without a request may have changed since it was asked.
         let text = |text: &str| match request.kind {
             RequestKind::Production => text.to_owned(),
             RequestKind::Change => String::new(),
         };
         let optional = |held: &Option<String>| text(held.as_deref().unwrap_or_default());
-        let scopes = || asked.scopes.iter().map(|(scope, _)| scope.clone()).collect();
+        let scopes = || held.iter().map(str::to_owned).collect();
+        let uris = || uris.iter().map(ToString::to_string).collect();
         RequestForm {
             app: AppForm {
                 name: self.name.unwrap_or_else(|| text(&asked.name)),
@@ -303,7 +307,7 @@ impl RequestAnswer {
                 support_contact: self
                     .support_contact
                     .unwrap_or_else(|| optional(&asked.support_contact)),
-                redirect_uris: self.redirect_uris.unwrap_or_else(|| asked.redirect_uris.clone()),
+                redirect_uris: self.redirect_uris.unwrap_or_else(uris),
                 scopes: self.scopes.unwrap_or_else(scopes),
                 public: false,
             },

@@ -97,7 +97,7 @@ impl Refusal {
                 .into(),
             Refusal::TwoHeaders => "Send the Authorization header once".into(),
             Refusal::Invalid => "The access token is expired, revoked, or not for this API".into(),
-            Refusal::Key(fault) => fault.words(),
+            Refusal::Key(fault) => fault.words().into(),
             Refusal::NoCustomer => {
                 "The access token is a client's own, and this is about a customer".into()
             }
@@ -167,18 +167,18 @@ impl KeyFault {
     }
 
     /// What is wrong and what to do, for the client's developer.
-    pub fn words(self) -> Cow<'static, str> {
+    pub fn words(self) -> String {
         match self {
             KeyFault::BoundAsBearer => "The access token is bound to a key: send it as \
                                         `Authorization: DPoP`, with a proof in the DPoP header"
-                .into(),
+                .to_owned(),
             KeyFault::Unbound => {
-                "The access token is bound to no key: send it as `Authorization: Bearer`".into()
+                "The access token is bound to no key: send it as `Authorization: Bearer`".to_owned()
             }
             KeyFault::Differs => {
-                "The access token is bound to another key than the proof is of".into()
+                "The access token is bound to another key than the proof is of".to_owned()
             }
-            KeyFault::Proof(error) => error.words().trim_end_matches('.').to_owned().into(),
+            KeyFault::Proof(error) => error.words().trim_end_matches('.').to_owned(),
         }
     }
 }

@@ -191,6 +191,16 @@ impl Apis {
     }
 }
 
+impl Api {
+    /// The scopes that this API may see of a token: those that it knows. `None` where the token is
+    /// for others, or names no API and has no scope of this one.
+    pub fn sees(&self, resources: &Resources, scope: &Scope) -> Option<Scope> {
+        let is_audience = resources.is_empty() || resources.contains(&self.resource);
+        let seen = scope.intersection(&self.scopes);
+        (is_audience && !seen.is_empty()).then_some(seen)
+    }
+}
+
 /// Whether a token for these APIs is for whoever answers at `base_url`, too: it names that, or none.
 pub fn is_for(resources: &Resources, base_url: &str) -> bool {
     resources.is_empty() || resources.iter().any(|resource| is_same(resource, base_url))

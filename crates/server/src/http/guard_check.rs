@@ -126,7 +126,9 @@ async fn decide(call: &ApiCall<'_>, demand: &Demand<'_>) -> Result<Access, Refus
 fn of_query<'a>(site: &'a Site, parts: &Parts) -> Option<(Demand<'a>, Original)> {
     let query = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let is_known = |(name, value): (&str, &str)| PARAMETERS.contains(&name) && !value.is_empty();
-    if query.fault().is_some() || !query.pairs().all(is_known) {
+    // `resource` alone may stand many times at other endpoints (RFC 8707 2).
+    let several = query.values("resource").nth(1).is_some();
+    if query.fault().is_some() || several || !query.pairs().all(is_known) {
         return None;
     }
     let value = |name| query.value(name).map(str::to_owned);

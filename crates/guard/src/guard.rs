@@ -41,12 +41,25 @@ pub type OwnAnswer = dyn Fn(&Refusal, Response<Body>) -> Response<Body> + Send +
 #[derive(Clone)]
 pub struct Guard(pub(crate) Arc<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) resource: String,
     pub(crate) realm: String,
-    pub(crate) metadata_url: Option<String>,
-    pub(crate) own_answer: Option<Box<OwnAnswer>>,
-    pub(crate) source: Source,
+    pub(crate) metadata_url: String,
+    pub(crate) own_answer: Option<Arc<OwnAnswer>>,
+    pub(crate) source: Arc<Source>,
+}
+
+/// What an API is called that is guarded by a function of its own program. A quotation mark or a
+/// control character in what stands in challenges is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnApi<'a> {
+    /// Its identifier (RFC 8707).
+    pub resource: &'a str,
+    /// Its name in challenges.
+    pub realm: &'a str,
+    /// Where its metadata is (RFC 9728).
+    pub metadata_url: &'a str,
 }
 
 /// Where decisions come from.
@@ -68,33 +81,27 @@ pub(crate) struct Remote {
 }
 
 impl Guard {
-    /// Guards an API of this program by a function of it. `resource` is the identifier of the API,
-    /// `metadata_url` where its metadata is (RFC 9728), `realm` its name in challenges; a quotation
-    /// mark or a control character in one of these is left out.
+    /// Guards an API by a function of its own program.
     pub fn by(
+        api: OwnApi<'_>,
         check: impl for<'a> Fn(&'a Parts) -> Decided<'a> + Send + Sync + 'static,
-        [resource, realm, metadata_url]: [&str; 3],
     ) -> Guard {
         Guard(Arc::new(Inner {
-            resource: resource.to_owned(),
-            realm: quotable(realm),
-            metadata_url: Some(quotable(metadata_url)),
+            resource: api.resource.to_owned(),
+            realm: quotable(api.realm),
+            metadata_url: quotable(api.metadata_url),
             own_answer: None,
-            source: Source::Own(Box::new(check)),
+            source: Arc::new(Source::Own(Box::new(check))),
         }))
     }
 
-    /// The same guard, which lets the API say a refusal in its own words. Call it before the guard is
-    /// cloned or made a layer: what was made before keeps its own words.
+    /// The same guard, which lets the API say a refusal in its own words.
     #[must_use]
     pub fn answering(
-        self,
+        &self,
         answer: impl Fn(&Refusal, Response<Body>) -> Response<Body> + Send + Sync + 'static,
     ) -> Guard {
-        match Arc::try_unwrap(self.0) {
-            Ok(inner) => Guard(Arc::new(Inner { own_answer: Some(Box::new(answer)), ..inner })),
-            Err(shared) => Guard(shared),
-        }
+        Guard(Arc::new(Inner { own_answer: Some(Arc::new(answer)), ..(*self.0).clone() }))
     }
 
     /// Checks the token of a call.
@@ -102,7 +109,7 @@ impl Guard {
     /// # Errors
     /// [`Refusal`]
     pub async fn check(&self, parts: &Parts) -> Result<Arc<Access>, Refusal> {
-        match &self.0.source {
+        match &*self.0.source {
             Source::Own(check) => {
                 let access = Arc::new(check(parts).await?);
                 self.check_audience(&access)?;
@@ -122,7 +129,7 @@ impl Guard {
     /// The answer to a call that is refused.
     pub fn refuse(&self, refusal: &Refusal) -> Response<Body> {
         let Inner { realm, metadata_url, own_answer, .. } = &*self.0;
-        let response = refusal.answer(Realm { name: realm, metadata: metadata_url.as_deref() });
+        let response = refusal.answer(Realm { name: realm, metadata: Some(metadata_url) });
         match own_answer {
             Some(own) => own(refusal, response),
             None => response,

@@ -76,7 +76,7 @@ pub use access::Access;
 pub use allowed::{Allowed, AnyScope, Refused, Scopes};
 #[cfg(feature = "remote")]
 pub use clock::Clock;
-pub use guard::{Decided, Guard, OwnAnswer, OwnCheck};
+pub use guard::{Decided, Guard, OwnAnswer, OwnApi, OwnCheck};
 pub use layer::{GuardLayer, Guarded};
 #[cfg(feature = "remote")]
 pub use plan::{MOST_KEPT, Plan, PlanFault};

@@ -161,9 +161,9 @@ impl Plan {
         Ok(Guard(Arc::new(Inner {
             realm: quotable(self.realm.as_deref().unwrap_or(&self.resource)),
             resource: self.resource,
-            metadata_url: Some(quotable(&self.metadata_url)),
+            metadata_url: quotable(&self.metadata_url),
             own_answer: None,
-            source: Source::Remote(Box::new(remote)),
+            source: Arc::new(Source::Remote(Box::new(remote))),
         })))
     }
 }

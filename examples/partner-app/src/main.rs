@@ -7,7 +7,7 @@
 //! 5. who disconnected the app in the meantime is asked to connect again.
 //!
 //! ```sh
-//! cargo run -p partner-app -- --base-url http://127.0.0.1:8300 \
+//! GRANTOR_CLIENT_SECRET=… cargo run -p partner-app -- --base-url http://127.0.0.1:8300 \
 //!   --client-id CLIENT_ID --redirect-uri http://127.0.0.1:8400/staging/callback
 //! ```
 

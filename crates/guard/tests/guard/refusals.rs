@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::routing::get;
-use grantor_guard::{Allowed, Guard};
+use grantor_guard::{Allowed, Guard, OwnApi};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -89,27 +89,28 @@ async fn a_handler_that_forgets_to_ask_is_guarded_all_the_same() {
 }
 
 fn own_guard() -> Guard {
-    let names = ["https://orders.example.com", "or\"d\\ers\n", "https://x/.well-known/y"];
-    Guard::by(
-        |parts| {
-            let scope = parts.headers.get("x-scope").map(|it| it.to_str().unwrap_or_default());
-            let scope = scope.map(grantor_protocol::scope::Scope::parse);
-            Box::pin(async move {
-                let Some(Ok(scope)) = scope else { return Err(grantor_guard::Refusal::NoToken) };
-                Ok(grantor_guard::Access {
-                    subject: "s".into(),
-                    client_id: "c".into(),
-                    scope,
-                    audience: Vec::new(),
-                    businesses: None,
-                    locations: None,
-                    expires_at: NOW,
-                    key: None,
-                })
+    let api = OwnApi {
+        resource: "https://orders.example.com",
+        realm: "or\"d\\ers\n",
+        metadata_url: "https://x/.well-known/y",
+    };
+    Guard::by(api, |parts| {
+        let scope = parts.headers.get("x-scope").map(|it| it.to_str().unwrap_or_default());
+        let scope = scope.map(grantor_protocol::scope::Scope::parse);
+        Box::pin(async move {
+            let Some(Ok(scope)) = scope else { return Err(grantor_guard::Refusal::NoToken) };
+            Ok(grantor_guard::Access {
+                subject: "s".into(),
+                client_id: "c".into(),
+                scope,
+                audience: Vec::new(),
+                businesses: None,
+                locations: None,
+                expires_at: NOW,
+                key: None,
             })
-        },
-        names,
-    )
+        })
+    })
 }
 
 async fn call(routes: Router, scope: Option<&str>) -> Answer {

@@ -13,7 +13,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::{MethodRouter, get};
-use grantor_guard::{Access, Allowed, Guard, Refusal, Refused, Scopes};
+use grantor_guard::{Access, Allowed, Guard, OwnApi, Refusal, Refused, Scopes};
 use grantor_protocol::parameters::Parameters;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -137,13 +137,11 @@ fn guard(site: &Arc<Site>) -> Guard {
     let realm = format!("grantor {}", site.environment);
     let metadata = format!("{}/.well-known/oauth-protected-resource", site.base_url);
     let (checks, answers) = (Arc::clone(site), Arc::clone(site));
-    Guard::by(
-        move |parts| {
-            let site = Arc::clone(&checks);
-            Box::pin(async move { opened_by(&site, parts).await })
-        },
-        [&site.base_url, &realm, &metadata],
-    )
+    let api = OwnApi { resource: &site.base_url, realm: &realm, metadata_url: &metadata };
+    Guard::by(api, move |parts| {
+        let site = Arc::clone(&checks);
+        Box::pin(async move { opened_by(&site, parts).await })
+    })
     .answering(move |refusal, response| in_the_vendors_words(&answers, refusal, &response))
 }
 

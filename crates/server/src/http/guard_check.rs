@@ -23,6 +23,7 @@ use axum::http::{Response, StatusCode};
 use grantor_guard::{Access, Realm, Refusal};
 use grantor_protocol::api::Api;
 use grantor_protocol::parameters::Parameters;
+use grantor_protocol::scope::Scope;
 use percent_encoding::percent_decode_str;
 use url::Url;
 use uuid::Uuid;
@@ -52,7 +53,7 @@ static ORIGINAL: [[HeaderName; 2]; 2] = [
 /// What the proxy's configuration demands.
 struct Demand<'a> {
     api: &'a Api,
-    scopes: String,
+    scopes: Scope,
     business: Option<String>,
     location: Option<String>,
 }
@@ -99,7 +100,7 @@ pub(super) async fn check(
 
 async fn decide(call: &ApiCall<'_>, demand: &Demand<'_>) -> Result<Access, Refusal> {
     let mut access = api_access::opened_by(call).await?;
-    let needed: Vec<&str> = demand.scopes.split_ascii_whitespace().collect();
+    let needed: Vec<&str> = demand.scopes.iter().collect();
     access.check_scopes(&needed)?;
     if let Ok(customer) = access.customer() {
         let customer_id = Uuid::parse_str(customer).map_err(|_| Refusal::Invalid)?;
@@ -134,7 +135,7 @@ fn of_query<'a>(site: &'a Site, parts: &Parts) -> Option<(Demand<'a>, Original)>
     let value = |name| query.value(name).map(str::to_owned);
     let demand = Demand {
         api: site.settings.apis.find(query.value("resource")?)?,
-        scopes: value("scope").unwrap_or_default(),
+        scopes: Scope::parse(query.value("scope").unwrap_or_default()).ok()?,
         business: value("business"),
         location: value("location"),
     };
@@ -149,8 +150,11 @@ fn of_path<'a>(site: &'a Site, parts: &Parts) -> Option<(Demand<'a>, Original)> 
     let (scopes, path) = behind.split_once('/')?;
     let decoded = |text| percent_decode_str(text).decode_utf8().ok();
     let api = site.settings.apis.find(&decoded(resource)?)?;
-    let scopes = decoded(scopes)?;
-    let scopes = if scopes == "-" { String::new() } else { scopes.into_owned() };
+    let scopes = match &*decoded(scopes)? {
+        "" => return None,
+        "-" => Scope::default(),
+        named => Scope::parse(named).ok()?,
+    };
     let demand = Demand { api, scopes, business: None, location: None };
     Some((demand, Original { method: parts.method.to_string(), path: format!("/{path}") }))
 }

@@ -164,7 +164,7 @@ async fn what_the_proxy_demands_is_held_against_the_token() {
     let token = token_for(&server, &client, &[ORDERS], "orders-api").await;
     for (demand, status, words) in [
         ("&scope=orders-api", 200, ""),
-        ("&scope=orders-api+items", 403, "scope=\"orders-api items\""),
+        ("&scope=orders-api+items", 403, "scope=\"items orders-api\""),
         ("&scope=financial-api", 403, "scope=\"financial-api\""),
         ("&business=9765040300495494&scope=orders-api", 200, ""),
         ("&business=9765040300495495", 403, "not for this business"),

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::access::Access;
-use crate::cache::{self, Cache, Key};
+use crate::cache::{Cache, Key};
 use crate::clock::Clock;
 use crate::fetch::Http;
 use crate::refusal::Refusal;
@@ -84,8 +84,7 @@ impl Introspection {
     ///
     /// # Errors
     /// [`Refusal::Invalid`]; [`Refusal::Unavailable`] where no answer comes.
-    pub(crate) async fn ask(&self, token: &str) -> Result<Arc<Access>, Refusal> {
-        let key = cache::key(token);
+    pub(crate) async fn ask(&self, token: &str, key: Key) -> Result<Arc<Access>, Refusal> {
         let now = self.clock.now();
         if let Some(access) = self.living.find(&key, now) {
             return Ok(access);

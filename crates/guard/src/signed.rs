@@ -13,7 +13,7 @@ use grantor_protocol::access_token::CLOCK_SKEW_SECONDS;
 use grantor_protocol::jose::{Algorithm, Claims, Demand, TypeDemand, UnverifiedJws};
 
 use crate::access::Access;
-use crate::cache::{self, Cache};
+use crate::cache::{Cache, Key};
 use crate::credentials::MAX_TOKEN_BYTES;
 use crate::keys::PublishedKeys;
 use crate::refusal::Refusal;
@@ -35,46 +35,51 @@ pub(crate) struct SignedTokens {
     kept: Cache<Arc<Access>>,
 }
 
+/// A token that was read once, and whose signature was not looked at.
+pub(crate) struct Read<'a> {
+    unverified: UnverifiedJws<'a>,
+    claims: Claims,
+}
+
 impl SignedTokens {
     pub(crate) fn of(issuer: String, keys: PublishedKeys, most_kept: usize) -> SignedTokens {
         SignedTokens { issuer, keys, kept: Cache::new(most_kept) }
     }
 
-    /// Whether a token says that it is one of these. Nobody vouches for it yet.
-    pub(crate) fn claims_to_be_one(&self, token: &str) -> bool {
-        // What begins like this is the Base64 of a JSON object.
-        if !token.starts_with("ey") {
-            return false;
-        }
-        let Ok(unverified) = UnverifiedJws::parse(token, &demand()) else { return false };
-        unverified.unverified_claims().is_ok_and(|claims| claims.text("iss") == Ok(&self.issuer))
-    }
-
     /// What was verified a moment ago.
-    pub(crate) fn kept(&self, token: &str, now: i64) -> Option<Arc<Access>> {
-        match token.starts_with("ey") {
-            true => self.kept.find(&cache::key(token), now),
-            false => None,
-        }
+    pub(crate) fn kept(&self, key: &Key, now: i64) -> Option<Arc<Access>> {
+        self.kept.find(key, now)
     }
 
-    /// Verifies a token.
+    /// Reads a token that says it is one of these; `None` for every other. Nobody vouches for it
+    /// yet, and [`SignedTokens::verify`] alone makes a decision of it.
+    pub(crate) fn read<'a>(&self, token: &'a str) -> Option<Read<'a>> {
+        let unverified = UnverifiedJws::parse(token, &demand()).ok()?;
+        let claims = unverified.unverified_claims().ok()?;
+        (claims.text("iss") == Ok(&self.issuer)).then_some(Read { unverified, claims })
+    }
+
+    /// Verifies a token that was read.
     ///
     /// # Errors
     /// [`Refusal::Invalid`]; [`Refusal::Unavailable`] where its key cannot be had.
-    pub(crate) async fn verify(&self, token: &str, now: i64) -> Result<Arc<Access>, Refusal> {
-        let unverified = UnverifiedJws::parse(token, &demand()).map_err(|_| Refusal::Invalid)?;
+    pub(crate) async fn verify(
+        &self,
+        Read { unverified, claims }: Read<'_>,
+        key: Key,
+        now: i64,
+    ) -> Result<Arc<Access>, Refusal> {
         // RFC 9068 2.1 leaves `kid` to the issuer. Ours always has one, and without it any set would
         // have to be tried for whoever made up a token.
         let key_id = unverified.header().key_id.clone().ok_or(Refusal::Invalid)?;
         let keys = self.keys.with(&key_id).await?;
-        let verified = unverified.verify(keys.keys()).map_err(|_| Refusal::Invalid)?;
-        let claims = verified.claims().map_err(|_| Refusal::Invalid)?;
+        // The claims are those of the very bytes whose signature this is.
+        unverified.verify(keys.keys()).map_err(|_| Refusal::Invalid)?;
         self.check(&claims, now).ok_or(Refusal::Invalid)?;
         let access = Access::read(&claims).filter(|access| !access.audience.is_empty());
         let access = Arc::new(access.ok_or(Refusal::Invalid)?);
         let until = access.expires_at.min(now + KEPT_SECONDS);
-        self.kept.keep(cache::key(token), Arc::clone(&access), [now, until]);
+        self.kept.keep(key, Arc::clone(&access), [now, until]);
         Ok(access)
     }
 

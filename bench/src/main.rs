@@ -5,8 +5,8 @@
 //! 2. `run.rs` goes through all workloads and numbers of connections; `measure.rs` measures one
 //!    cell of that table, with `load.rs` and `client.rs`;
 //! 3. `report.rs` holds the rows against their floors and the targets, and writes them;
-//! 4. the other commands measure one thing each: `size.rs`, `grow.rs`, `idle.rs`, `scale.rs`, and
-//!    `programme.rs`, the pages of the portal.
+//! 4. the other commands measure one thing each: `size.rs`, `grow.rs`, `idle.rs`, `scale.rs`,
+//!    `guard.rs`, the guard of an API, and `programme.rs`, the pages of the portal.
 
 mod browser;
 mod client;
@@ -14,6 +14,7 @@ mod database;
 mod failure;
 mod floor;
 mod grow;
+mod guard;
 mod idle;
 mod load;
 mod measure;
@@ -91,6 +92,8 @@ enum Command {
     Idle(idle::Arguments),
     /// Two server processes on one PostgreSQL, and one
     Scale(scale::Arguments),
+    /// What the guard of an API adds to a call, in this very process
+    Guard(guard::Arguments),
     /// How long each page of the portal takes, with a hundred thousand clients
     Programme(programme::Arguments),
     /// The bare server, as this program starts it itself
@@ -129,6 +132,7 @@ fn run(program: Program) -> Result<(), Failure> {
             Some(Command::Grow(arguments)) => tell(&grow::run(&arguments).await?),
             Some(Command::Idle(arguments)) => tell(&idle::run(&arguments).await?),
             Some(Command::Scale(arguments)) => tell(&scale::run(&arguments).await?),
+            Some(Command::Guard(arguments)) => tell(&guard::run(&arguments).await?),
             Some(Command::Programme(arguments)) => programme::run(&arguments).await,
             Some(Command::Floor(_)) => Ok(()),
         }

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -31,11 +32,62 @@ export function grantorProgram() {
   return program;
 }
 
-function debugBuild() {
+function debugBuild(name = 'grantor') {
   const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
     cwd: import.meta.dirname,
   });
-  return path.join(JSON.parse(metadata).target_directory, 'debug', 'grantor');
+  return path.join(JSON.parse(metadata).target_directory, 'debug', name);
+}
+
+/**
+ * Starts the sample app of a partner for the demo client of an environment. Returns its address, and
+ * a function that ends it.
+ */
+export async function startPartnerApp(environment, ...args) {
+  const program = process.env.PARTNER_APP || debugBuild('partner-app');
+  if (!existsSync(program)) {
+    throw new Error(`no program at ${program}; run: cargo build -p partner-app`);
+  }
+  const port = await sparePort();
+  const redirectUri = new URL(environment.redirect_uri);
+  // RFC 8252 7.3: on loopback the port is the app's to choose.
+  redirectUri.port = port;
+  const child = spawn(
+    program,
+    [
+      ...['--base-url', environment.base_url.replace(/\/$/, '')],
+      ...['--client-id', environment.client_id],
+      ...['--redirect-uri', redirectUri.href],
+      ...['--listen', `127.0.0.1:${port}`],
+      ...args,
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, GRANTOR_CLIENT_SECRET: environment.client_secret },
+    },
+  );
+  running.add(child);
+  const ended = once(child, 'exit').then(() => running.delete(child));
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (log += text));
+  const ready = await firstLine(child, () => log);
+  return {
+    url: `${ready.replace('ready at ', '')}/`,
+    redirectUri: redirectUri.href,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+async function sparePort() {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, 'close');
+  return port;
 }
 
 /** A new folder, and a function that removes it. */

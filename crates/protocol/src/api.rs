@@ -82,7 +82,7 @@ impl Apis {
     /// The API with this identifier. Nothing and a slash are the same path of a host (RFC 3986
     /// 6.2.3), and some libraries write one where there is none.
     pub fn find(&self, resource: &str) -> Option<&Api> {
-        self.0.iter().find(|api| bare(&api.resource) == bare(resource))
+        self.0.iter().find(|api| is_same(&api.resource, resource))
     }
 
     /// Their names, for the customer's eyes; none where it is for whichever knows the scopes.
@@ -191,9 +191,25 @@ impl Apis {
     }
 }
 
+impl Api {
+    /// The scopes that this API may see of a token: those that it knows. `None` where the token is
+    /// for others, or names no API and has no scope of this one.
+    pub fn sees(&self, resources: &Resources, scope: &Scope) -> Option<Scope> {
+        let is_audience = resources.is_empty() || resources.contains(&self.resource);
+        let seen = scope.intersection(&self.scopes);
+        (is_audience && !seen.is_empty()).then_some(seen)
+    }
+}
+
 /// Whether a token for these APIs is for whoever answers at `base_url`, too: it names that, or none.
 pub fn is_for(resources: &Resources, base_url: &str) -> bool {
-    resources.is_empty() || resources.iter().any(|resource| bare(resource) == bare(base_url))
+    resources.is_empty() || resources.iter().any(|resource| is_same(resource, base_url))
+}
+
+/// Whether two identifiers name one API: nothing and a slash are the same path of a host (RFC 3986
+/// 6.2.3), and everything else is compared as text.
+pub fn is_same(one: &str, other: &str) -> bool {
+    bare(one) == bare(other)
 }
 
 /// Without the slash that stands for no path at all.

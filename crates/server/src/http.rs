@@ -8,6 +8,7 @@
 mod access_token;
 mod account;
 mod answer;
+mod api_access;
 mod authorize;
 mod bearer;
 pub mod callback;
@@ -20,6 +21,7 @@ mod demo_api;
 mod device;
 mod device_authorization;
 mod docs;
+mod guard_check;
 mod heard;
 mod home;
 mod introspect;
@@ -105,7 +107,7 @@ pub fn router_with(site: Arc<Site>, patience: Patience) -> Router {
 }
 
 /// What an environment serves. The portal's own table is in `portal.rs`.
-fn environment_routes(site: &Site) -> Router<Arc<Site>> {
+fn environment_routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     let mut routes = Router::new()
         .route("/", get(home::home))
         .route(
@@ -136,6 +138,8 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
             "/.well-known/oauth-protected-resource/{*api}",
             preflighted(get(metadata::protected_resource_of)),
         )
+        .route("/guard/check", any(guard_check::check))
+        .route("/guard/check/{*call}", any(guard_check::check))
         .route("/oauth/jwks", preflighted(get(jwks::jwks)))
         .route("/oauth/register", preflighted(post(register::register)))
         .route(
@@ -159,13 +163,13 @@ fn environment_routes(site: &Site) -> Router<Arc<Site>> {
             );
     }
     if site.dev.is_some() {
-        routes = routes
-            .route("/f/data/businesses", get(demo_api::financial))
-            .route("/o/op/data/businesses", get(demo_api::orders))
-            .route(
-                "/.well-known/oauth-protected-resource",
-                preflighted(get(metadata::protected_resource)),
-            );
+        for (path, guarded) in demo_api::routes(site) {
+            routes = routes.route(path, guarded);
+        }
+        routes = routes.route(
+            "/.well-known/oauth-protected-resource",
+            preflighted(get(metadata::protected_resource)),
+        );
     }
     routes.fallback(home::not_found)
 }

@@ -1,109 +1,48 @@
 //! The token that comes with a call to an API of this server (RFC 6750 2.1, RFC 9449 7.1).
 //!
-//! 1. [`Credentials::read`] takes the header;
+//! 1. [`Credentials::read`] takes the header, as the guard of any API does;
 //! 2. [`Bearer::of`] opens the token, holds it against its row, and has the key proved that it is
 //!    bound to.
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+pub(super) use grantor_guard::KeyFault;
+use grantor_guard::Refusal;
+use grantor_guard::credentials::{Credentials, Scheme};
 use grantor_protocol::access_token::{AccessFault, LiveAccess, check_access};
 use grantor_protocol::grant::Grant;
 use grantor_protocol::proof_error::ProofError;
 use grantor_protocol::token_introspection::SealedToken;
 
-use super::access_token::{self, Genuine, OpenedClient};
-use super::proof;
+use super::access_token::{self, Genuine, Opened, OpenedClient};
+use super::proof::{self, At};
 use super::request::RequestId;
+use crate::seal::ClientAccessSeal;
 use crate::site::Site;
 use crate::store::StoreError;
 
-/// What the `Authorization` header holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Credentials<'a> {
-    scheme: Scheme,
-    token: &'a str,
-}
-
-/// How a token is presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    Bearer,
-    Dpop,
-}
-
-/// Why a header holds no token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CredentialsFault {
-    /// there is none, or one of another scheme
-    Missing,
-    /// two headers: what one reader skips, another reader takes
-    TwoHeaders,
-}
-
-/// Why a living token is not taken from whoever presents it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyFault {
-    /// it is bound to a key, and came as `Bearer`: whoever stole it would do that
-    BoundAsBearer,
-    /// it is bound to none, and came as `DPoP`
-    Unbound,
-    /// the proof is of another key
-    Differs,
-    /// the proof is refused, or missing
-    Proof(ProofError),
-}
-
-impl<'a> Credentials<'a> {
-    /// Reads the header.
-    ///
-    /// # Errors
-    /// [`CredentialsFault`].
-    fn read(headers: &'a HeaderMap) -> Result<Credentials<'a>, CredentialsFault> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or(CredentialsFault::Missing)?;
-        if values.next().is_some() {
-            return Err(CredentialsFault::TwoHeaders);
-        }
-        let (scheme, token) = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .ok_or(CredentialsFault::Missing)?;
-        let scheme = if scheme.eq_ignore_ascii_case("bearer") {
-            Scheme::Bearer
-        } else if scheme.eq_ignore_ascii_case("dpop") {
-            Scheme::Dpop
-        } else {
-            return Err(CredentialsFault::Missing);
-        };
-        Ok(Credentials { scheme, token: token.trim() })
-    }
-
-    /// Checks that whoever presents the token holds the key that it is bound to, if it is to one.
-    /// `endpoint` is the method and the path of the call.
-    ///
-    /// # Errors
-    /// [`KeyFault`].
-    async fn prove_key(
-        &self,
-        site: &Site,
-        headers: &HeaderMap,
-        [method, path]: [&str; 2],
-        bound_to: Option<[u8; 32]>,
-    ) -> Result<(), KeyFault> {
-        let key = match (self.scheme, bound_to) {
-            (Scheme::Bearer, None) => return Ok(()),
-            (Scheme::Bearer, Some(_)) => return Err(KeyFault::BoundAsBearer),
-            (Scheme::Dpop, None) => return Err(KeyFault::Unbound),
-            (Scheme::Dpop, Some(key)) => key,
-        };
-        let target = proof::Target { method, path, access_token: Some(self.token) };
-        let presented = proof::Presented::read(headers).map_err(KeyFault::Proof)?;
-        match presented.prove(site, target).await.map_err(KeyFault::Proof)? {
-            None => Err(KeyFault::Proof(ProofError::Required)),
-            Some(proved) if proved == key => Ok(()),
-            Some(_) => Err(KeyFault::Differs),
-        }
+/// Checks that whoever presents the token holds the key that it is bound to, if it is to one.
+///
+/// # Errors
+/// [`KeyFault`].
+pub(super) async fn prove_key(
+    site: &Site,
+    headers: &HeaderMap,
+    credentials: &Credentials<'_>,
+    (method, at): (&str, At<'_>),
+    bound_to: Option<[u8; 32]>,
+) -> Result<(), KeyFault> {
+    let key = match (credentials.scheme, bound_to) {
+        (Scheme::Bearer, None) => return Ok(()),
+        (Scheme::Bearer, Some(_)) => return Err(KeyFault::BoundAsBearer),
+        (Scheme::Dpop, None) => return Err(KeyFault::Unbound),
+        (Scheme::Dpop, Some(key)) => key,
+    };
+    let target = proof::Target { method, at, access_token: Some(credentials.token) };
+    let presented = proof::Presented::read(headers).map_err(KeyFault::Proof)?;
+    match presented.prove(site, target).await.map_err(KeyFault::Proof)? {
+        None => Err(KeyFault::Proof(ProofError::Required)),
+        Some(proved) if proved == key => Ok(()),
+        Some(_) => Err(KeyFault::Differs),
     }
 }
 
@@ -141,13 +80,8 @@ impl Bearer {
         headers: &HeaderMap,
         endpoint: [&str; 2],
     ) -> Result<Bearer, BearerFault> {
-        let credentials = Credentials::read(headers).map_err(|fault| match fault {
-            CredentialsFault::Missing => BearerFault::Missing,
-            CredentialsFault::TwoHeaders => BearerFault::TwoHeaders,
-        })?;
-        let opened = access_token::open(site, credentials.token).await.map_err(|_| {
-            BearerFault::Store(StoreError::Engine("the keys could not be read".to_owned()))
-        })?;
+        let credentials = read(headers)?;
+        let opened = open(site, &credentials).await?;
         let opened = match opened {
             None => return Err(BearerFault::Invalid),
             Some(Genuine::OfGrant(opened)) => opened,
@@ -157,6 +91,24 @@ impl Bearer {
                 return Err(if lives { BearerFault::NoCustomer } else { BearerFault::Invalid });
             }
         };
+        let bearer = Bearer::living(site, request_id, opened).await?;
+        let [method, path] = endpoint;
+        let target = (method, At::Endpoint(path));
+        prove_key(site, headers, &credentials, target, bearer.live.binding.key)
+            .await
+            .map_err(BearerFault::Key)?;
+        Ok(bearer)
+    }
+
+    /// Holds a genuine token against its row.
+    ///
+    /// # Errors
+    /// [`BearerFault::Invalid`], [`BearerFault::Store`]
+    pub(super) async fn living(
+        site: &Site,
+        request_id: &RequestId,
+        opened: Opened,
+    ) -> Result<Bearer, BearerFault> {
         let SealedToken::Access(token) = opened.token else {
             return Err(BearerFault::Invalid);
         };
@@ -172,10 +124,6 @@ impl Bearer {
             BearerFault::Invalid
         })?;
         let grant = row.map(|row| row.grant).ok_or(BearerFault::Invalid)?;
-        credentials
-            .prove_key(site, headers, endpoint, live.binding.key)
-            .await
-            .map_err(BearerFault::Key)?;
         Ok(Bearer { live, grant })
     }
 }
@@ -197,16 +145,34 @@ impl ClientBearer {
         headers: &HeaderMap,
         endpoint: [&str; 2],
     ) -> Result<ClientBearer, BearerFault> {
-        let credentials = Credentials::read(headers).map_err(|fault| match fault {
-            CredentialsFault::Missing => BearerFault::Missing,
-            CredentialsFault::TwoHeaders => BearerFault::TwoHeaders,
-        })?;
-        let opened = access_token::open(site, credentials.token).await.map_err(|_| {
-            BearerFault::Store(StoreError::Engine("the keys could not be read".to_owned()))
-        })?;
+        let credentials = read(headers)?;
+        let opened = open(site, &credentials).await?;
         let Some(Genuine::OfClient(seal)) = opened else {
             return Err(BearerFault::Invalid);
         };
+        let bearer = ClientBearer::living(site, request_id, seal).await?;
+        // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
+        let resources = &bearer.live.binding.resources;
+        if !resources.is_empty() && !resources.contains(&site.base_url) {
+            return Err(BearerFault::Invalid);
+        }
+        let [method, path] = endpoint;
+        let target = (method, At::Endpoint(path));
+        prove_key(site, headers, &credentials, target, bearer.live.binding.key)
+            .await
+            .map_err(BearerFault::Key)?;
+        Ok(bearer)
+    }
+
+    /// Holds a genuine token against its client's row.
+    ///
+    /// # Errors
+    /// [`BearerFault::Invalid`], [`BearerFault::Store`]
+    pub(super) async fn living(
+        site: &Site,
+        request_id: &RequestId,
+        seal: ClientAccessSeal,
+    ) -> Result<ClientBearer, BearerFault> {
         let opened = OpenedClient::load(site, seal).await.map_err(BearerFault::Store)?;
         let live = opened.check(site.clock.now()).map_err(|fault| {
             if fault == AccessFault::AheadOfRow {
@@ -215,41 +181,28 @@ impl ClientBearer {
             BearerFault::Invalid
         })?;
         let client_id = opened.row.map(|row| row.client_id).ok_or(BearerFault::Invalid)?;
-        // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
-        let resources = &live.binding.resources;
-        if !resources.is_empty() && !resources.contains(&site.base_url) {
-            return Err(BearerFault::Invalid);
-        }
-        credentials
-            .prove_key(site, headers, endpoint, live.binding.key)
-            .await
-            .map_err(BearerFault::Key)?;
         Ok(ClientBearer { live, client_id })
     }
 }
 
-impl KeyFault {
-    /// The `error` of the challenge (RFC 9449 7.1).
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            KeyFault::BoundAsBearer | KeyFault::Unbound | KeyFault::Differs => "invalid_token",
-            KeyFault::Proof(error) => error.code(),
-        }
-    }
+/// Takes the header.
+fn read(headers: &HeaderMap) -> Result<Credentials<'_>, BearerFault> {
+    Credentials::read(headers).map_err(|refusal| match refusal {
+        Refusal::NoToken => BearerFault::Missing,
+        Refusal::TwoHeaders => BearerFault::TwoHeaders,
+        _ => BearerFault::Invalid,
+    })
+}
 
-    /// What is wrong and what to do, for the client's developer.
-    pub(super) fn words(self) -> String {
-        match self {
-            KeyFault::BoundAsBearer => "The access token is bound to a key: send it as \
-                                        `Authorization: DPoP`, with a proof in the DPoP header"
-                .to_owned(),
-            KeyFault::Unbound => {
-                "The access token is bound to no key: send it as `Authorization: Bearer`".to_owned()
-            }
-            KeyFault::Differs => {
-                "The access token is bound to another key than the proof is of".to_owned()
-            }
-            KeyFault::Proof(error) => error.words().trim_end_matches('.').to_owned(),
-        }
-    }
+/// Opens the token.
+///
+/// # Errors
+/// [`BearerFault::Store`] where nobody can say whether it is genuine.
+pub(super) async fn open(
+    site: &Site,
+    credentials: &Credentials<'_>,
+) -> Result<Option<Genuine>, BearerFault> {
+    access_token::open(site, credentials.token).await.map_err(|_| {
+        BearerFault::Store(StoreError::Engine("the keys could not be read".to_owned()))
+    })
 }

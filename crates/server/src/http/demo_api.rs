@@ -1,83 +1,87 @@
-//! The API of dev: what a token opens, with the shapes of the real one.
+//! The API of dev: what a token opens, with the shapes of the real one. It is guarded as an API
+//! elsewhere is, by a layer of `grantor_guard`, whose decisions are made in this very process.
 //!
 //! A token answers as seal ∩ row: its own scope, for the businesses of its grant, while that grant
-//! is in force. The refusals are those of RFC 6750 3, with the body that the vendor sends.
+//! is in force. The refusals are those of the guard, with the body that the vendor sends.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
-use grantor_protocol::api::is_for;
-use grantor_protocol::dpop;
-use grantor_protocol::jose::Algorithm;
+use axum::routing::{MethodRouter, get};
+use grantor_guard::{Access, Allowed, Guard, OwnApi, Refusal, Refused, Scopes};
 use grantor_protocol::parameters::Parameters;
-use grantor_protocol::proof_error::ProofError;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::answer;
-use super::bearer::{Bearer, BearerFault, KeyFault};
-use super::proof;
+use super::api_access::{self, ApiCall, BroughtTo};
+use super::proof::{self, At};
 use super::request::RequestId;
 use crate::site::Site;
-use crate::store::{Business, StoreError};
+use crate::store::Business;
 
 const NO_CUSTOMER: &str =
     "The access token is a client's own, and this API is about a customer's businesses";
 const DEFAULT_PAGE_SIZE: usize = 1000;
 
-enum Refusal {
-    /// no token, or one that opens nothing here
-    Bearer(BearerFault),
-    /// a token without the scope
-    Scope(&'static str),
-    /// the store failed
-    Store(StoreError),
+struct FinancialApi;
+
+impl Scopes for FinancialApi {
+    const NAMES: &'static [&'static str] = &["financial-api"];
 }
 
-/// `GET /f/data/businesses`
-pub(super) async fn financial(
+struct OrdersApi;
+
+impl Scopes for OrdersApi {
+    const NAMES: &'static [&'static str] = &["orders-api"];
+}
+
+/// `GET /f/data/businesses` and `GET /o/op/data/businesses`, behind their guard.
+pub(super) fn routes(site: &Arc<Site>) -> [(&'static str, MethodRouter<Arc<Site>>); 2] {
+    let guard = guard(site);
+    // A layer of the route, so that another method is 405 whoever asks.
+    [
+        ("/f/data/businesses", get(financial).route_layer(guard.layer())),
+        ("/o/op/data/businesses", get(orders).route_layer(guard.layer())),
+    ]
+}
+
+async fn financial(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
+    token: Allowed<FinancialApi>,
     uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let call = Call { headers: &headers, path: "/f/data/businesses", scope: "financial-api" };
-    match allowed(&site, &request_id, &call).await {
-        Ok(businesses) => {
-            let body = financial_body(&site, uri.query().unwrap_or_default(), &businesses);
-            answer::json(&site, StatusCode::OK, &body)
-        }
-        Err(refusal) => refusal.answer(&site, &request_id),
-    }
+) -> Result<Response<Body>, Refused> {
+    let businesses = businesses(&site, &request_id, &token).await;
+    let businesses = businesses.map_err(|refusal| token.refused(refusal))?;
+    let body = financial_body(&site, uri.query().unwrap_or_default(), &businesses);
+    Ok(answer::json(&site, StatusCode::OK, &body))
 }
 
-/// `GET /o/op/data/businesses`
-pub(super) async fn orders(
+async fn orders(
     State(site): State<Arc<Site>>,
     Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let call = Call { headers: &headers, path: "/o/op/data/businesses", scope: "orders-api" };
-    match allowed(&site, &request_id, &call).await {
-        Ok(businesses) => {
-            let list: Vec<Value> = businesses
+    token: Allowed<OrdersApi>,
+) -> Result<Response<Body>, Refused> {
+    let businesses = businesses(&site, &request_id, &token).await;
+    let businesses = businesses.map_err(|refusal| token.refused(refusal))?;
+    let list: Vec<Value> = businesses
+        .iter()
+        .map(|business| {
+            let locations: Vec<Value> = business
+                .locations
                 .iter()
-                .map(|business| {
-                    let locations: Vec<Value> = business
-                        .locations
-                        .iter()
-                        .map(|location| json!({ "id": location.id, "name": location.name }))
-                        .collect();
-                    json!({ "name": business.name, "id": business.id, "businessLocations": locations })
-                })
+                .map(|location| json!({ "id": location.id, "name": location.name }))
                 .collect();
-            answer::json(&site, StatusCode::OK, &Value::Array(list))
-        }
-        Err(refusal) => refusal.answer(&site, &request_id),
-    }
+            json!({ "name": business.name, "id": business.id, "businessLocations": locations })
+        })
+        .collect();
+    Ok(answer::json(&site, StatusCode::OK, &Value::Array(list)))
 }
 
 fn financial_body(site: &Site, query: &str, businesses: &[Business]) -> Value {
@@ -114,113 +118,77 @@ fn financial_body(site: &Site, query: &str, businesses: &[Business]) -> Value {
     json!({ "_embedded": { "businessList": list }, "_links": { "self": { "href": href } } })
 }
 
-/// A call as it came, and what it takes.
-struct Call<'a> {
-    headers: &'a HeaderMap,
-    path: &'static str,
-    scope: &'static str,
-}
-
-/// The businesses that the token of this request opens, if it carries `scope`.
-async fn allowed(
+/// The businesses that a token opens, while its customer has them.
+async fn businesses(
     site: &Site,
     request_id: &RequestId,
-    call: &Call<'_>,
+    token: &Access,
 ) -> Result<Vec<Business>, Refusal> {
-    let bearer = Bearer::of(site, request_id, call.headers, ["GET", call.path]).await;
-    let Bearer { live, grant } = bearer.map_err(Refusal::Bearer)?;
-    // RFC 8707 2: a token for another API opens nothing here, whoever brings it.
-    if !is_for(&live.binding.resources, &site.base_url) {
-        return Err(Refusal::Bearer(BearerFault::Invalid));
-    }
-    if !live.scope.contains(call.scope) {
-        return Err(Refusal::Scope(call.scope));
-    }
-    let businesses = site.store.businesses(site.environment, grant.customer_id).await;
-    let covered = |business: &Business| grant.businesses.contains(&business.id);
-    Ok(businesses.map_err(Refusal::Store)?.into_iter().filter(covered).collect())
+    let customer_id = Uuid::parse_str(token.customer()?).map_err(|_| Refusal::Invalid)?;
+    let covered = |id: i64| token.check_business(&id.to_string()).is_ok();
+    let places = api_access::places(site, *customer_id.as_bytes(), covered).await;
+    places.map_err(|error| {
+        tracing::error!(request.id = request_id.0, %error, "demo_api.store");
+        Refusal::Unavailable
+    })
 }
 
-/// Status, challenge, code and title.
-fn unavailable() -> (StatusCode, String, &'static str, String) {
-    let title = "Try again in a few seconds".to_owned();
-    (StatusCode::SERVICE_UNAVAILABLE, String::new(), "unavailable", title)
+fn guard(site: &Arc<Site>) -> Guard {
+    let realm = format!("grantor {}", site.environment);
+    let metadata = format!("{}/.well-known/oauth-protected-resource", site.base_url);
+    let (checks, answers) = (Arc::clone(site), Arc::clone(site));
+    let api = OwnApi { resource: &site.base_url, realm: &realm, metadata_url: &metadata };
+    Guard::by(api, move |parts| {
+        let site = Arc::clone(&checks);
+        Box::pin(async move { opened_by(&site, parts).await })
+    })
+    .answering(move |refusal, response| in_the_vendors_words(&answers, refusal, &response))
 }
 
-/// The same for a key that was not proved (RFC 9449 7.1).
-fn of_key(realm: &str, fault: KeyFault) -> (StatusCode, String, &'static str, String) {
-    if fault == KeyFault::Proof(ProofError::Unavailable) {
-        return unavailable();
-    }
-    let algorithms = dpop::ALGORITHMS.map(Algorithm::as_str).join(" ");
-    let (code, words) = (fault.code(), fault.words());
-    let challenge = format!(
-        "{realm}, DPoP algs=\"{algorithms}\", error=\"{code}\", error_description=\"{words}\""
-    );
-    (StatusCode::UNAUTHORIZED, challenge, "unauthorized", words)
+async fn opened_by(site: &Site, parts: &Parts) -> Result<Access, Refusal> {
+    // `request.rs` gives each request its id before anything else is done.
+    let request_id = parts.extensions.get::<RequestId>().cloned().ok_or(Refusal::Unavailable)?;
+    let call = ApiCall {
+        site,
+        request_id: &request_id,
+        headers: &parts.headers,
+        // HEAD is answered as GET, and proved as what it is.
+        method: parts.method.as_str(),
+        at: At::Endpoint(parts.uri.path()),
+        brought_to: BroughtTo::ThisServer,
+    };
+    api_access::opened_by(&call).await
 }
 
-impl Refusal {
-    fn answer(self, site: &Site, request_id: &RequestId) -> Response<Body> {
-        let with_key = matches!(self, Refusal::Bearer(BearerFault::Key(_)));
-        let realm = format!("Bearer realm=\"grantor {}\"", site.environment);
-        let (status, challenge, code, title) = match self {
-            // RFC 6750 3.1: who sent no token learns no error code.
-            Refusal::Bearer(BearerFault::Missing) => (
-                StatusCode::UNAUTHORIZED,
-                realm,
-                "unauthorized",
-                "Full authentication is required to access this resource".to_owned(),
-            ),
-            Refusal::Bearer(BearerFault::TwoHeaders) => (
-                StatusCode::BAD_REQUEST,
-                format!("{realm}, error=\"invalid_request\""),
-                "bad_request",
-                "Send the Authorization header once".to_owned(),
-            ),
-            Refusal::Bearer(BearerFault::Invalid) => (
-                StatusCode::UNAUTHORIZED,
-                format!(
-                    "{realm}, error=\"invalid_token\", error_description=\"The access token is \
-                     expired, revoked, or of another environment\""
-                ),
-                "unauthorized",
-                "Full authentication is required to access this resource".to_owned(),
-            ),
-            Refusal::Bearer(BearerFault::Key(fault)) => of_key(&realm, fault),
-            Refusal::Bearer(BearerFault::NoCustomer) => (
-                StatusCode::FORBIDDEN,
-                format!("{realm}, error=\"insufficient_scope\""),
-                "forbidden",
-                NO_CUSTOMER.to_owned(),
-            ),
-            Refusal::Scope(scope) => (
-                StatusCode::FORBIDDEN,
-                format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""),
-                "forbidden",
-                format!("The access token does not have the scope {scope}"),
-            ),
-            Refusal::Store(error) | Refusal::Bearer(BearerFault::Store(error)) => {
-                tracing::error!(request.id = request_id.0, %error, "demo_api.store");
-                unavailable()
-            }
-        };
-        let body = json!({ "errors": [{ "code": code, "title": title }] });
-        let mut response = answer::json(site, status, &body);
-        // RFC 9728 5.1: a client that knows the API alone finds out who gives tokens for it.
-        let found_at = format!("{}/.well-known/oauth-protected-resource", site.base_url);
-        let whole = format!("{challenge}, resource_metadata=\"{found_at}\"");
-        if let Ok(whole) = HeaderValue::from_str(&whole)
-            && !challenge.is_empty()
-        {
-            response.headers_mut().insert(WWW_AUTHENTICATE, whole);
+/// The guard's answer, with another body.
+fn in_the_vendors_words(
+    site: &Site,
+    refusal: &Refusal,
+    standard: &Response<Body>,
+) -> Response<Body> {
+    let status = standard.status();
+    let (code, title) = match refusal {
+        Refusal::NoToken | Refusal::Invalid => {
+            ("unauthorized", "Full authentication is required to access this resource".to_owned())
         }
-        if with_key {
-            proof::offer_nonce(site, response.headers_mut());
+        Refusal::Key(fault) => ("unauthorized", fault.words()),
+        Refusal::TwoHeaders => ("bad_request", refusal.words().into_owned()),
+        Refusal::NoCustomer => ("forbidden", NO_CUSTOMER.to_owned()),
+        Refusal::Scope { needed } => {
+            ("forbidden", format!("The access token does not have the scope {needed}"))
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        Refusal::Business | Refusal::Location => ("forbidden", refusal.words().into_owned()),
+        Refusal::Unavailable => ("unavailable", "Try again in a few seconds".to_owned()),
+    };
+    let body = json!({ "errors": [{ "code": code, "title": title }] });
+    let mut response = answer::json(site, status, &body);
+    for name in [WWW_AUTHENTICATE, RETRY_AFTER] {
+        if let Some(value) = standard.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
         }
-        response
     }
+    if matches!(refusal, Refusal::Key(_)) {
+        proof::offer_nonce(site, response.headers_mut());
+    }
+    response
 }

@@ -17,7 +17,7 @@ use axum::http::{Response, StatusCode};
 use grantor_protocol::access_token::AccessFault;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
-use grantor_protocol::grant::Binding;
+use grantor_protocol::grant::{Binding, Grant};
 use grantor_protocol::logged_call::Endpoint;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
@@ -29,6 +29,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::access_token::{self, Genuine, OpenedClient};
+use super::api_access;
 use super::client_call::{self, Call, authenticated, refuse, unavailable};
 use super::heard::Heard;
 use super::request::RequestId;
@@ -37,6 +38,7 @@ use crate::hex::hex;
 use crate::http::ClientAddress;
 use crate::seal::ClientAccessSeal;
 use crate::site::Site;
+use crate::store::StoreError;
 
 /// What is answered (RFC 7662 2.2): the word alone, or the word and all of the rest.
 #[derive(Default, Serialize)]
@@ -66,6 +68,26 @@ struct Living {
     /// RFC 9449 6.2
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
+    /// For an API alone: what it has to confine a call to.
+    #[serde(flatten)]
+    places: Option<Places>,
+}
+
+/// The businesses of the connection that the customer still has, and their locations.
+#[derive(Serialize)]
+struct Places {
+    businesses: Vec<String>,
+    locations: Vec<String>,
+}
+
+impl Living {
+    async fn add_places(&mut self, site: &Site, grant: &Grant) -> Result<(), StoreError> {
+        let covered = |id: i64| grant.businesses.contains(&id);
+        let places = api_access::places(site, grant.customer_id, covered).await?;
+        let [businesses, locations] = api_access::ids(&places);
+        self.places = Some(Places { businesses, locations });
+        Ok(())
+    }
 }
 
 /// Answers a call.
@@ -119,7 +141,14 @@ async fn answer(
         Introspection::Active(token) => {
             // The token's client, which is not the one that asks where an API does.
             let client_id = row.as_ref().map_or("", |row| row.grant.client_id.as_str());
-            Ok(active(site, client_id, &token, opened.token_id))
+            let mut answer = active(site, client_id, &token, opened.token_id);
+            if client_id != client.id
+                && let (Some(living), Some(row)) = (&mut answer.living, &row)
+            {
+                let places = living.add_places(site, &row.grant).await;
+                places.map_err(unavailable(request_id))?;
+            }
+            Ok(answer)
         }
         Introspection::Inactive { alarm } => {
             if alarm {
@@ -217,6 +246,7 @@ fn living(site: &Site, facts: &Facts<'_>) -> Answer {
             token_type: facts.token_id.map(|_| if is_bound { "DPoP" } else { "bearer" }),
             jti: facts.token_id.map(|id| hex(&id)),
             cnf: binding.key.map(Confirmation::of),
+            places: None,
         }),
     }
 }

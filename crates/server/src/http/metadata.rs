@@ -167,6 +167,11 @@ pub(super) async fn protected_resource_of(
     }
 }
 
+/// Where the metadata of an API is (RFC 9728 5.1).
+pub(super) fn metadata_url(site: &Site, api: &Api) -> String {
+    format!("{}/.well-known/oauth-protected-resource/{}", site.base_url, metadata_path(api))
+}
+
 /// The host and the path of an API, as they stand behind the well-known address here.
 fn metadata_path(api: &Api) -> &str {
     let (_, rest) = api.resource.split_once("://").unwrap_or(("", &api.resource));

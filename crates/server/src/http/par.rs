@@ -84,7 +84,8 @@ async fn carry_out(
     let record = authenticated_at(call, &pushed.client, heard, Some("/oauth/par")).await?;
     let client = &record.client;
     // 3. The key, where one is proved.
-    let target = proof::Target { method: "POST", path: "/oauth/par", access_token: None };
+    let target =
+        proof::Target { method: "POST", at: proof::At::Endpoint("/oauth/par"), access_token: None };
     let key = proof.prove(site, target).await.map_err(TokenError::Proof)?;
     // 4. Check.
     let checked = check(site, client, &pushed.parameters)?;

@@ -30,10 +30,18 @@ pub(super) struct Presented(Option<String>);
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) method: &'a str,
-    /// The path of the endpoint below the base URL.
-    pub(super) path: &'a str,
+    pub(super) at: At<'a>,
     /// The access token that came with it, at an API.
     pub(super) access_token: Option<&'a str>,
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// To the endpoint with this path below the base URL.
+    Endpoint(&'a str),
+    /// To this URI of an API elsewhere.
+    Elsewhere(&'a str),
 }
 
 impl Presented {
@@ -71,7 +79,10 @@ impl Presented {
             return Ok(None);
         };
         let now = site.clock.now();
-        let uri = format!("{}{}", site.base_url, target.path);
+        let uri = match target.at {
+            At::Endpoint(path) => format!("{}{path}", site.base_url),
+            At::Elsewhere(uri) => uri.to_owned(),
+        };
         let Target { method, access_token, .. } = target;
         let request = dpop::Request { method, uri: &uri, access_token, nonces: None, now };
         let proof = dpop::verify(text, &request).map_err(ProofError::Fault)?;

@@ -24,6 +24,8 @@ use crate::store::client_key;
 const TYPE: &str = "at+jwt";
 /// No token of ours is longer, in bytes.
 const MAX_BYTES: usize = 8192;
+/// A token for more businesses does not name them: a header has room for a few thousand bytes.
+const MAX_BUSINESSES: usize = 100;
 
 /// What a signed token is, once its signature is verified.
 pub(super) enum SignedToken {
@@ -36,6 +38,8 @@ pub(super) struct Parties<'a> {
     pub(super) client_id: &'a str,
     /// The customer, or the client itself.
     pub(super) subject: &'a str,
+    /// Those of the connection; none of a client itself.
+    pub(super) businesses: &'a [i64],
 }
 
 /// RFC 9068 2.2, and what leads back to the row.
@@ -49,6 +53,9 @@ struct TokenClaims<'a> {
     iat: i64,
     jti: String,
     scope: String,
+    /// As text: such a number may be larger than a JavaScript program can hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    businesses: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
     epoch: i64,
@@ -125,7 +132,7 @@ pub(super) fn sign_client_access(
     client_id: &str,
 ) -> Result<String, SigningFault> {
     let row = RowClaims::Client { counter: seal.counter };
-    let parties = Parties { client_id, subject: client_id };
+    let parties = Parties { client_id, subject: client_id, businesses: &[] };
     let times = [seal.issued_at, seal.expires_at];
     let claims = claims(site, (times, seal.token_id), (&seal.scope, &seal.binding), &parties, row);
     ring.sign((algorithm, seal.issued_at), TYPE, &claims)
@@ -148,10 +155,18 @@ fn claims<'a>(
         iat,
         jti: hex(&token_id),
         scope: scope.to_string(),
+        businesses: named(parties.businesses),
         cnf: binding.key.map(Confirmation::of),
         epoch: site.sealer.epoch(),
         row,
     }
+}
+
+/// The businesses of a token, where it has some and not too many.
+fn named(businesses: &[i64]) -> Option<Vec<String>> {
+    (1..=MAX_BUSINESSES)
+        .contains(&businesses.len())
+        .then(|| businesses.iter().map(ToString::to_string).collect())
 }
 
 /// Whether a text may be a signed token at all. What begins like this is none of the seals.

@@ -139,7 +139,11 @@ async fn answer(
     if client.settings.dpop_required && !proof.is_there() {
         return Err(TokenError::Proof(ProofError::Required));
     }
-    let target = proof::Target { method: "POST", path: "/oauth/token", access_token: None };
+    let target = proof::Target {
+        method: "POST",
+        at: proof::At::Endpoint("/oauth/token"),
+        access_token: None,
+    };
     let key = proof.prove(site, target).await.map_err(TokenError::Proof)?;
     // 4. Decide and commit.
     let resources = &request.resources;

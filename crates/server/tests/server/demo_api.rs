@@ -174,7 +174,8 @@ async fn s14_two_authorization_headers_are_refused_and_neither_is_taken() {
         let answer = call(&server, FINANCIAL, &headers).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         assert_eq!(answer.body["errors"][0]["title"], "Send the Authorization header once");
-        let challenge = "Bearer realm=\"grantor staging\", error=\"invalid_request\"";
+        let challenge = "Bearer realm=\"grantor staging\", error=\"invalid_request\", \
+                         error_description=\"Send the Authorization header once\"";
         assert_eq!(challenge_of(&answer), challenge);
     }
     assert_eq!(call(&server, FINANCIAL, &[("Authorization", &right)]).await.status, 200);
@@ -262,7 +263,8 @@ async fn a_token_without_the_scope_is_403_and_names_the_scope_that_is_needed() {
         let needed = if refuses == ORDERS { "orders-api" } else { "financial-api" };
         assert_eq!(answer.status, 403, "{answer:?}");
         let expected = format!(
-            "Bearer realm=\"grantor staging\", error=\"insufficient_scope\", scope=\"{needed}\""
+            "Bearer realm=\"grantor staging\", error=\"insufficient_scope\", \
+             error_description=\"The access token has to have {needed}\", scope=\"{needed}\""
         );
         assert_eq!(challenge_of(&answer), expected);
         assert_eq!(answer.body["errors"][0]["code"], "forbidden");

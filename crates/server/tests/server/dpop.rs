@@ -44,7 +44,7 @@ impl Key {
         Key { pair, jwk }
     }
 
-    fn jkt(&self) -> String {
+    pub fn jkt(&self) -> String {
         let (x, y) = (self.jwk["x"].as_str().unwrap(), self.jwk["y"].as_str().unwrap());
         let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))

@@ -61,6 +61,8 @@ mod dpop;
 mod ending;
 mod faults_of_others;
 mod forgotten;
+mod guard;
+mod guard_check;
 mod guide;
 mod harness;
 #[expect(dead_code, reason = "the house is that of tests/command, used in part")]

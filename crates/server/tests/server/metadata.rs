@@ -351,6 +351,7 @@ async fn s7_scripts_may_call_what_needs_no_cookie_and_authorize_never() {
         "/oauth/par",
         "/oauth/device_authorization",
         "/oauth/introspect",
+        "/guard/check",
         "/oauth/logout",
         "/device",
         "/docs/",

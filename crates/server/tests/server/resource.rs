@@ -11,7 +11,7 @@ use grantor_protocol::jose::{Algorithm, Demand, JwkSet, TypeDemand, UnverifiedJw
 use grantor_protocol::scope::Scope;
 use serde_json::{Value, json};
 
-use crate::calls::{Call, introspect, revoke};
+use crate::calls::{BISTRO, Call, GRILL, introspect, revoke};
 use crate::harness::{Answer, START, Server, TestClient, encode, query};
 
 const ORDERS: &str = "https://orders.example.com";
@@ -237,6 +237,7 @@ async fn a_signed_token_is_what_rfc_9068_says_and_answers_here_as_a_seal_does() 
     for same in ["sub", "jti"] {
         assert_eq!(said[same], introspected.body[same], "{same}");
     }
+    assert_eq!(said["businesses"], json!([BISTRO.to_string(), GRILL.to_string()]));
     // It is for that API alone, also where this server verifies it.
     let elsewhere = server.api("/oauth/userinfo", token).await;
     elsewhere.assert_error(401, "invalid_token", "for another API");
@@ -268,6 +269,7 @@ async fn a_clients_own_token_is_signed_where_its_api_wants_that() {
     let token = answer.text("access_token");
     let said = verified(&server, token, Algorithm::EdDsa).await;
     assert_eq!((&said["sub"], &said["aud"]), (&json!(client.id), &json!(STAFF)));
+    assert_eq!(said["businesses"], Value::Null);
     let introspected = introspect(&server, &client, token).await;
     assert_eq!((introspected.text("sub"), introspected.text("aud")), (client.id.as_str(), STAFF));
     let seen = introspect(&server, &checker(&server, "checks-staff").await, token).await;
@@ -291,8 +293,14 @@ async fn s17_a_resource_server_learns_of_access_tokens_of_its_audience_alone() {
     let code = server.code(&client, &resource(ORDERS)).await;
     let of_orders = exchange(&server, &client, &code, &[]).await;
     let token = of_orders.text("access_token");
-    let seen = introspect(&server, &orders, token).await;
+    let mut seen = introspect(&server, &orders, token).await;
     let owner = introspect(&server, &client, token).await;
+    // Ids are text: they do not fit into a JavaScript number.
+    let members = seen.body.as_object_mut().unwrap();
+    let places = ["businesses", "locations"].map(|member| members.remove(member).unwrap());
+    assert_eq!(places[0], json!([BISTRO.to_string(), GRILL.to_string()]));
+    let locations = ["9765040300495501", "9765040300495502", "9765040300495503"];
+    assert_eq!(places[1], json!(locations));
     assert_eq!(seen.body, owner.body, "sub, client_id and all of it, as the owner sees it");
     assert_eq!(introspect(&server, &financial, token).await.body, inactive);
     // Never a refresh token or a code.

@@ -104,6 +104,7 @@ pub(super) fn turned(turn: &Turn<'_>, grant: &Grant) -> Turned {
         idle_expires_at: grant.ends_at.map_or(idle, |end| end.min(idle)),
         ends_at: grant.ends_at,
         customer_id: grant.customer_id,
+        businesses: grant.businesses.clone(),
         binding: grant.binding.clone(),
         openid: grant.openid.clone(),
     }
@@ -156,7 +157,8 @@ pub(super) async fn issue(
         None => site.sealer.access(&seal),
         Some(algorithm) => {
             let subject = Uuid::from_bytes(turned.customer_id).to_string();
-            let parties = Parties { client_id: &caller.client.id, subject: &subject };
+            let businesses = turned.businesses.as_slice();
+            let parties = Parties { client_id: &caller.client.id, subject: &subject, businesses };
             let ring = caller.signing_keys().await?;
             sign_access(site, (&ring, algorithm), &seal, &parties).map_err(unsigned(caller))?
         }

@@ -130,6 +130,7 @@ async fn repeat(caller: &Caller<'_>, grant: &Grant, scope: &Scope) -> Result<Iss
         idle_expires_at: active.idle_expires_at,
         ends_at: grant.ends_at,
         customer_id: grant.customer_id,
+        businesses: grant.businesses.clone(),
         binding: grant.binding.clone(),
         openid: grant.openid.clone(),
     };

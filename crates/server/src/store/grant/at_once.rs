@@ -92,6 +92,8 @@ pub struct Turned {
     pub ends_at: Option<i64>,
     /// Whose it is.
     pub customer_id: [u8; 16],
+    /// For which businesses.
+    pub businesses: Vec<i64>,
     /// For which APIs it is, and to which key its refresh tokens are bound.
     pub binding: Binding,
     /// What the ID token has to say, where one was asked for.
@@ -178,9 +180,9 @@ fn read_turned(row: Row) -> Result<Turned, StoreError> {
     let scope = consent::scope(&mut row, "scope")?;
     let idle_expires_at = row.integer("idle_expires_at")?;
     let ends_at = row.optional_integer("ends_at")?;
-    consent::businesses(&mut row)?;
+    let businesses = consent::businesses(&mut row)?;
     let customer_id = row.array("customer_id")?;
     let binding = openid::binding(&mut row)?;
     let openid = openid::read(&mut row)?;
-    Ok(Turned { scope, idle_expires_at, ends_at, customer_id, binding, openid })
+    Ok(Turned { scope, idle_expires_at, ends_at, customer_id, businesses, binding, openid })
 }

@@ -1,0 +1,170 @@
+//! Tokens that the API cannot read itself, sealed or foreign: the server is asked (RFC 7662).
+//!
+//! 1. what was answered a moment ago is answered again, for [`KEPT_SECONDS`]: a revocation counts
+//!    after that at the latest;
+//! 2. requests with one token that wait at the same time ask once;
+//! 3. an answer is taken for a decision only where all that a decision needs stands in it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use axum::http::header::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grantor_protocol::jose::Claims;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
+
+use crate::access::Access;
+use crate::cache::{Cache, Key};
+use crate::clock::Clock;
+use crate::fetch::Http;
+use crate::refusal::Refusal;
+
+/// For how long an answer is kept, in seconds, unless the API chooses less.
+pub const KEPT_SECONDS: i64 = 2;
+/// No API may keep one longer, in seconds.
+pub const MOST_KEPT_SECONDS: i64 = 5;
+
+/// Above so many questions under way the list of them is tidied.
+const TIDY_ABOVE: usize = 1024;
+/// What a form leaves as it is.
+const FORM: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
+
+/// What a question comes to: a living token, one that opens nothing, or no answer.
+type Outcome = Result<Option<Arc<Access>>, NoAnswer>;
+
+/// The server cannot be asked just now, or says what is not understood. The log has it.
+#[derive(Clone, Copy)]
+struct NoAnswer;
+
+/// The endpoint, and who asks there.
+pub(crate) struct Introspection {
+    url: String,
+    authorization: HeaderValue,
+    http: Http,
+    clock: Clock,
+    kept_seconds: i64,
+    living: Cache<Arc<Access>>,
+    /// Apart from the living, so that nobody pushes those out with made-up tokens.
+    dead: Cache<()>,
+    under_way: Mutex<HashMap<Key, Weak<OnceCell<Outcome>>>>,
+}
+
+/// How long and how much an API keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) kept_seconds: i64,
+    pub(crate) most_kept: usize,
+}
+
+impl Introspection {
+    pub(crate) fn at(
+        url: String,
+        authorization: HeaderValue,
+        http: Http,
+        clock: Clock,
+        room: Room,
+    ) -> Introspection {
+        Introspection {
+            url,
+            authorization,
+            http,
+            clock,
+            kept_seconds: room.kept_seconds,
+            living: Cache::new(room.most_kept),
+            dead: Cache::new(room.most_kept),
+            under_way: Mutex::default(),
+        }
+    }
+
+    /// What a token opens.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`]; [`Refusal::Unavailable`] where no answer comes.
+    pub(crate) async fn ask(&self, token: &str, key: Key) -> Result<Arc<Access>, Refusal> {
+        let now = self.clock.now();
+        if let Some(access) = self.living.find(&key, now) {
+            return Ok(access);
+        }
+        if self.dead.find(&key, now).is_some() {
+            return Err(Refusal::Invalid);
+        }
+        let question = self.question(key);
+        let outcome = question.get_or_init(|| self.answer(key, token)).await;
+        match outcome {
+            Ok(Some(access)) => Ok(Arc::clone(access)),
+            Ok(None) => Err(Refusal::Invalid),
+            Err(NoAnswer) => Err(Refusal::Unavailable),
+        }
+    }
+
+    /// The question about this token that is under way, or a new one.
+    fn question(&self, key: Key) -> Arc<OnceCell<Outcome>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(question) = under_way.get(&key).and_then(Weak::upgrade) {
+            // One that was answered is over: it lives only until its callers have gone.
+            if !question.initialized() {
+                return question;
+            }
+        }
+        if under_way.len() >= TIDY_ABOVE {
+            under_way.retain(|_, question| question.strong_count() > 0);
+        }
+        let question = Arc::new(OnceCell::new());
+        under_way.insert(key, Arc::downgrade(&question));
+        question
+    }
+
+    async fn answer(&self, key: Key, token: &str) -> Outcome {
+        // Before the question: what ends while it is answered must not count for longer.
+        let since = self.clock.now();
+        let kept = [since, since + self.kept_seconds];
+        let form =
+            format!("token={}&token_type_hint=access_token", utf8_percent_encode(token, FORM));
+        let answered = self.http.post(&self.url, &self.authorization, form).await;
+        let body = answered.map_err(|fault| self.no_answer(&fault.to_string()))?;
+        let claims = Claims::parse(&body).map_err(|fault| self.no_answer(&fault.words()))?;
+        let is_active = claims.value("active").and_then(serde_json::Value::as_bool);
+        let is_active = is_active.ok_or_else(|| self.no_answer("it has no member active"))?;
+        if !is_active || !is_access_token(&claims) {
+            self.dead.keep(key, (), kept);
+            return Ok(None);
+        }
+        let access = Access::read(&claims).ok_or_else(|| {
+            self.no_answer(
+                "it says of a living token not all of sub, client_id and exp, or something that \
+                 cannot be checked here",
+            )
+        })?;
+        let access = Arc::new(access);
+        self.living.keep(key, Arc::clone(&access), kept);
+        Ok(Some(access))
+    }
+
+    /// Tells the operator of the API, who alone can mend it.
+    fn no_answer(&self, error: &str) -> NoAnswer {
+        tracing::error!(url = self.url, error, "guard.introspection_failed");
+        NoAnswer
+    }
+}
+
+/// RFC 7662 2.2. A refresh token is active too, for its own client: what says of itself neither
+/// `Bearer` nor `DPoP` is no access token.
+fn is_access_token(claims: &Claims) -> bool {
+    claims
+        .text("token_type")
+        .is_ok_and(|kind| ["bearer", "dpop"].iter().any(|known| kind.eq_ignore_ascii_case(known)))
+}
+
+/// The `Authorization` of a client (RFC 6749 2.3.1); `None` where it cannot stand in a header.
+pub(crate) fn basic(client_id: &str, client_secret: &str) -> Option<HeaderValue> {
+    let encoded = |text| utf8_percent_encode(text, FORM);
+    let pair = Zeroizing::new(format!("{}:{}", encoded(client_id), encoded(client_secret)));
+    let header = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let mut header = HeaderValue::from_str(&header).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}

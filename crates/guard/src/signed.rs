@@ -1,0 +1,100 @@
+//! Signed access tokens, `at+jwt` (RFC 9068), checked offline.
+//!
+//! 1. read under what is demanded of algorithm, type and size;
+//! 2. the key is found by `kid`, among those that the issuer publishes;
+//! 3. signature, then claims (RFC 9068 4);
+//! 4. what was verified is kept for [`KEPT_SECONDS`], and never past its `exp`.
+//!
+//! A token whose connection ended opens until its `exp`: nobody is asked.
+
+use std::sync::Arc;
+
+use grantor_protocol::access_token::CLOCK_SKEW_SECONDS;
+use grantor_protocol::jose::{Algorithm, Claims, Demand, TypeDemand, UnverifiedJws};
+
+use crate::access::Access;
+use crate::cache::{Cache, Key};
+use crate::credentials::MAX_TOKEN_BYTES;
+use crate::keys::PublishedKeys;
+use crate::refusal::Refusal;
+
+/// For how long a verified token is not verified again, in seconds. A key that was withdrawn counts
+/// for as long, after [`crate::keys::FRESH_SECONDS`].
+pub const KEPT_SECONDS: i64 = 60;
+
+/// RFC 9068 2.1.
+const TYPE: &str = "at+jwt";
+/// The asymmetric ones of RFC 7518 that issuers of access tokens use.
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256, Algorithm::Ps256];
+
+/// Tokens that one issuer signs.
+pub(crate) struct SignedTokens {
+    issuer: String,
+    keys: PublishedKeys,
+    kept: Cache<Arc<Access>>,
+}
+
+/// A token that was read once, and whose signature was not looked at.
+pub(crate) struct Read<'a> {
+    unverified: UnverifiedJws<'a>,
+    claims: Claims,
+}
+
+impl SignedTokens {
+    pub(crate) fn of(issuer: String, keys: PublishedKeys, most_kept: usize) -> SignedTokens {
+        SignedTokens { issuer, keys, kept: Cache::new(most_kept) }
+    }
+
+    /// What was verified a moment ago.
+    pub(crate) fn kept(&self, key: &Key, now: i64) -> Option<Arc<Access>> {
+        self.kept.find(key, now)
+    }
+
+    /// Reads a token that says it is one of these; `None` for every other. Nobody vouches for it
+    /// yet, and [`SignedTokens::verify`] alone makes a decision of it.
+    pub(crate) fn read<'a>(&self, token: &'a str) -> Option<Read<'a>> {
+        let unverified = UnverifiedJws::parse(token, &demand()).ok()?;
+        let claims = unverified.unverified_claims().ok()?;
+        (claims.text("iss") == Ok(&self.issuer)).then_some(Read { unverified, claims })
+    }
+
+    /// Verifies a token that was read.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`]; [`Refusal::Unavailable`] where its key cannot be had.
+    pub(crate) async fn verify(
+        &self,
+        Read { unverified, claims }: Read<'_>,
+        key: Key,
+        now: i64,
+    ) -> Result<Arc<Access>, Refusal> {
+        // RFC 9068 2.1 leaves `kid` to the issuer. Ours always has one, and without it any set would
+        // have to be tried for whoever made up a token.
+        let key_id = unverified.header().key_id.clone().ok_or(Refusal::Invalid)?;
+        let keys = self.keys.with(&key_id).await?;
+        // The claims are those of the very bytes whose signature this is.
+        unverified.verify(keys.keys()).map_err(|_| Refusal::Invalid)?;
+        self.check(&claims, now).ok_or(Refusal::Invalid)?;
+        let access = Access::read(&claims).filter(|access| !access.audience.is_empty());
+        let access = Arc::new(access.ok_or(Refusal::Invalid)?);
+        let until = access.expires_at.min(now + KEPT_SECONDS);
+        self.kept.keep(key, Arc::clone(&access), [now, until]);
+        Ok(access)
+    }
+
+    /// RFC 9068 4: what belongs to every reader alike. The audience is the API's own question.
+    fn check(&self, claims: &Claims, now: i64) -> Option<()> {
+        let not_before = claims.optional_seconds("nbf").ok()?.unwrap_or(0);
+        let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
+        let holds = claims.text("iss") == Ok(&self.issuer)
+            && claims.seconds("iat").ok()? <= latest
+            && not_before <= latest
+            && claims.text("jti").is_ok();
+        holds.then_some(())
+    }
+}
+
+fn demand() -> Demand<'static> {
+    Demand { algorithms: &ALGORITHMS, typ: TypeDemand::OneOf(&[TYPE]), max_bytes: MAX_TOKEN_BYTES }
+}

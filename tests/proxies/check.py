@@ -1,0 +1,392 @@
+"""Runs each proxy of the guide as the guide configures it, and calls an API through it.
+
+    check.py GRANTOR ENVOY GUIDE
+
+1. a fresh `grantor serve` with the API of the guide, and clients with tokens of their own;
+2. as the API the demo of Python's wsgiref, which shows what reached it;
+3. for nginx, Caddy and Envoy: the block of the guide with only addresses replaced, then the same
+   calls to each; at last Grantor is stopped, and nothing may pass.
+
+Each line is one check, and the last is `proxies: N passed, N failed`.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+GRANTOR, ENVOY, GUIDE = sys.argv[1:]
+RESOURCE = "https://orders.example.com"
+OTHER = "https://finance.example.com"
+START_LIMIT_SECONDS = 30
+REACHED = "Hello world!"
+# What a caller sends who wants to be somebody else.
+FORGED = {
+    "X-Auth-Subject": "forged",
+    "X-Auth-Client-Id": "forged",
+    "X-Auth-Scope": "forged",
+    "X-Auth-Businesses": "forged",
+    "X-Auth-Locations": "forged",
+    "X-Auth-Expires": "forged",
+}
+
+passed = failed = 0
+processes = []
+
+
+def check(name, holds, what=""):
+    global passed, failed
+    if holds:
+        passed += 1
+        print(f"ok    {name}", flush=True)
+    else:
+        failed += 1
+        print(f"FAIL  {name}: {what}", flush=True)
+
+
+def spare_port():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
+
+
+def start(arguments, log, **options):
+    with open(log, "w") as out:
+        process = subprocess.Popen(arguments, stdout=out, stderr=out, **options)
+    processes.append(process)
+    return process
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port, process, log):
+    for _ in range(START_LIMIT_SECONDS * 10):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    sys.exit(f"nothing listens at port {port}: {pathlib.Path(log).read_text()}")
+
+
+def call(url, headers=(), data=None, method=None):
+    request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.headers, refused.read().decode()
+
+
+class Grantor:
+    """A server, with the API of the guide and another one."""
+
+    def __init__(self, folder):
+        self.folder = folder / "data"
+        self.port = spare_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        subprocess.run([GRANTOR, "init", self.folder], check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "grantor.toml").write_text(
+            'store = "sqlite:grantor.db"\nmaster_key_file = "master.key"\n'
+            f'[environment.staging]\nbase_url = "{self.url}"\nlisten = "127.0.0.1:{self.port}"\n'
+            + block("toml")
+            + f'\n[[environment.staging.api]]\nresource = "{OTHER}"\nname = "Finance API"\n'
+            'scopes = "financial-api"\n'
+        )
+        self.command("partner", "create", "--name", "My Company", "--contact", "dev@mycompany.com")
+        self.start()
+
+    def start(self):
+        log = self.folder / "log"
+        self.process = start([GRANTOR, "serve"], log, cwd=self.folder)
+        wait_for(self.port, self.process, log)
+
+    def command(self, *arguments):
+        made = subprocess.run(
+            [GRANTOR, *arguments, "--json"],
+            cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True,
+        )
+        return json.loads(made.stdout)
+
+    def client(self, name, scope):
+        made = self.command(
+            "client", "create", "--environment", "staging", "--partner", "My Company",
+            "--name", name, "--scope", scope, "--client-credentials",
+        )
+        return made["client_id"], made["client_secret"]
+
+    def post(self, path, client, form, headers=()):
+        basic = base64.b64encode(":".join(client).encode()).decode()
+        headers = {"Authorization": f"Basic {basic}", **dict(headers)}
+        body = urllib.parse.urlencode(form).encode()
+        return call(self.url + path, headers, body)
+
+    def token(self, client, resource, headers=()):
+        form = {"grant_type": "client_credentials", "resource": resource}
+        status, _, body = self.post("/oauth/token", client, form, headers)
+        assert status == 200, body
+        return json.loads(body)["access_token"]
+
+
+class Key:
+    """A P-256 key of an app, and its DPoP proofs (RFC 9449 4.2), by the program openssl."""
+
+    def __init__(self, folder):
+        self.file = folder / "app.pem"
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.file)
+        point = openssl("ec", "-in", self.file, "-pubout", "-outform", "DER")[-64:]
+        self.jwk = {"kty": "EC", "crv": "P-256", "x": url64(point[:32]), "y": url64(point[32:])}
+
+    def proof(self, method, uri, token=None):
+        claims = {"htm": method, "htu": uri, "iat": int(time.time()), "jti": url64(os.urandom(16))}
+        if token:
+            claims["ath"] = url64(hashlib.sha256(token.encode()).digest())
+        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk}
+        signed = ".".join(url64(json.dumps(part).encode()) for part in (header, claims))
+        der = openssl("dgst", "-sha256", "-sign", self.file, given=signed.encode())
+        return f"{signed}.{url64(raw_signature(der))}"
+
+
+def openssl(*arguments, given=None):
+    done = subprocess.run(
+        ["openssl", *arguments], input=given, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )
+    return done.stdout
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def raw_signature(der):
+    """r and s, 32 bytes each (RFC 7518 3.4), of a DER sequence of two integers."""
+    numbers, at = [], 2
+    for _ in range(2):
+        length = der[at + 1]
+        numbers.append(der[at + 2 : at + 2 + length].lstrip(b"\0").rjust(32, b"\0"))
+        at += 2 + length
+    return b"".join(numbers)
+
+
+def block(language, holding=""):
+    """The block of the guide in that language which holds the text."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", GUIDE_TEXT, re.MULTILINE | re.DOTALL)
+    found = [each for each in found if holding in each]
+    assert len(found) == 1, (language, holding, len(found))
+    return found[0]
+
+
+def replaced(text, *pairs):
+    """Each has to stand there: a guide that changes must not be tested as it was."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def nginx(folder, port, api_port, grantor):
+    server = replaced(
+        block("nginx"),
+        ("listen 127.0.0.1:8080", f"listen 127.0.0.1:{port}"),
+        ("https://oauth.example.com/", f"{grantor.url}/"),
+        ("Host oauth.example.com", f"Host 127.0.0.1:{grantor.port}"),
+        ("127.0.0.1:9000", f"127.0.0.1:{api_port}"),
+    )
+    file = folder / "nginx.conf"
+    # What Debian's own file has around it; all that is written goes to the test's folder.
+    places = "".join(
+        f"{name}_temp_path {folder}/{name};"
+        for name in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    )
+    file.write_text(
+        f"daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error;"
+        f"events {{}} http {{ access_log off; {places}\n{server}\n}}"
+    )
+    return ["nginx", "-p", str(folder), "-e", f"{folder}/nginx.error", "-c", str(file)]
+
+
+def caddy(folder, port, api_port, grantor):
+    site = replaced(
+        block("caddy"),
+        ("http://orders.example.com:8080", f"http://orders.example.com:{port}"),
+        ("https://oauth.example.com", grantor.url),
+        ("Host oauth.example.com", f"Host 127.0.0.1:{grantor.port}"),
+        ("127.0.0.1:9000", f"127.0.0.1:{api_port}"),
+    )
+    file = folder / "Caddyfile"
+    file.write_text("{\n\tadmin off\n}\n" + site)
+    return ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
+
+
+def envoy(folder, port, api_port, grantor):
+    text = replaced(
+        block("yaml", "ext_authz"),
+        ("port_value: 8080", f"port_value: {port}"),
+        ("port_value: 9000", f"port_value: {api_port}"),
+        ('"https://oauth.example.com"', f'"{grantor.url}"'),
+        (
+            "address: oauth.example.com, port_value: 443",
+            f"address: 127.0.0.1, port_value: {grantor.port}",
+        ),
+    )
+    # The test's Grantor speaks plain http on this machine.
+    text, tls = re.subn(r"^      transport_socket:\n(        .*\n)+", "", text, flags=re.MULTILINE)
+    assert tls == 1
+    file = folder / "envoy.yaml"
+    file.write_text(text)
+    return [ENVOY, "-c", str(file), "--base-id", str(os.getpid()), "--concurrency", "1"]
+
+
+class Proxied:
+    """Calls through one proxy."""
+
+    def __init__(self, name, port):
+        self.name, self.url = name, f"http://127.0.0.1:{port}"
+
+    def call(self, token=None, path="/", scheme="Bearer", **more):
+        headers = {**FORGED, "Host": "orders.example.com"}
+        if token:
+            headers["Authorization"] = f"{scheme} {token}"
+        headers.update({name.replace("_", "-"): value for name, value in more.items()})
+        return call(self.url + path, headers)
+
+    def refuses(self, what, answer, status, words):
+        challenge = " ".join(answer[1].get_all("WWW-Authenticate", []))
+        holds = answer[0] == status and all(word in challenge for word in words)
+        holds = holds and challenge.count("Bearer realm") == 1 and REACHED not in answer[2]
+        check(f"{self.name}: {what}", holds, f"{answer[0]} {challenge} {answer[2][:200]}")
+
+
+def seen_by_the_api(body):
+    """The headers that reached it, as WSGI names them."""
+    lines = [line.partition(" = ") for line in body.splitlines()]
+    return {name: value.strip("'") for name, _, value in lines if name.startswith("HTTP_")}
+
+
+def calls(proxied, grantor, clients, key):
+    orders, narrow, finance = clients
+    metadata = f"{grantor.url}/.well-known/oauth-protected-resource/orders.example.com"
+    bearer = [f'realm="{RESOURCE}"', f'resource_metadata="{metadata}"']
+    invalid = [*bearer, 'error="invalid_token"']
+    name = proxied.name
+
+    proxied.refuses("who sends no token is told where to get one", proxied.call(), 401, bearer)
+    proxied.refuses("what is no token is refused", proxied.call("nonsense"), 401, invalid)
+    token = grantor.token(finance, OTHER)
+    proxied.refuses("a token for another API is refused", proxied.call(token), 401, invalid)
+    token = grantor.token(narrow, RESOURCE)
+    words = [*bearer, 'error="insufficient_scope"', 'scope="orders-api"']
+    proxied.refuses("a token without the scope is 403 and says which", proxied.call(token), 403, words)
+
+    token = grantor.token(orders, RESOURCE)
+    status, _, body = proxied.call(token)
+    seen = seen_by_the_api(body)
+    check(f"{name}: a token of the API reaches it", status == 200 and REACHED in body, body[:300])
+    told = [seen.get(f"HTTP_X_AUTH_{each}") for each in ["SUBJECT", "CLIENT_ID", "SCOPE"]]
+    check(f"{name}: the API is told whose it is", told == [orders[0]] * 2 + ["orders-api"], told)
+    forged = [name for name, value in seen.items() if "forged" in value]
+    check(f"{name}: no forged header reaches the API", "HTTP_X_AUTH_EXPIRES" in seen and not forged, seen)
+    status, _, body = proxied.call(token, path="/a/b?page=1")
+    there = status == 200 and "PATH_INFO = '/a/b'" in body and "QUERY_STRING = 'page=1'" in body
+    check(f"{name}: any path of the API is behind it", there, body)
+    proxied.refuses("and none without a token", proxied.call(path="/a/b"), 401, bearer)
+
+    grantor.post("/oauth/revoke", orders, {"token": token})
+    proxied.refuses("a revoked token is refused at once", proxied.call(token), 401, invalid)
+
+    proof = key.proof("POST", f"{grantor.url}/oauth/token")
+    bound = grantor.token(orders, RESOURCE, {"DPoP": proof})
+    stolen = proxied.call(bound)
+    proxied.refuses("a bound token without its key is refused", stolen, 401, ["DPoP algs="])
+    proof = key.proof("GET", f"{RESOURCE}/a/b", bound)
+    forged = {"X_Original_URI": "/a/b", "X_Original_Method": "GET"}
+    elsewhere = proxied.call(bound, scheme="DPoP", DPoP=proof, **forged)
+    proxied.refuses("a proof of another call is refused, whatever headers say", elsewhere, 401, ["invalid_dpop_proof"])
+    answer = proxied.call(bound, path="/a/b?page=1", scheme="DPoP", DPoP=proof)
+    check(f"{name}: and with its key it passes", answer[0] == 200, answer)
+    again = proxied.call(bound, path="/a/b", scheme="DPoP", DPoP=proof)
+    proxied.refuses("once", again, 401, ["invalid_dpop_proof"])
+
+
+def api(folder):
+    """An API that nobody here wrote: the demo of Python's own wsgiref says hello, and lists what it
+    was given."""
+    port, log = spare_port(), folder / "api.log"
+    program = (
+        "from wsgiref.simple_server import demo_app, make_server;"
+        f"make_server('127.0.0.1', {port}, demo_app).serve_forever()"
+    )
+    wait_for(port, start([sys.executable, "-c", program], log, cwd=folder), log)
+    return port
+
+
+def try_it(proxied, token):
+    """The command of the guide, as it stands there."""
+    command = replaced(block("sh"), ("http://127.0.0.1:8080", proxied.url))
+    done = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "ACCESS_TOKEN": token},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )
+    there = done.stdout.startswith("HTTP/1.1 200") and REACHED in done.stdout
+    check("nginx: the command of the guide opens the API", there, done.stdout)
+
+
+def run(folder):
+    grantor, api_port, key = Grantor(folder), api(folder), Key(folder)
+    clients = [
+        grantor.client("Orders app", "orders-api"),
+        grantor.client("Items app", "items"),
+        grantor.client("Finance app", "financial-api"),
+    ]
+    proxies = []
+    for name, configured in [("nginx", nginx), ("caddy", caddy), ("envoy", envoy)]:
+        port, log = spare_port(), folder / f"{name}.log"
+        # Caddy keeps its state at home.
+        home = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+        started = start(configured(folder, port, api_port, grantor), log, cwd=folder, env=home)
+        wait_for(port, started, log)
+        proxied = Proxied(name, port)
+        proxies.append((proxied, log))
+        calls(proxied, grantor, clients, key)
+    token = grantor.token(clients[0], RESOURCE)
+    try_it(proxies[0][0], token)
+    stop(grantor.process)
+    for proxied, _ in proxies:
+        status, _, body = proxied.call(token)
+        shut = status in (403, 500, 502, 503) and REACHED not in body
+        check(f"{proxied.name}: where Grantor is away nothing passes", shut, f"{status} {body[:200]}")
+    if failed:
+        for _, log in proxies:
+            print(log.name, log.read_text()[-2000:])
+
+
+GUIDE_TEXT = pathlib.Path(GUIDE).read_text()
+with tempfile.TemporaryDirectory() as made:
+    try:
+        run(pathlib.Path(made))
+    finally:
+        for running in reversed(processes):
+            if running.poll() is None:
+                stop(running)
+print(f"proxies: {passed} passed, {failed} failed")
+sys.exit(failed > 0)

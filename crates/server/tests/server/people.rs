@@ -152,3 +152,10 @@ impl Server {
 pub fn somebody(role: Role) -> Actor {
     Actor { name: "somebody@example.com".to_owned(), id: None, role, behalf: None }
 }
+
+/// A sealed text with one letter in its middle changed: its last one may hold bits that say nothing.
+pub fn tampered(sealed: &str) -> String {
+    let (front, behind) = sealed.split_at(sealed.len() / 2);
+    let other = if behind.starts_with('A') { 'B' } else { 'A' };
+    format!("{front}{other}{}", &behind[1..])
+}

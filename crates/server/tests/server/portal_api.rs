@@ -159,7 +159,7 @@ async fn a_list_comes_in_parts_and_a_cursor_is_good_for_its_own_list_and_caller_
 
     let first = server.call(&token, "GET", list, None).await;
     let cursor = first.text("next_cursor").to_owned();
-    let changed = tampered(cursor);
+    let changed = tampered(&cursor);
     let with = |path: &str, cursor: &str| format!("{path}cursor={cursor}");
     for (by, path) in [
         (&token, with("/api/v1/apps?environment=staging&", &changed)),

@@ -18,10 +18,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::net::{TcpListener, UnixListener};
+use zeroize::Zeroizing;
 
 use crate::connection::Connection;
-use crate::connections::Connections;
+use crate::connections::{self, Connections};
 use crate::http::Http;
+use crate::random::Random;
 use crate::secret::Secret;
 use serving::Serving;
 
@@ -108,7 +110,8 @@ impl Broker {
         Ok(Broker::on(Listener::Unix(listener, owner), connections, http))
     }
 
-    /// Listens on a loopback address. A caller sends `Authorization: Bearer KEY`.
+    /// Listens on a loopback address, with a key that is drawn anew. Where it listens and the key stand
+    /// in that file, of mode 0600, as `{"url","key"}`; a caller sends `Authorization: Bearer KEY`.
     ///
     /// # Errors
     /// What the system says, and an address that is not loopback.
@@ -116,12 +119,17 @@ impl Broker {
         connections: Connections,
         http: Http,
         address: SocketAddr,
-        key: Secret,
+        (key_file, random): (&Path, &Random),
     ) -> io::Result<Broker> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the address is not loopback"));
         }
         let listener = TcpListener::bind(address).await?;
+        let key = Secret::new(random.secret().to_string());
+        let url = format!("http://{}", listener.local_addr()?);
+        let text = serde_json::json!({ "url": url, "key": key.expose() }).to_string();
+        let text = Zeroizing::new(text);
+        connections::write_private(key_file, text.as_bytes()).map_err(io::Error::other)?;
         Ok(Broker::on(Listener::Tcp(listener, Arc::new(key)), connections, http))
     }
 

@@ -191,6 +191,11 @@ impl Connections {
     }
 }
 
+/// Writes a file that its owner alone can read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
+    folder::write(path, bytes)
+}
+
 /// What an encrypted file is bound to: put in the place of another one, it cannot be read.
 fn context(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -18,8 +18,13 @@ use zeroize::Zeroizing;
 use crate::client::form_encoded;
 use crate::secret::masked;
 
-/// No answer is larger, in bytes.
+/// No answer is larger, in bytes, where [`Call::takes_at_most`] does not say otherwise.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// How large the answer to a request may be, in bytes: an extension of each request that is handed to
+/// [`Http::given`].
+#[derive(Clone, Copy, Debug)]
+pub struct MaxAnswerBytes(pub usize);
 
 /// Parameters and members whose values are never shown.
 const SECRETS: [&str; 9] = [
@@ -82,6 +87,7 @@ pub struct Call {
     headers: Vec<(String, Zeroizing<String>)>,
     form: Vec<(String, Zeroizing<String>)>,
     body: Option<Bytes>,
+    max_answer_bytes: usize,
 }
 
 /// What a server answered.
@@ -91,7 +97,7 @@ pub struct Answer {
     pub status: u16,
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// The body, of [`MAX_ANSWER_BYTES`] at most.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -142,8 +148,15 @@ impl Call {
 
     /// A call of that method.
     pub fn new(method: &'static str, url: &str) -> Call {
-        let (query, headers, form) = (Vec::new(), Vec::new(), Vec::new());
-        Call { method, url: url.to_owned(), query, headers, form, body: None }
+        Call {
+            method,
+            url: url.to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            form: Vec::new(),
+            body: None,
+            max_answer_bytes: MAX_ANSWER_BYTES,
+        }
     }
 
     /// Adds a header; its name is written in lower case.
@@ -165,6 +178,11 @@ impl Call {
     pub fn body(&mut self, content_type: &str, body: Bytes) {
         self.header("content-type", content_type);
         self.body = Some(body);
+    }
+
+    /// Takes an answer of so many bytes.
+    pub fn takes_at_most(&mut self, bytes: usize) {
+        self.max_answer_bytes = bytes;
     }
 
     /// The value of a header.
@@ -211,10 +229,12 @@ impl Call {
         let request = self
             .request()
             .map_err(|error| HttpError::NotSent { host: host.clone(), why: error.to_string() })?;
+        let mut request = request;
+        request.extensions_mut().insert(MaxAnswerBytes(self.max_answer_bytes));
         let response = http.send(request).await?;
         let (parts, body) = response.into_parts();
-        if body.len() > MAX_ANSWER_BYTES {
-            let why = format!("it is larger than {MAX_ANSWER_BYTES} bytes");
+        if body.len() > self.max_answer_bytes {
+            let why = format!("it is larger than {} bytes", self.max_answer_bytes);
             return Err(HttpError::Lost { host, why });
         }
         let text =

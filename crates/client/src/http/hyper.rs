@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::{HttpError, MAX_ANSWER_BYTES};
+use super::{HttpError, MAX_ANSWER_BYTES, MaxAnswerBytes};
 
 /// How long a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ impl Own {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, HttpError> {
         let host = request.uri().host().unwrap_or("the server").to_owned();
+        let largest =
+            request.extensions().get().map_or(MAX_ANSWER_BYTES, |MaxAnswerBytes(most)| *most);
         let request = request.map(Full::new);
         let sending = async {
             // The caller has looked: what is not https stays on this machine.
@@ -45,7 +47,7 @@ impl Own {
                 self.plain.get_or_init(plain).request(request).await
             };
             let (parts, body) = response.map_err(|error| of(&host, &error))?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let body = Limited::new(body, largest).collect().await;
             let body = body.map_err(|error| lost(&host, error.to_string()))?.to_bytes();
             Ok(http::Response::from_parts(parts, body))
         };

@@ -153,3 +153,39 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn a_caller_whom_the_system_calls_another_user_gets_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("connections");
+        let connections = Connections::open(&own, &Clock::system(), &Random::system()).unwrap();
+        let socket = folder.path().join("broker.sock");
+        for (others, expected) in [(0, "404"), (1, "403")] {
+            let broker =
+                Broker::on_socket(connections.clone(), Http::new(), &socket).await.unwrap();
+            let Listener::Unix(listener, owner) = broker.listener else {
+                panic!("no socket");
+            };
+            let listener = Listener::Unix(listener, owner + others);
+            let broker = Broker { listener, serving: broker.serving };
+            let serving = tokio::spawn(broker.serve());
+            let mut caller = tokio::net::UnixStream::connect(&socket).await.unwrap();
+            caller.write_all(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            let reading = caller.read_to_string(&mut answer);
+            tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+            serving.abort();
+            let _ = serving.await;
+        }
+    }
+}

@@ -48,7 +48,7 @@ On a terminal it says what it did, otherwise it answers with one line of JSON:
 With --no-browser a line of standard error is the authorize URL alone.")]
 pub(super) struct Arguments {
     /// A server that is known by name
-    #[arg(long, value_name = "NAME", required_unless_present = "server",
+    #[arg(long, value_name = "NAME",
           value_parser = clap::builder::PossibleValuesParser::new(Preset::ALL.map(Preset::as_str)))]
     preset: Option<String>,
     /// The base URL of a server that describes itself; with --preset, a server of those ways at this URL
@@ -142,24 +142,23 @@ async fn find(http: &Http, preset: Option<Preset>, url: Option<&str>) -> Result<
         (Some(_), Some(url)) if !is_allowed(url) => Err(not_allowed(url)),
         (Some(preset), Some(url)) => Ok(preset.at(url)),
         (Some(preset), None) => Ok(preset.server()),
-        (None, url) => {
-            let url = url.unwrap_or_default();
-            Server::discover(http, url).await.map_err(|error| match &error {
-                DiscoveryError::NotHttps { url } => not_allowed(url),
-                DiscoveryError::Http(cause) => mistaken(
-                    &format!("{url} was not found out about"),
-                    Some(Mistake::of_http(cause)),
-                )
-                .because(cause),
-                DiscoveryError::NoMetadata { .. } => Failure::mendable(error.to_string())
-                    .hint(Mistake::NotOAuth.what_to_do())
-                    .hint("a server without metadata is known by --preset"),
-                DiscoveryError::Malformed { .. } | DiscoveryError::OtherIssuer { .. } => {
-                    Failure::mendable(error.to_string())
-                        .hint("give --server as the server names itself, its issuer")
-                }
-            })
-        }
+        (None, None) => Err(Failure::mendable("no server is named").hint(
+            "--server URL names one that describes itself, --preset NAME one that is known by name",
+        )),
+        (None, Some(url)) => Server::discover(http, url).await.map_err(|error| match &error {
+            DiscoveryError::NotHttps { url } => not_allowed(url),
+            DiscoveryError::Http(cause) => {
+                mistaken(&format!("{url} was not found out about"), Some(Mistake::of_http(cause)))
+                    .because(cause)
+            }
+            DiscoveryError::NoMetadata { .. } => Failure::mendable(error.to_string())
+                .hint(Mistake::NotOAuth.what_to_do())
+                .hint("a server without metadata is known by --preset"),
+            DiscoveryError::Malformed { .. } | DiscoveryError::OtherIssuer { .. } => {
+                Failure::mendable(error.to_string())
+                    .hint("give --server as the server names itself, its issuer")
+            }
+        }),
     }
 }
 

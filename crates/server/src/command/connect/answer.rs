@@ -27,6 +27,8 @@ pub(super) fn open(request: &AuthorizationRequest, browser: Option<Option<&str>>
     };
     let opened = Command::new(program.unwrap_or(OPENER))
         .arg(request.url())
+        // A browser has many children of its own, and needs no secret of ours.
+        .env_remove(super::SECRET_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -19,6 +19,8 @@ async function newPartner(environment) {
     ...process.env,
     GRANTOR_CONNECTIONS: `${folder}/connections`,
     GRANTOR_CLIENT_SECRET: environment.client_secret,
+    // No keyring of whoever runs this.
+    DBUS_SESSION_BUS_ADDRESS: '',
   };
   const start = (...args) => {
     const child = spawn(grantorProgram(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,19 +1,21 @@
 //! Where connections are kept: a folder that belongs to one user, shared by all of their processes.
 //!
 //! ```text
-//! key                 32 random bytes, mode 0600
+//! key                 32 random bytes, or by which id the keyring of the user's session holds them
 //! NAME.connection     one connection, encrypted under the key (AES-256-GCM-SIV), mode 0600
 //! NAME.lock           whoever writes that connection holds a lock on this file
 //! ```
 //!
 //! `NAME` is a digest of the connection's name. Files are written beside and renamed, and are on the
 //! disk before anything depends on them: a crash leaves the old content or the new. Reading takes no
-//! lock. The key stands beside what it encrypts, so whoever can read the whole folder can read it all:
-//! what it is good for is a copy that takes the connections without the key. The system's own
-//! permissions keep other users out, and nothing is read whose permissions let them in.
+//! lock. The system's own permissions keep other users out, and nothing is read whose permissions let
+//! them in. A key in a file stands beside what it encrypts, so whoever can read the whole folder can
+//! read it all; a key in the keyring is not in the folder at all.
 
 mod folder;
 mod key;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod lock;
 
 use std::io;
@@ -68,6 +70,14 @@ pub enum KeepingError {
         /// which file
         path: PathBuf,
     },
+    /// The key is in a keyring that cannot be read just now.
+    #[error("the key that {} names is in the keyring of your session, which {why}", path.display())]
+    Keyring {
+        /// which file names it
+        path: PathBuf,
+        /// what is wrong with it
+        why: String,
+    },
     /// A connection was encrypted under another key, or was changed.
     #[error("{} cannot be decrypted: it was changed, or the key beside it is another one", path.display())]
     NotDecrypted {
@@ -85,7 +95,20 @@ pub enum KeepingError {
 }
 
 impl Connections {
-    /// Opens a folder, and makes it where there is none, with a key of its own.
+    /// Opens a folder, and makes it where there is none, with a key of its own in a file.
+    ///
+    /// ```
+    /// use grantor_client::clock::Clock;
+    /// use grantor_client::connections::Connections;
+    /// use grantor_client::random::Random;
+    ///
+    /// # let place = tempfile::tempdir()?;
+    /// # let folder = place.path().join("connections");
+    /// let connections = Connections::open(&folder, &Clock::system(), &Random::system())?;
+    /// assert!(connections.all()?.is_empty());
+    /// assert!(connections.find("mine")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`KeepingError`]
@@ -94,8 +117,24 @@ impl Connections {
         clock: &Clock,
         random: &Random,
     ) -> Result<Connections, KeepingError> {
+        Connections::open_with(folder, None, clock, random)
+    }
+
+    /// The same with the keyring of the user's session at this address of D-Bus: a new folder has its
+    /// key there, where a keyring answers that is open or opens unasked, and in a file otherwise. It
+    /// waits for the keyring, five seconds at most, and nobody is ever asked for a passphrase. Without
+    /// the feature `keyring` it is a file always.
+    ///
+    /// # Errors
+    /// [`KeepingError`]; `Keyring` where the key of this folder is in a keyring that cannot be read.
+    pub fn open_with(
+        folder: &Path,
+        keyring: Option<&str>,
+        clock: &Clock,
+        random: &Random,
+    ) -> Result<Connections, KeepingError> {
         folder::make(folder)?;
-        let key = Key::read_or_make(&folder.join("key"), random)?;
+        let key = Key::read_or_make(folder, keyring, random)?;
         let (clock, random) = (clock.clone(), random.clone());
         Ok(Connections { folder: folder.to_owned(), key, clock, random })
     }

@@ -51,7 +51,13 @@ provider.use(async (ctx, next) => {
 server.on('request', provider.callback());
 
 const folder = await mkdtemp(path.join(tmpdir(), 'grantor-interop-'));
-const env = { ...process.env, GRANTOR_CONNECTIONS: folder, GRANTOR_CLIENT_SECRET: CLIENT.secret };
+const env = {
+  ...process.env,
+  GRANTOR_CONNECTIONS: folder,
+  GRANTOR_CLIENT_SECRET: CLIENT.secret,
+  // No keyring of whoever runs this.
+  DBUS_SESSION_BUS_ADDRESS: '',
+};
 
 /** Starts a command; its end is awaited as `{ code, stdout, stderr }`. */
 function grantor(...args) {

@@ -1,4 +1,5 @@
-//! The key under which connections are encrypted.
+//! The key under which connections are encrypted. The file `key` holds it, or says by which id the
+//! keyring of the user's session does.
 
 use std::path::{Path, PathBuf};
 
@@ -8,29 +9,53 @@ use zeroize::Zeroizing;
 use super::{KeepingError, folder};
 use crate::random::Random;
 
+/// What stands before the id of a key that is in the keyring; no key of 32 bytes is as long as both.
+const IN_KEYRING: &[u8] = b"in the keyring under ";
+
 /// 32 bytes that do not print.
 #[derive(Clone)]
 pub(super) struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
     /// Reads the key of a folder. The first process draws it; of several at once, one.
-    pub(super) fn read_or_make(path: &Path, random: &Random) -> Result<Key, KeepingError> {
-        if let Some(key) = Key::read(path)? {
+    pub(super) fn read_or_make(
+        folder: &Path,
+        keyring: Option<&str>,
+        random: &Random,
+    ) -> Result<Key, KeepingError> {
+        let path = folder.join("key");
+        if let Some(key) = Key::read(&path, keyring)? {
             return Ok(key);
         }
+        let key = random.bytes::<32>();
+        let id: String = random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        // One file says the one or the other, so that two processes which differ in what they can
+        // reach end with one key. What the loser put into the keyring, nothing was encrypted under.
+        let content = match in_keyring::keep(keyring, &id, key.as_slice()) {
+            true => Zeroizing::new([IN_KEYRING, id.as_bytes()].concat()),
+            false => Zeroizing::new(key.to_vec()),
+        };
         // A name of its own, because two processes may be here at once.
-        let own: String = random.bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let beside = PathBuf::from(format!("{}.{own}", path.display()));
-        folder::write_first(path, &beside, random.bytes::<32>().as_slice())?;
-        Key::read(path)?.ok_or_else(|| KeepingError::NoKey { path: path.to_owned() })
+        let beside = PathBuf::from(format!("{}.{id}", path.display()));
+        folder::write_first(&path, &beside, &content)?;
+        let kept = Key::read(&path, keyring)?;
+        kept.ok_or(KeepingError::NoKey { path })
     }
 
-    fn read(path: &Path) -> Result<Option<Key>, KeepingError> {
-        let Some(bytes) = folder::read(path)? else {
+    fn read(path: &Path, keyring: Option<&str>) -> Result<Option<Key>, KeepingError> {
+        let Some(content) = folder::read(path)? else {
             return Ok(None);
         };
-        let key = <[u8; 32]>::try_from(bytes.as_slice());
-        let key = key.map_err(|_| KeepingError::NoKey { path: path.to_owned() })?;
+        let no_key = || KeepingError::NoKey { path: path.to_owned() };
+        let bytes = match content.strip_prefix(IN_KEYRING) {
+            None => content,
+            Some(id) => {
+                let id = std::str::from_utf8(id).map_err(|_| no_key())?;
+                in_keyring::find(keyring, id)
+                    .map_err(|why| KeepingError::Keyring { path: path.to_owned(), why })?
+            }
+        };
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| no_key())?;
         Ok(Some(Key(Zeroizing::new(key))))
     }
 
@@ -64,5 +89,35 @@ impl Key {
     #[expect(clippy::expect_used, reason = "the key has the 32 bytes that the cipher takes")]
     fn cipher(&self) -> LessSafeKey {
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, self.0.as_slice()).expect("32 bytes"))
+    }
+}
+
+#[cfg(feature = "keyring")]
+mod in_keyring {
+    use super::Zeroizing;
+    use crate::connections::keyring;
+
+    /// What the keyring holds under an id, or why it does not say, in words behind "which".
+    pub(super) fn find(address: Option<&str>, id: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        let address = address.ok_or("is not there")?;
+        keyring::find(address, id).map_err(|error| error.to_string())
+    }
+
+    /// Whether there is a keyring that took it. Whatever is wrong with one, a file takes its place.
+    pub(super) fn keep(address: Option<&str>, id: &str, key: &[u8]) -> bool {
+        address.is_some_and(|address| keyring::keep(address, id, key).is_ok())
+    }
+}
+
+#[cfg(not(feature = "keyring"))]
+mod in_keyring {
+    use super::Zeroizing;
+
+    pub(super) fn find(_address: Option<&str>, _id: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        Err("this program was built without".to_owned())
+    }
+
+    pub(super) fn keep(_address: Option<&str>, _id: &str, _key: &[u8]) -> bool {
+        false
     }
 }

@@ -25,6 +25,11 @@ pub(super) struct Kept {
     folder: Option<PathBuf>,
     #[arg(long, hide = true, value_name = "DIR", env = "XDG_DATA_HOME")]
     data_home: Option<PathBuf>,
+    /// Where the folder is new: keep its key in a file, also where there is a keyring
+    #[arg(long)]
+    key_file: bool,
+    #[arg(long, hide = true, value_name = "ADDRESS", env = "DBUS_SESSION_BUS_ADDRESS")]
+    session_bus: Option<String>,
 }
 
 /// How a token is written to standard output.
@@ -43,7 +48,12 @@ pub(super) enum Form {
 impl Kept {
     /// Opens the folder, and makes it where there is none.
     pub(super) fn open(&self) -> Result<Connections, Failure> {
-        Ok(Connections::open(&self.folder()?, &Clock::system(), &Random::system())?)
+        let folder = self.folder()?;
+        // A folder whose key is in a keyring has it there whatever is said now.
+        let wants_file = self.key_file && !folder.join("key").exists();
+        let session_bus = self.session_bus.as_deref().filter(|address| !address.is_empty());
+        let keyring = session_bus.filter(|_| !wants_file);
+        Ok(Connections::open_with(&folder, keyring, &Clock::system(), &Random::system())?)
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
@@ -158,6 +168,9 @@ impl From<KeepingError> for Failure {
                 "whoever could read it may have the tokens: if others had access, run grantor \
                  logout and connect again",
             ),
+            KeepingError::Keyring { .. } => failure
+                .hint("run it inside your session, where DBUS_SESSION_BUS_ADDRESS is set and the keyring is open")
+                .hint("for cron and servers connect in a new folder with --key-file"),
             KeepingError::NoKey { .. } | KeepingError::NotDecrypted { .. } => {
                 failure.hint("put the file back from its copy, or remove it and connect again")
             }

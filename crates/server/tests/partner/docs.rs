@@ -49,7 +49,7 @@ impl User {
             .env("HOME", self.home.path())
             .env("BROWSER", self.path("browser"));
         bash.env("GRANTOR_CLIENT_SECRET", demo::client_secret(Environment::Staging));
-        for variable in ["GRANTOR_CONNECTIONS", "XDG_DATA_HOME", "GRANTOR_LOG"] {
+        for variable in ["GRANTOR_CONNECTIONS", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS"] {
             bash.env_remove(variable);
         }
         bash.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

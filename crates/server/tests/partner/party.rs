@@ -30,6 +30,8 @@ pub(crate) struct Party {
     pub(crate) wire: Wire,
     pub(crate) client: TestClient,
     pub(crate) folder: tempfile::TempDir,
+    /// Where the session of this partner has its bus, if there is one.
+    pub(crate) session_bus: Option<String>,
 }
 
 /// `grantor connect`, waiting for its customer.
@@ -67,7 +69,7 @@ impl Party {
                 change(client);
             })
             .await;
-        Party { server, wire, client, folder: private_folder() }
+        Party { server, wire, client, folder: private_folder(), session_bus: None }
     }
 
     /// With the usual client.
@@ -119,6 +121,7 @@ impl Party {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = grantor(arguments);
         command.env("GRANTOR_CONNECTIONS", self.connections_folder());
+        command.envs(self.session_bus.iter().map(|address| ("DBUS_SESSION_BUS_ADDRESS", address)));
         command
     }
 
@@ -238,7 +241,8 @@ impl Answer {
 pub(crate) fn grantor(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grantor"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for variable in ["GRANTOR_LOG", "GRANTOR_CLIENT_SECRET", "XDG_DATA_HOME", "BROWSER"] {
+    let of_this_user = ["GRANTOR_CLIENT_SECRET", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS"];
+    for variable in of_this_user.into_iter().chain(["GRANTOR_LOG", "BROWSER"]) {
         command.env_remove(variable);
     }
     command.kill_on_drop(true).env("RUST_BACKTRACE", "0");

@@ -8,6 +8,9 @@ use crate::secret::Secret;
 use crate::server::Server;
 use crate::token::Tokens;
 
+/// An access token that ends sooner is renewed before it is handed out, in seconds.
+const USUAL_SECONDS_LEFT: i64 = 60;
+
 /// What is kept of a connection. It holds secrets: it is written encrypted and prints none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Connection {
@@ -90,6 +93,14 @@ impl Connection {
         }
     }
 
+    /// Whether the access token need not be renewed, at `now` in Unix seconds: it lives for so many
+    /// seconds more; without a number for a minute, or for half of its life where that is shorter.
+    pub fn is_good_for(&self, seconds: Option<i64>, now: i64) -> bool {
+        let life = self.tokens.expires_at.saturating_sub(self.renewed_at);
+        let usual = USUAL_SECONDS_LEFT.min(life / 2).max(0);
+        self.is_valid_for(seconds.unwrap_or(usual), now)
+    }
+
     /// Whether the access token lives for so many seconds more, at `now` in Unix seconds. One that
     /// came from the future, because the clock went back, is not trusted to live longer.
     pub fn is_valid_for(&self, seconds: i64, now: i64) -> bool {
@@ -112,5 +123,49 @@ impl std::fmt::Display for Ended {
                 f.write_str("the access token has ended, and the server gave no refresh token")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Preset;
+
+    fn connection(life: i64) -> Connection {
+        let tokens = Tokens {
+            access_token: Secret::new("a".to_owned()),
+            expires_at: 1000 + life,
+            refresh_token: None,
+            scope: None,
+        };
+        let server = Preset::KSeriesStaging.server();
+        Connection::new("mine".to_owned(), server, &Client::public("me"), tokens, 1000)
+    }
+
+    #[test]
+    fn a_token_is_renewed_in_its_last_minute_and_a_short_one_in_the_second_half_of_its_life() {
+        for (life, last_good) in [(3600, 3539), (60, 29), (20, 9), (2, 0)] {
+            let one = connection(life);
+            assert!(one.is_good_for(None, 1000 + last_good), "{life}");
+            assert!(!one.is_good_for(None, 1000 + last_good + 1), "{life}");
+            assert!(one.is_valid_for(0, 1000 + life - 1) && !one.is_valid_for(0, 1000 + life));
+        }
+        assert!(!connection(3600).is_good_for(Some(3600), 1000));
+        assert!(!connection(0).is_good_for(None, 1000));
+    }
+
+    #[test]
+    fn d10_a_clock_that_goes_back_makes_no_token_live_longer() {
+        assert!(connection(3600).is_good_for(None, 950));
+        assert!(!connection(3600).is_good_for(None, 900));
+    }
+
+    #[test]
+    fn s28_a_connection_prints_no_secret() {
+        let mut one = connection(1);
+        one.client_secret = Some(Secret::new("canary-1".to_owned()));
+        one.tokens.access_token = Secret::new("canary-2".to_owned());
+        one.tokens.refresh_token = Some(Secret::new("canary-3".to_owned()));
+        assert!(!format!("{one:?}").contains("canary"));
     }
 }

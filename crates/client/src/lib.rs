@@ -62,7 +62,7 @@
 //! connections.keep(&connection, &connections.lock("mine").await?)?;
 //!
 //! // From now on, in this process and in any other:
-//! let connection = connections.valid(&http, "mine", 60).await?;
+//! let connection = connections.valid(&http, "mine", None).await?;
 //! println!("Authorization: Bearer {}", connection.tokens.access_token.expose());
 //! # Ok(()) }
 //! ```

@@ -19,8 +19,6 @@ use crate::refresh::refresh;
 use crate::secret::Secret;
 use crate::token::{TokenError, Tokens};
 
-/// An access token that ends sooner is renewed before it is handed out, in seconds.
-pub const USUAL_SECONDS_LEFT: i64 = 60;
 /// How often a refresh is sent whose answer is lost, and the pause before each time but the first.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
 
@@ -57,7 +55,8 @@ pub enum RenewalError {
 
 impl Connections {
     /// The connection, with an access token that lives for `seconds` more: the kept one, or, where
-    /// that ends sooner, a new one.
+    /// that ends sooner, a new one. Without a number it is a minute, or half of its life where that is
+    /// shorter: tokens of a minute would otherwise be renewed at each call.
     ///
     /// # Errors
     /// [`RenewalError`]
@@ -65,7 +64,7 @@ impl Connections {
         &self,
         http: &Http,
         name: &str,
-        seconds: i64,
+        seconds: Option<i64>,
     ) -> Result<Connection, RenewalError> {
         if let Some(connection) = self.valid_now(name, seconds)? {
             return Ok(connection);
@@ -81,9 +80,13 @@ impl Connections {
     ///
     /// # Errors
     /// [`RenewalError::NoConnection`], [`RenewalError::Keeping`]
-    pub fn valid_now(&self, name: &str, seconds: i64) -> Result<Option<Connection>, RenewalError> {
+    pub fn valid_now(
+        &self,
+        name: &str,
+        seconds: Option<i64>,
+    ) -> Result<Option<Connection>, RenewalError> {
         let connection = self.known(name)?;
-        Ok(Some(connection).filter(|known| known.is_valid_for(seconds, self.clock().now())))
+        Ok(Some(connection).filter(|known| known.is_good_for(seconds, self.clock().now())))
     }
 
     /// A new access token in the place of one that the API refused before its time. Where another

@@ -1,6 +1,8 @@
 //! The same flow with the well-kept crate `oauth2`: what goes over the wire is the same, and so is what
 //! is read of it.
 
+#![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::TokenAnswer;
 use crate::connections::Connections;
 use crate::http::Http;
-use crate::renewal::{RenewalError, USUAL_SECONDS_LEFT};
+use crate::renewal::RenewalError;
 use crate::secret::Secret;
 
 /// No more callers are served at once.
@@ -139,7 +139,7 @@ impl Serving {
                 Err(error) => return refused(&error.into()),
             },
         };
-        match self.connections.valid(&self.http, &name, USUAL_SECONDS_LEFT).await {
+        match self.connections.valid(&self.http, &name, None).await {
             Ok(connection) => {
                 let answer = TokenAnswer::of(&connection, self.connections.clock().now());
                 json_response(StatusCode::OK, &serde_json::to_vec(&answer).unwrap_or_default())

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use grantor_client::connection::Connection;
 use grantor_client::http::{Answer, Call, Http};
-use grantor_client::renewal::USUAL_SECONDS_LEFT;
 
 use super::Failure;
 use super::kept::{Kept, mistaken, name_or_latest, write};
@@ -51,7 +50,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let name = name_or_latest(&connections, arguments.connection.as_deref())?;
     let http = Http::new();
-    let mut connection = connections.valid(&http, &name, USUAL_SECONDS_LEFT).await?;
+    let mut connection = connections.valid(&http, &name, None).await?;
     let mut answer = call(&http, &connection, &arguments, body.clone()).await?;
     if answer.status == 401 {
         let refused = connection.tokens.access_token.clone();

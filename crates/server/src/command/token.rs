@@ -3,7 +3,6 @@
 //! The usual call finds a valid token on the disk and starts nothing: no threads, no runtime.
 
 use grantor_client::http::Http;
-use grantor_client::renewal::USUAL_SECONDS_LEFT;
 
 use super::Failure;
 use super::kept::{Form, Kept, name_or_latest, print_token, small_runtime};
@@ -19,10 +18,10 @@ pub(super) struct Arguments {
     /// How the token is written
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Token)]
     output: Form,
-    /// Renew a token that ends within so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = USUAL_SECONDS_LEFT,
-          value_parser = clap::value_parser!(i64).range(0..=86_400))]
-    valid_for: i64,
+    /// Renew a token that ends within so many seconds; without it within a minute, or within half of its
+    /// life where that is shorter
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    valid_for: Option<i64>,
     #[command(flatten)]
     kept: Kept,
 }

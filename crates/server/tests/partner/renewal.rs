@@ -196,7 +196,7 @@ async fn s15_sixteen_tasks_of_one_process_send_one_refresh_through_an_http_clien
     let tasks: Vec<_> = (0..PROCESSES)
         .map(|_| {
             let (connections, http) = (connections.clone(), http.clone());
-            tokio::spawn(async move { connections.valid(&http, "mine", 60).await.unwrap() })
+            tokio::spawn(async move { connections.valid(&http, "mine", None).await.unwrap() })
         })
         .collect();
     let mut tokens = Vec::new();
@@ -205,6 +205,6 @@ async fn s15_sixteen_tasks_of_one_process_send_one_refresh_through_an_http_clien
     }
     assert!(tokens.iter().all(|token| *token == tokens[0]));
     assert_eq!(party.wire.token_calls(), calls + 1);
-    let nothing = connections.valid(&http, "nothing", 60).await;
+    let nothing = connections.valid(&http, "nothing", None).await;
     assert!(matches!(nothing, Err(RenewalError::NoConnection { .. })));
 }

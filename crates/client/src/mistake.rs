@@ -50,6 +50,8 @@ impl Mistake {
             TokenError::Http(error) => Some(Mistake::of_http(error)),
             TokenError::Unavailable { .. } if refreshing => Some(Mistake::NotNow),
             TokenError::Unavailable { .. } => Some(Mistake::AnswerLost),
+            // Older servers refuse a client in words of their own.
+            TokenError::NotOAuth { status: 401, .. } => Some(Mistake::Secret),
             TokenError::NotOAuth { .. } => Some(Mistake::NotOAuth),
             TokenError::Refused(refusal) => of_refusal(refusal, refreshing),
         }
@@ -210,6 +212,7 @@ fn of_refusal(refusal: &ErrorResponse, refreshing: bool) -> Option<Mistake> {
         "invalid_request" if says(&["redirect"]) => Some(Mistake::RedirectUri),
         "unauthorized_client" => Some(Mistake::Client),
         "server_error" | "temporarily_unavailable" => Some(Mistake::NotNow),
+        _ if refusal.status == Some(401) => Some(Mistake::Secret),
         _ => None,
     }
 }
@@ -246,6 +249,8 @@ mod tests {
             assert_eq!(found, Some(expected), "{error} {said}");
         }
         assert_eq!(Mistake::of_token(&refusal("slow_down", ""), false), None);
+        let older = TokenError::NotOAuth { status: 401, why: String::new() };
+        assert_eq!(Mistake::of_token(&older, false), Some(Mistake::Secret));
     }
 
     #[test]

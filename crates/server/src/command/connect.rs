@@ -54,6 +54,9 @@ pub(super) struct Arguments {
     /// The base URL of a server that describes itself; with --preset, a server of those ways at this URL
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// The base URL of the API, where it is not the server's own
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
     /// The client's id
     #[arg(long, value_name = "ID")]
     client_id: String,
@@ -104,7 +107,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let preset = arguments.preset.as_deref().and_then(Preset::parse);
     let scope = scope(&arguments.scopes, preset)?;
     let http = Http::new();
-    let server = find(&http, preset, arguments.server.as_deref()).await?;
+    let mut server = find(&http, preset, arguments.server.as_deref()).await?;
+    match arguments.api.as_deref() {
+        Some(api) if !is_allowed(api) => return Err(not_allowed(api)),
+        Some(api) => api.trim_end_matches('/').clone_into(&mut server.api_url),
+        None => {}
+    }
     if let Some(preset) = preset
         && let Some(mistake) = Mistake::of_client_id(&arguments.client_id, preset.environment())
     {
@@ -134,10 +142,6 @@ fn scope(scopes: &[String], preset: Option<Preset>) -> Result<Option<String>, Fa
 }
 
 async fn find(http: &Http, preset: Option<Preset>, url: Option<&str>) -> Result<Server, Failure> {
-    let not_allowed = |url: &str| {
-        Failure::mendable(format!("{url} is neither https nor on this machine"))
-            .hint("a secret goes by https alone")
-    };
     match (preset, url) {
         (Some(_), Some(url)) if !is_allowed(url) => Err(not_allowed(url)),
         (Some(preset), Some(url)) => Ok(preset.at(url)),
@@ -160,6 +164,11 @@ async fn find(http: &Http, preset: Option<Preset>, url: Option<&str>) -> Result<
             }
         }),
     }
+}
+
+fn not_allowed(url: &str) -> Failure {
+    Failure::mendable(format!("{url} is neither https nor on this machine"))
+        .hint("a secret goes by https alone")
 }
 
 fn read_client(arguments: &Arguments, server: &Server) -> Result<Client, Failure> {

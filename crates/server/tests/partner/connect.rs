@@ -67,6 +67,23 @@ async fn s17_logout_ends_the_connection_at_the_server_and_then_forgets_it() {
 }
 
 #[tokio::test]
+async fn the_api_may_be_elsewhere_and_one_that_refuses_the_token_is_told() {
+    let party = Party::new().await;
+    let elsewhere = party.server.production.base_url.clone();
+    party.connect(&["--name", "mine", "--api", &elsewhere]).await.done();
+    let shown = party.run(&["connections", "show", "--json"]).await.json();
+    assert_eq!(shown["api_url"], elsewhere);
+    let answer = party.run(&["api", "GET", "/f/data/businesses"]).await;
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("the API answered 401"), "{answer:?}");
+    assert!(answer.stderr.contains("grantor connections show"), "{answer:?}");
+    assert_eq!(party.generation(), 2, "a refused token is replaced once");
+    let base_url = party.wire.base_url();
+    let open = [&party.connect_arguments(&base_url)[..], &["--api", "http://example.com"]].concat();
+    party.run_with(&open, "s\n").await.refused(&["neither https nor on this machine"]);
+}
+
+#[tokio::test]
 async fn where_the_server_cannot_be_told_a_connection_is_kept_and_forgetting_is_a_word_of_its_own()
 {
     let party = Party::connected(|_| ()).await;

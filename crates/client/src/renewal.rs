@@ -1,6 +1,7 @@
 //! A valid access token, whoever asks and how many at once.
 //!
-//! 1. What is on the disk is good for a while: that is the answer, and no lock is taken;
+//! 1. What is on the disk is good for a while, and no refresh is under way: that is the answer, and no
+//!    lock is taken;
 //! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it;
 //! 3. write that a refresh is under way, and only then send the refresh token;
 //! 4. write the new tokens to the disk, and only then use them and let the lock go.
@@ -86,7 +87,11 @@ impl Connections {
         seconds: Option<i64>,
     ) -> Result<Option<Connection>, RenewalError> {
         let connection = self.known(name)?;
-        Ok(Some(connection).filter(|known| known.is_good_for(seconds, self.clock().now())))
+        // A refresh that somebody began and did not end is settled now, while the server still repeats
+        // its answer, and not when the token has ended.
+        let is_settled = connection.under_way_since.is_none();
+        let is_good = is_settled && connection.is_good_for(seconds, self.clock().now());
+        Ok(is_good.then_some(connection))
     }
 
     /// A new access token in the place of one that the API refused before its time. Where another

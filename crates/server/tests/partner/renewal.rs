@@ -87,6 +87,23 @@ async fn d1_killed_between_the_servers_commit_and_its_own_disk_the_connection_su
 }
 
 #[tokio::test]
+async fn d1_a_refresh_that_a_killed_process_left_is_settled_at_the_next_call_and_not_at_the_end() {
+    let party = Party::connected(|_| ()).await;
+    let before = party.run(&["token"]).await.line();
+    // The API refuses the token before its time, so that it is replaced.
+    party.server.clock.advance(4000);
+    party.wire.hold();
+    let mut killed = party.command(&["api", "GET", "/f/data/businesses"]).spawn().unwrap();
+    party.wire.held().await;
+    killed.kill().await.unwrap();
+    let left = party.mine();
+    assert!(left.under_way_since.is_some() && left.is_valid_for(60, left.renewed_at));
+    assert_ne!(party.run(&["token"]).await.line(), before);
+    assert_eq!((party.mine().under_way_since, party.generation()), (None, 2));
+    party.run(&["api", "GET", "/f/data/businesses"]).await.json();
+}
+
+#[tokio::test]
 async fn at_a_strict_server_a_lost_answer_ends_the_connection_and_it_is_said_why() {
     let party = Party::connected(|client| client.settings.refresh_window_seconds = Some(0)).await;
     party.expire().await;

@@ -9,17 +9,23 @@
 pub mod dev;
 
 mod activity;
+mod api;
 mod backup;
 mod basic;
+mod broker;
 mod calls;
 mod client;
+mod connect;
+mod connections;
 mod customer;
 mod desk;
 mod doctor;
 mod failure;
 mod grant;
 mod init;
+mod kept;
 mod key;
+mod logout;
 mod manager;
 mod output;
 mod partner;
@@ -33,6 +39,7 @@ mod restore;
 mod serve;
 mod sites;
 mod test_customer;
+mod token;
 mod trial;
 mod webhook;
 
@@ -101,6 +108,18 @@ enum Command {
     Basic(basic::Arguments),
     /// Write the Postman collection and its two environments
     Postman(postman::Arguments),
+    /// Connect to an API: from a client id to stored tokens
+    Connect(Box<connect::Arguments>),
+    /// Print a valid access token of a connection
+    Token(token::Arguments),
+    /// Call the API with the token of a connection
+    Api(api::Arguments),
+    /// List, show and forget connections
+    Connections(connections::Arguments),
+    /// End a connection at the server, and forget it here
+    Logout(logout::Arguments),
+    /// Hand tokens to other programs on this machine
+    Broker(broker::Arguments),
 }
 
 /// Runs the program with the arguments of this process.
@@ -113,19 +132,25 @@ pub fn main() -> ExitCode {
             return if error.print().is_ok() { code } else { ExitCode::from(2) };
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return Failure::unexplained("no thread can be started").because(&error).report();
-        }
+    let outcome = match program.command {
+        // It is called for each call of an API: it starts no more than it needs.
+        Command::Token(arguments) => token::run(&arguments),
+        command => on_a_runtime(command),
     };
-    let outcome = runtime.block_on(program.command.run());
-    // What still runs, such as a prompt's thread, does not keep the process.
-    runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+fn on_a_runtime(command: Command) -> Result<(), Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        built.map_err(|error| Failure::unexplained("no thread can be started").because(&error))?;
+    let outcome = runtime.block_on(command.run());
+    // What still runs, such as a prompt's thread, does not keep the process.
+    runtime.shutdown_background();
+    outcome
 }
 
 impl Command {
@@ -152,6 +177,12 @@ impl Command {
             Command::Key(arguments) => key::run(arguments).await,
             Command::Basic(arguments) => basic::run(&arguments),
             Command::Postman(arguments) => postman::run(arguments).await,
+            Command::Connect(arguments) => connect::run(*arguments).await,
+            Command::Token(arguments) => token::run(&arguments),
+            Command::Api(arguments) => api::run(arguments).await,
+            Command::Connections(arguments) => connections::run(arguments).await,
+            Command::Logout(arguments) => logout::run(arguments).await,
+            Command::Broker(arguments) => broker::run(arguments).await,
         }
     }
 }

@@ -1,0 +1,208 @@
+//! The broker's one table of addresses, and who may call.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use grantor_protocol::parameters::Parameters;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::TokenAnswer;
+use crate::connections::Connections;
+use crate::http::Http;
+use crate::renewal::RenewalError;
+use crate::secret::Secret;
+
+/// No more callers are served at once.
+const MAX_CALLERS: usize = 256;
+/// How long a caller may take to send its request.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The pause after a caller could not be taken: file descriptors may have run out.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What calls are answered from.
+pub(super) struct Serving {
+    pub(super) connections: Connections,
+    pub(super) http: Http,
+}
+
+/// Whether a caller may be answered.
+#[derive(Clone)]
+enum Admission {
+    /// The system says so.
+    Granted,
+    /// It is another user.
+    Refused,
+    /// The caller has to know the key.
+    ByKey(Arc<Secret>),
+}
+
+pub(super) async fn unix(listener: &UnixListener, owner: u32, serving: Arc<Serving>) {
+    let room = Arc::new(Semaphore::new(MAX_CALLERS));
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // The mode of the socket keeps others out; this holds where that was changed.
+                let admission = match stream.peer_cred() {
+                    Ok(peer) if peer.uid() == owner => Admission::Granted,
+                    _ => Admission::Refused,
+                };
+                tokio::spawn(one(stream, admission, Arc::clone(&serving), permit));
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+pub(super) async fn tcp(listener: &TcpListener, key: Arc<Secret>, serving: Arc<Serving>) {
+    let room = Arc::new(Semaphore::new(MAX_CALLERS));
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let admission = Admission::ByKey(Arc::clone(&key));
+                tokio::spawn(one(stream, admission, Arc::clone(&serving), permit));
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn one(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    admission: Admission,
+    serving: Arc<Serving>,
+    _permit: Option<OwnedSemaphorePermit>,
+) {
+    let service = service_fn(|call: Request<Incoming>| {
+        let (admission, serving) = (admission.clone(), Arc::clone(&serving));
+        async move { Ok::<_, Infallible>(serving.answer(&call, &admission).await) }
+    });
+    // A caller that goes away has what it wanted, or wants it no more.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+impl Serving {
+    async fn answer(
+        &self,
+        call: &Request<Incoming>,
+        admission: &Admission,
+    ) -> Response<Full<Bytes>> {
+        if !admits(admission, call) {
+            return refuse(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "This broker serves another user, or another key.",
+            );
+        }
+        if call.method() != Method::GET {
+            return refuse(StatusCode::METHOD_NOT_ALLOWED, "method", "Send a GET.");
+        }
+        match call.uri().path() {
+            "/token" => self.token(call.uri().query().unwrap_or_default()).await,
+            "/connections" => self.connections(),
+            _ => refuse(StatusCode::NOT_FOUND, "not_found", "There are /token and /connections."),
+        }
+    }
+
+    async fn token(&self, query: &str) -> Response<Full<Bytes>> {
+        let parameters = Parameters::parse(query.as_bytes());
+        if parameters.fault().is_some() {
+            return refuse(StatusCode::BAD_REQUEST, "invalid_request", "The query cannot be read.");
+        }
+        let name = match parameters.value("connection") {
+            Some(name) => name.to_owned(),
+            None => match self.connections.latest() {
+                Ok(Some(latest)) => latest.name,
+                Ok(None) => {
+                    return refuse(
+                        StatusCode::NOT_FOUND,
+                        "no_connection",
+                        "Nothing is connected: run grantor connect.",
+                    );
+                }
+                Err(error) => return refused(&error.into()),
+            },
+        };
+        match self.connections.valid(&self.http, &name, None).await {
+            Ok(connection) => {
+                let answer = TokenAnswer::of(&connection, self.connections.clock().now());
+                json_response(StatusCode::OK, &serde_json::to_vec(&answer).unwrap_or_default())
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    fn connections(&self) -> Response<Full<Bytes>> {
+        let all = match self.connections.all() {
+            Ok(all) => all,
+            Err(error) => return refused(&error.into()),
+        };
+        let all: Vec<Value> = all
+            .iter()
+            .map(|one| {
+                json!({
+                    "connection": one.name,
+                    "issuer": one.server.issuer,
+                    "client_id": one.client_id,
+                    "scope": one.tokens.scope,
+                    "ended": one.ended.is_some(),
+                })
+            })
+            .collect();
+        let body = json!({ "connections": all }).to_string();
+        json_response(StatusCode::OK, body.as_bytes())
+    }
+}
+
+fn admits(admission: &Admission, call: &Request<Incoming>) -> bool {
+    match admission {
+        Admission::Granted => true,
+        Admission::Refused => false,
+        Admission::ByKey(key) => {
+            let header = call.headers().get("authorization").and_then(|value| value.to_str().ok());
+            let presented = header.and_then(|value| value.strip_prefix("Bearer "));
+            presented.is_some_and(|presented| Secret::new(presented.to_owned()) == **key)
+        }
+    }
+}
+
+/// The words for what a caller can do something about.
+fn refused(error: &RenewalError) -> Response<Full<Bytes>> {
+    let (status, code) = match error {
+        RenewalError::NoConnection { .. } => (StatusCode::NOT_FOUND, "no_connection"),
+        RenewalError::Ended { .. } => (StatusCode::CONFLICT, "connection_ended"),
+        RenewalError::NotNow { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_now"),
+        RenewalError::Keeping(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept"),
+    };
+    refuse(status, code, &error.to_string())
+}
+
+fn refuse(status: StatusCode, code: &str, words: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "error": code, "error_description": words }).to_string();
+    json_response(status, body.as_bytes())
+}
+
+fn json_response(status: StatusCode, body: &[u8]) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert("content-type", http::HeaderValue::from_static("application/json"));
+    headers.insert("cache-control", http::HeaderValue::from_static("no-store"));
+    response
+}

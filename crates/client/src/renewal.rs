@@ -1,0 +1,215 @@
+//! A valid access token, whoever asks and how many at once.
+//!
+//! 1. What is on the disk is good for a while, and no refresh is under way: that is the answer, and no
+//!    lock is taken;
+//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it;
+//! 3. write that a refresh is under way, and only then send the refresh token;
+//! 4. write the new tokens to the disk, and only then use them and let the lock go.
+//!
+//! A process that dies between 3 and 4 leaves the mark and the old refresh token. The next one presents
+//! the old one again. A server that repeats its answer for a while (Grantor does) gives the same new
+//! tokens again; a strict one refuses, and then it is known, and said, that the answer was lost. The
+//! same goes for an answer that was lost on its way: it is asked for again at once.
+
+use std::time::Duration;
+
+use crate::connection::{Connection, Ended};
+use crate::connections::{Connections, KeepingError, Lock};
+use crate::http::Http;
+use crate::refresh::refresh;
+use crate::secret::Secret;
+use crate::token::{TokenError, Tokens};
+
+/// How often a refresh is sent whose answer is lost, and the pause before each time but the first.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
+
+/// Why there is no valid access token.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewalError {
+    /// Nothing of that name is kept.
+    #[error("there is no connection {name}")]
+    NoConnection {
+        /// what was asked for
+        name: String,
+    },
+    /// The customer has to connect again.
+    #[error("the connection {name} has ended: {why}")]
+    Ended {
+        /// which
+        name: String,
+        /// why
+        why: Ended,
+    },
+    /// The server did not give new tokens now; the connection stays as it is, and a later try may
+    /// succeed.
+    #[error("{name} could not be renewed: {error}")]
+    NotNow {
+        /// which
+        name: String,
+        /// why
+        error: TokenError,
+    },
+    /// What is kept cannot be read or written.
+    #[error(transparent)]
+    Keeping(#[from] KeepingError),
+}
+
+impl Connections {
+    /// The connection, with an access token that lives for `seconds` more: the kept one, or, where
+    /// that ends sooner, a new one. Without a number it is a minute, or half of its life where that is
+    /// shorter: tokens of a minute would otherwise be renewed at each call.
+    ///
+    /// # Errors
+    /// [`RenewalError`]
+    pub async fn valid(
+        &self,
+        http: &Http,
+        name: &str,
+        seconds: Option<i64>,
+    ) -> Result<Connection, RenewalError> {
+        if let Some(connection) = self.valid_now(name, seconds)? {
+            return Ok(connection);
+        }
+        let lock = self.lock(name).await?;
+        match self.valid_now(name, seconds)? {
+            Some(connection) => Ok(connection),
+            None => self.renew_locked(http, self.known(name)?, &lock).await,
+        }
+    }
+
+    /// The same, without a network and without waiting: `None` where the token has to be renewed.
+    ///
+    /// # Errors
+    /// [`RenewalError::NoConnection`], [`RenewalError::Keeping`]
+    pub fn valid_now(
+        &self,
+        name: &str,
+        seconds: Option<i64>,
+    ) -> Result<Option<Connection>, RenewalError> {
+        let connection = self.known(name)?;
+        // A refresh that somebody began and did not end is settled now, while the server still repeats
+        // its answer, and not when the token has ended.
+        let is_settled = connection.under_way_since.is_none();
+        let is_good = is_settled && connection.is_good_for(seconds, self.clock().now());
+        Ok(is_good.then_some(connection))
+    }
+
+    /// A new access token in the place of one that the API refused before its time. Where another
+    /// process has replaced it already, that is the answer.
+    ///
+    /// # Errors
+    /// [`RenewalError`]
+    pub async fn replace(
+        &self,
+        http: &Http,
+        name: &str,
+        refused: &Secret,
+    ) -> Result<Connection, RenewalError> {
+        let lock = self.lock(name).await?;
+        let connection = self.known(name)?;
+        if connection.tokens.access_token != *refused {
+            return Ok(connection);
+        }
+        self.renew_locked(http, connection, &lock).await
+    }
+
+    async fn renew_locked(
+        &self,
+        http: &Http,
+        mut connection: Connection,
+        lock: &Lock,
+    ) -> Result<Connection, RenewalError> {
+        let name = connection.name.clone();
+        if let Some(why) = connection.ended {
+            return Err(RenewalError::Ended { name, why });
+        }
+        let Some(presented) = connection.tokens.refresh_token.clone() else {
+            return self.end(connection, Ended::NoRefreshToken, lock);
+        };
+        let before = connection.under_way_since;
+        let now = self.clock().now();
+        connection.under_way_since = Some(before.unwrap_or(now));
+        self.keep(&connection, lock)?;
+        let asked = self.ask(http, &connection, &presented).await;
+        match asked.outcome {
+            Ok(tokens) => {
+                connection.tokens =
+                    Tokens { scope: tokens.scope.or(connection.tokens.scope), ..tokens };
+                connection.renewed_at = self.clock().now();
+                connection.under_way_since = None;
+                self.keep(&connection, lock)?;
+                Ok(connection)
+            }
+            Err(TokenError::Refused(refusal)) if refusal.error == "invalid_grant" => {
+                let server_said = refusal.to_string();
+                let lost = before.is_some() || asked.lost;
+                let why = match lost {
+                    true => Ended::AnswerLost { server_said },
+                    false => Ended::Refused { server_said },
+                };
+                self.end(connection, why, lock)
+            }
+            Err(error) => {
+                // Only what surely changed nothing takes the mark away.
+                if before.is_none() && !asked.lost {
+                    connection.under_way_since = None;
+                    self.keep(&connection, lock)?;
+                }
+                // It may end soon, but it has not ended.
+                if connection.is_valid_for(0, self.clock().now()) && is_passing(&error) {
+                    return Ok(connection);
+                }
+                Err(RenewalError::NotNow { name, error })
+            }
+        }
+    }
+
+    /// Sends the refresh, and again where its answer is lost: what the first may have turned, the
+    /// second is given again, or nothing is lost by it.
+    async fn ask(&self, http: &Http, connection: &Connection, presented: &Secret) -> Asked {
+        let client = connection.client();
+        let mut pauses = PAUSES.iter();
+        let mut lost = false;
+        loop {
+            let now = self.clock().now();
+            let outcome = refresh(http, &connection.server, &client, presented, now).await;
+            match &outcome {
+                Err(error) if error.is_unclear() => lost = true,
+                _ => return Asked { outcome, lost },
+            }
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return Asked { outcome, lost },
+            }
+        }
+    }
+
+    fn end(
+        &self,
+        mut connection: Connection,
+        why: Ended,
+        lock: &Lock,
+    ) -> Result<Connection, RenewalError> {
+        connection.ended = Some(why.clone());
+        connection.under_way_since = None;
+        self.keep(&connection, lock)?;
+        Err(RenewalError::Ended { name: connection.name, why })
+    }
+
+    fn known(&self, name: &str) -> Result<Connection, RenewalError> {
+        let found = self.find(name)?;
+        found.ok_or_else(|| RenewalError::NoConnection { name: name.to_owned() })
+    }
+}
+
+/// Whether the next try may well succeed, so that a token that still lives is worth more than an error.
+fn is_passing(error: &TokenError) -> bool {
+    matches!(error, TokenError::Http(_)) || error.is_unclear()
+}
+
+/// What became of a refresh.
+struct Asked {
+    outcome: Result<Tokens, TokenError>,
+    /// Whether an answer was lost on the way to the outcome.
+    lost: bool,
+}

@@ -1,0 +1,198 @@
+//! `grantor broker`: tokens for programs that hold no refresh token.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use grantor_client::broker::Broker;
+use grantor_client::http::Http;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use crate::party::{Answer, Party, ended};
+
+/// A broker that runs.
+struct Running {
+    child: Child,
+    ready: Value,
+}
+
+impl Running {
+    async fn start(party: &Party, more: &[&str]) -> Running {
+        let arguments = [&["broker"][..], more].concat();
+        let mut child = party.command(&arguments).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await;
+        let line = line.unwrap().unwrap().expect("the broker ended");
+        Running { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn socket(&self) -> &Path {
+        Path::new(self.ready["socket"].as_str().unwrap())
+    }
+
+    async fn stop(self) -> Answer {
+        let process = self.child.id().unwrap().to_string();
+        Command::new("kill").args(["-TERM", &process]).status().await.unwrap();
+        ended(self.child).await
+    }
+}
+
+/// A call over the socket, as a program in any language makes it. Gives the status and the JSON.
+async fn get(socket: &Path, path: &str) -> (u16, Value) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s15_workers_get_tokens_over_the_socket_and_one_refresh_serves_them_all() {
+    let party = Party::connected(|client| client.settings.refresh_window_seconds = Some(0)).await;
+    let broker = Running::start(&party, &[]).await;
+    let (status, first) = get(broker.socket(), "/token").await;
+    assert_eq!(
+        (status, first["access_token"].as_str()),
+        (200, Some(party.mine().tokens.access_token.expose()))
+    );
+    assert_eq!(first["connection"], "mine");
+    party.expire().await;
+    let calls = party.wire.token_calls();
+    let workers: Vec<_> = (0..16)
+        .map(|_| {
+            let socket = broker.socket().to_owned();
+            tokio::spawn(async move { get(&socket, "/token?connection=mine").await })
+        })
+        .collect();
+    for worker in workers {
+        let (status, answer) = worker.await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            answer["access_token"].as_str(),
+            Some(party.mine().tokens.access_token.expose())
+        );
+        assert!(answer.get("refresh_token").is_none(), "{answer}");
+    }
+    assert_eq!(party.wire.token_calls(), calls + 1);
+    let (_, all) = get(broker.socket(), "/connections").await;
+    assert_eq!(all["connections"][0]["connection"], "mine");
+    for secret in [party.mine().tokens.access_token.expose(), &party.client.secret] {
+        assert!(!all.to_string().contains(secret));
+    }
+    let (status, answer) = get(broker.socket(), "/token?connection=nothing").await;
+    assert_eq!((status, &answer["error"]), (404, &json!("no_connection")));
+    let socket = broker.socket().to_owned();
+    let stopped = broker.stop().await.done();
+    assert!(!stopped.stderr.contains(party.mine().tokens.access_token.expose()));
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn another_user_of_the_machine_gets_nothing_even_where_the_socket_is_open_to_all() {
+    let party = Party::connected(|_| ()).await;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = place.path().join("broker.sock");
+    let broker = Running::start(&party, &["--socket", socket.to_str().unwrap()]).await;
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let ask = async |user: Option<u32>| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-i", "http://localhost/token", "--unix-socket"]).arg(&socket);
+        curl.stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
+        if let Some(user) = user {
+            curl.uid(user).gid(user);
+        }
+        let output = curl.output().await.unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (own, _) = ask(None).await;
+    assert!(own.contains("access_token"), "{own}");
+    // Whoever is not root can be nobody else: that a caller of another user is refused is shown by a
+    // test of the library there.
+    if is_root() {
+        let (answer, error) = ask(Some(65_534)).await;
+        assert!(answer.is_empty() && error.starts_with("curl: (7)"), "{answer} {error}");
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let (answer, error) = ask(Some(65_534)).await;
+        assert!(answer.contains("403") && answer.contains("another user"), "{answer} {error}");
+        assert!(!answer.contains("access_token"), "{answer}");
+    }
+    broker.stop().await.done();
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[tokio::test]
+async fn over_loopback_a_key_is_needed_which_stands_in_a_file_of_its_owner() {
+    let party = Party::connected(|_| ()).await;
+    let broker = Running::start(&party, &["--listen", "127.0.0.1:0"]).await;
+    let file = Path::new(broker.ready["key_file"].as_str().unwrap()).to_owned();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(kept["url"], broker.ready["url"]);
+    let url = format!("{}/token", kept["url"].as_str().unwrap());
+    let key = kept["key"].as_str().unwrap();
+    assert!(!broker.ready.to_string().contains(key));
+    let http = reqwest::Client::new();
+    let right = http.get(&url).bearer_auth(key).send().await.unwrap();
+    assert_eq!(right.status().as_u16(), 200);
+    assert!(right.text().await.unwrap().contains("access_token"));
+    for wrong in
+        [http.get(&url), http.get(&url).bearer_auth(&key[1..]), http.post(&url).bearer_auth("")]
+    {
+        let answer = wrong.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 403);
+        assert!(!answer.text().await.unwrap().contains("access_token"));
+    }
+    broker.stop().await.done();
+    assert!(!file.exists());
+    party.run(&["broker", "--listen", "0.0.0.0:0"]).await.refused(&["the address is not loopback"]);
+}
+
+#[tokio::test]
+async fn a_broker_replaces_the_socket_of_a_dead_one_and_no_living_one_and_no_file() {
+    let party = Party::connected(|_| ()).await;
+    let mut dead = Running::start(&party, &[]).await;
+    let socket = dead.socket().to_owned();
+    dead.child.kill().await.unwrap();
+    assert!(socket.exists(), "a killed broker leaves its socket");
+    let living = Running::start(&party, &[]).await;
+    party.run(&["broker"]).await.refused(&["a broker is there already"]);
+    assert_eq!(get(&socket, "/token").await.0, 200);
+    living.stop().await.done();
+    std::fs::write(&socket, "a file").unwrap();
+    party.run(&["broker"]).await.refused(&["there is a file that is no socket"]);
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "a file");
+}
+
+#[tokio::test]
+async fn the_broker_says_what_ended_and_what_may_be_tried_again() {
+    let party = Party::connected(|_| ()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let broker = Broker::on_socket(party.connections(), Http::new(), &socket).await.unwrap();
+    let serving = tokio::spawn(broker.serve());
+    let right = party.mine().server;
+    party.expire().await;
+    party.change(|one| one.server.token_endpoint = "http://127.0.0.1:9/".into()).await;
+    let (status, answer) = get(&socket, "/token").await;
+    assert_eq!((status, &answer["error"]), (503, &json!("not_now")), "{answer}");
+    party.change(|one| one.server = right).await;
+    party.server.execute("UPDATE grants SET revoked_at = 1");
+    let (status, answer) = get(&socket, "/token").await;
+    assert_eq!((status, &answer["error"]), (409, &json!("connection_ended")), "{answer}");
+    let (status, _) = get(&socket, "/other").await;
+    assert_eq!(status, 404);
+    serving.abort();
+}

@@ -1,0 +1,131 @@
+//! What stands between a partner and the server: it counts calls, and loses answers on purpose.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// How long the answer of the server is waited for before it is thrown away.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A wire, with a port of its own.
+#[derive(Clone)]
+pub(crate) struct Wire(Arc<Inner>);
+
+struct Inner {
+    address: SocketAddr,
+    server: OnceLock<String>,
+    /// How many calls of the token endpoint came.
+    token_calls: AtomicU64,
+    /// How many answers of it are still to be lost.
+    to_lose: AtomicI64,
+    /// Whether its answers are held back for ever.
+    holds: AtomicI64,
+    held: Notify,
+}
+
+impl Wire {
+    /// Listens; [`Wire::leads_to`] says where it leads.
+    pub(crate) async fn lay() -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Wire(Arc::new(Inner {
+            address: listener.local_addr().unwrap(),
+            server: OnceLock::new(),
+            token_calls: AtomicU64::new(0),
+            to_lose: AtomicI64::new(0),
+            holds: AtomicI64::new(0),
+            held: Notify::new(),
+        }));
+        let own = wire.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(own.clone().carry(stream));
+            }
+        });
+        wire
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    pub(crate) fn leads_to(&self, url: &str) {
+        self.0.server.set(url.strip_prefix("http://").unwrap().to_owned()).unwrap();
+    }
+
+    /// How many calls of the token endpoint came until now.
+    pub(crate) fn token_calls(&self) -> u64 {
+        self.0.token_calls.load(Ordering::SeqCst)
+    }
+
+    /// Loses the next answers of the token endpoint: the server acts, and nobody hears of it.
+    pub(crate) fn lose(&self, answers: i64) {
+        self.0.to_lose.store(answers, Ordering::SeqCst);
+    }
+
+    /// Holds the next answer of the token endpoint back for ever.
+    pub(crate) fn hold(&self) {
+        self.0.holds.store(1, Ordering::SeqCst);
+    }
+
+    /// Waits until an answer is held back: the server has acted.
+    pub(crate) async fn held(&self) {
+        tokio::time::timeout(Duration::from_secs(20), self.0.held.notified()).await.unwrap();
+    }
+
+    async fn carry(self, mut partner: TcpStream) {
+        let mut head = vec![0; 8192];
+        let Ok(read @ 1..) = partner.read(&mut head).await else {
+            return;
+        };
+        head.truncate(read);
+        let is_token_call = head.starts_with(b"POST /oauth/token");
+        let mut server = TcpStream::connect(self.0.server.get().unwrap()).await.unwrap();
+        server.write_all(&head).await.unwrap();
+        if is_token_call {
+            self.0.token_calls.fetch_add(1, Ordering::SeqCst);
+            if self.0.holds.fetch_sub(1, Ordering::SeqCst) > 0 {
+                return self.hold_back(partner, server).await;
+            }
+            if self.0.to_lose.fetch_sub(1, Ordering::SeqCst) > 0 {
+                wait_for_answer(&mut partner, &mut server).await;
+                return;
+            }
+        }
+        // Whoever goes first takes the other along.
+        let _ = tokio::io::copy_bidirectional(&mut partner, &mut server).await;
+    }
+
+    async fn hold_back(&self, mut partner: TcpStream, mut server: TcpStream) {
+        wait_for_answer(&mut partner, &mut server).await;
+        self.0.held.notify_one();
+        // Until the partner is gone.
+        let mut rest = [0; 1024];
+        while matches!(partner.read(&mut rest).await, Ok(1..)) {}
+    }
+}
+
+/// Carries the rest of the request, and reads the answer to throw it away.
+async fn wait_for_answer(partner: &mut TcpStream, server: &mut TcpStream) {
+    let (mut rest, mut answer) = ([0; 8192], [0; 8192]);
+    let answered = async {
+        loop {
+            tokio::select! {
+                sent = partner.read(&mut rest) => match sent {
+                    Ok(read @ 1..) => server.write_all(&rest[..read]).await.unwrap(),
+                    _ => return,
+                },
+                came = server.read(&mut answer) => {
+                    assert!(came.unwrap() > 0, "the server answered nothing");
+                    return;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(ANSWER, answered).await.expect("no answer to lose");
+}

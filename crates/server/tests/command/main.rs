@@ -34,4 +34,5 @@ mod postman;
 mod programme;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
 mod taken_back;

@@ -63,8 +63,8 @@ pub use api_client::COMPANY_ID;
 pub use app::{AppChange, ChangedApp};
 pub use audit::{Act, Along, AuditEntry, AuditOf};
 pub use client::{
-    ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, RemovedSecret,
-    SecretRecord, SecretUse,
+    ClientRecord, ClientUse, Listing, NewClient, RegisteredBy, Registration, SecretRecord,
+    SecretUse,
 };
 pub use client_key::client_key;
 pub use client_token::client_token_owner;

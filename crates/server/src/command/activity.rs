@@ -1,17 +1,18 @@
-//! `grantor activity`: what people and commands did, from the audit log.
+//! `grantor activity`: what people and commands did, from the audit log. It only reads rows, so it needs
+//! neither a portal nor the master key: commands note what they do without them, too.
 
 use std::io::Write as _;
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::desk::{self, Desk};
+use super::desk;
 use super::output::{Output, table, time};
 use super::parts::PART;
-use super::place::Place;
+use super::place::{Opened, Place};
 use super::{Failure, partner};
 use crate::http::show;
-use crate::programme::listing;
-use crate::store::{AuditEntry, AuditOf};
+use crate::store::{AuditEntry, AuditOf, COMPANY_ID};
 
 /// No list is longer; an export is.
 const MAX_LIST: i64 = 10_000;
@@ -49,26 +50,46 @@ struct EntryList {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let desk = Desk::open(&arguments.place, "grantor activity").await?;
+    let opened = arguments.place.open().await?;
     let of = match (&arguments.client, &arguments.partner) {
-        (Some(id), _) => AuditOf::Client(desk.client(id).await?.client.id),
-        (None, Some(wanted)) => AuditOf::Partner(partner::find(&desk.opened, wanted).await?.id),
+        (Some(id), _) => of_client(&opened, id).await?,
+        (None, Some(wanted)) => of_partner(&opened, wanted).await?,
         (None, None) => AuditOf::Everybody,
     };
     match arguments.export {
-        true => export(&desk, &of, arguments.after).await,
-        false => arguments.list(&desk, &of).await,
+        true => export(&opened, &of, arguments.after).await,
+        false => arguments.list(&opened, &of).await,
     }
 }
 
+/// A client of either environment or of the portal, or one that is there no more and left entries.
+async fn of_client(opened: &Opened, id: &str) -> Result<AuditOf, Failure> {
+    let of = AuditOf::Client(id.to_owned());
+    let is_known = opened.store.client(id).await?.is_some()
+        || !opened.store.audit(&of, None, 1).await?.is_empty();
+    if !is_known {
+        return Err(Failure::mendable(format!("there is no client {id:?}"))
+            .hint("`grantor client list` shows all but those of the portal"));
+    }
+    Ok(of)
+}
+
+/// A partner, or by its id the company itself, which has API clients too.
+async fn of_partner(opened: &Opened, wanted: &str) -> Result<AuditOf, Failure> {
+    if Uuid::parse_str(wanted).is_ok_and(|id| id.into_bytes() == COMPANY_ID) {
+        return Ok(AuditOf::Partner(COMPANY_ID));
+    }
+    Ok(AuditOf::Partner(partner::find(opened, wanted).await?.id))
+}
+
 impl Arguments {
-    async fn list(&self, desk: &Desk, of: &AuditOf) -> Result<(), Failure> {
+    async fn list(&self, opened: &Opened, of: &AuditOf) -> Result<(), Failure> {
         let mut entries: Vec<AuditEntry> = Vec::new();
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         while entries.len() < wanted {
             let left = i64::try_from(wanted - entries.len()).unwrap_or(i64::MAX);
             let before = entries.last().map(|last| last.number);
-            let part = listing::audit(&desk.site, of, (before, left.min(PART))).await?;
+            let part = opened.store.audit(of, before, left.min(PART)).await?;
             if part.is_empty() {
                 break;
             }
@@ -97,10 +118,10 @@ impl Arguments {
 }
 
 /// Writes while it reads, so that a long log is never held as a whole.
-async fn export(desk: &Desk, of: &AuditOf, mut after: i64) -> Result<(), Failure> {
+async fn export(opened: &Opened, of: &AuditOf, mut after: i64) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout());
     loop {
-        let entries = desk.opened.store.audit_behind(of, after, PART).await?;
+        let entries = opened.store.audit_behind(of, after, PART).await?;
         let Some(last) = entries.last() else { break };
         after = last.number;
         for entry in &entries {

@@ -165,7 +165,7 @@ impl Create {
             password_hash: &password_hash,
             demo: false,
         };
-        let act = opened.act(COMMAND, "customer.created", format!("{email} on {environment}"));
+        let act = opened.act(COMMAND, "customer.created", noted(id, environment));
         if !store.add_customer_noting(&customer, &act).await? {
             return Err(Failure::mendable(format!(
                 "there is a customer {email} in {environment} already"
@@ -284,7 +284,7 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
         false => Vec::new(),
     };
     let name = if disabled { "customer.disabled" } else { "customer.enabled" };
-    let act = opened.act(COMMAND, name, format!("{email} on {environment}"));
+    let act = opened.act(COMMAND, name, noted(id, environment));
     let act = Act { notices, ..act };
     let along = Along::Act(&act);
     let changed = store.set_customer_disabled_along(environment, &email, disabled, along).await?;
@@ -304,9 +304,10 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
 async fn set_password(one: One) -> Result<(), Failure> {
     let environment = one.environment.environment;
     let opened = one.place.open().await?;
-    let email = find(&opened.store, environment, &one.email, "--email").await?.email;
+    let Customer { id, email, .. } =
+        find(&opened.store, environment, &one.email, "--email").await?;
     let hash = new_password_hash(&opened.random).await?;
-    let act = opened.act(COMMAND, "customer.password_set", format!("{email} on {environment}"));
+    let act = opened.act(COMMAND, "customer.password_set", noted(id, environment));
     let along = Along::Act(&act);
     if !opened.store.set_customer_password_along(environment, &email, &hash, along).await? {
         return Err(Failure::mendable(format!("there is no customer {email} any more")));
@@ -315,6 +316,12 @@ async fn set_password(one: One) -> Result<(), Failure> {
     one.output.data(&set, |set| {
         format!("the password of {} is set; sessions and connections ended", set.email)
     })
+}
+
+/// How the audit log names a customer: what stands there stands for ever, and an address is the
+/// person's own.
+fn noted(id: [u8; 16], environment: Environment) -> String {
+    format!("customer {} on {environment}", Uuid::from_bytes(id))
 }
 
 /// The customer of that address, which was given as `option`.

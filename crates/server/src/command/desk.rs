@@ -55,12 +55,11 @@ impl Desk {
             random,
             reach: if config.is_some() { Reach::Public } else { Reach::ThisMachine },
         };
-        let site = match &config {
-            None => dev::portal(&ground),
+        let site = match &place.data {
+            Some(folder) => dev::portal(&ground, folder),
             // The portal is the last of them, and there is one.
-            Some(config) => ground
-                .configured(config)
-                .pop()
+            None => config
+                .and_then(|config| ground.configured(&config).pop())
                 .ok_or_else(|| Failure::unexplained("the configuration has no site"))?,
         };
         Ok(Desk { site, opened, command })

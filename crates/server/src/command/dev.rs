@@ -1,15 +1,16 @@
 //! `grantor dev`: both environments on loopback with demo data, in one command.
 //!
 //! 1. open the data folder, or lay it;
-//! 2. take the ports, so that the base URLs are known;
+//! 2. take the ports, so that the base URLs are known, and say so in the folder's mark;
 //! 3. lay the demo data where it is missing, and tell the demo clients the port of their page;
 //! 4. print what a newcomer needs next, and serve.
 //!
 //! Tokens are bound to the environment's name and not to its URL, so a restart on other ports keeps
 //! them. Nothing but loopback is listened to: the demo's secrets are known to everybody.
 
+mod mark;
+
 use std::fs;
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -55,9 +56,6 @@ const USUAL_PORT: u16 = 8300;
 /// How far from it the portal's port is.
 const PORTAL_OFFSET: u16 = 3;
 
-/// What marks a folder as dev's own.
-const MARK: &str = "grantor-dev.txt";
-
 /// The arguments of `grantor dev`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -98,7 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             "for other addresses make a data folder with `grantor init` and use `grantor serve`",
         ));
     }
-    let Opened { ground, _claim } = Opened::open(&arguments.data, arguments.reset).await?;
+    let Opened { ground, claim } = Opened::open(&arguments.data, arguments.reset).await?;
     let stop = asked_to_stop()?;
     let mut sockets = Vec::new();
     for offset in 0..Environment::ALL.len() {
@@ -107,12 +105,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let page = Socket::bind(arguments.socket(Environment::ALL.len())?)?;
     let portal = Socket::bind(arguments.socket(Environment::ALL.len() + 1)?)?;
     let portal_url = format!("http://{}", portal.address());
+    let mut served = vec![(Environment::Portal, portal.address())];
     let mut sites = Vec::new();
     let mut listeners = Vec::new();
     for (socket, environment) in sockets.into_iter().zip(Environment::ALL) {
         let redirect_uri = callback::redirect_uri(environment, page.address());
         let dev = Dev { redirect_uri: redirect_uri.clone() };
         let place = (environment, socket.address());
+        served.push(place);
         let site = Arc::new(site(&ground, place, (dev, None), &portal_url));
         demo::lay(&site, &redirect_uri).await?;
         listeners.push(plain(&site).on(socket)?);
@@ -126,6 +126,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     demo::lay_portal(&portal_site).await?;
     demo::lay_api_clients(&portal_site).await?;
     listeners.push(plain(&portal_site).on(portal)?);
+    mark::note_served(&claim, &served)?;
     let outbox = outbox(&ground);
     let page = page.into_tokio()?;
     let pages = axum::serve(page, callback::router(sites.clone()));
@@ -154,7 +155,7 @@ impl Arguments {
 struct Opened {
     ground: Ground,
     /// Held for as long as this process lives.
-    _claim: fs::File,
+    claim: fs::File,
 }
 
 impl Opened {
@@ -170,7 +171,7 @@ impl Opened {
             .mode(0o700)
             .create(folder)
             .map_err(|error| refused(&error))?;
-        let claim = claim(folder)?;
+        let claim = mark::claim(folder)?;
         if reset {
             for file in FILES {
                 match fs::remove_file(folder.join(file)) {
@@ -192,7 +193,7 @@ impl Opened {
         let passwords = Passwords::start(2, random.clone())?;
         let reach = Reach::ThisMachine;
         let ground = Ground { store, keys, passwords, clock, random, reach };
-        Ok(Opened { ground, _claim: claim })
+        Ok(Opened { ground, claim })
     }
 }
 
@@ -238,19 +239,28 @@ fn site(
     Site { dev: Some(dev), portal, ..site }
 }
 
-/// The portal as it would be served from the usual ports: for commands about a data folder, which do
-/// not know on which ports it is served.
-pub(super) fn portal(ground: &Ground) -> Arc<Site> {
-    let address = |offset: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT + offset));
-    let portal_url = format!("http://{}", address(PORTAL_OFFSET));
+/// The portal of a data folder, for commands: as it is served, or was the last time, or else as it would
+/// be from the usual ports.
+pub(super) fn portal(ground: &Ground, folder: &Path) -> Arc<Site> {
+    let address = |offset: u16, environment| {
+        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT + offset));
+        mark::served(folder, environment).unwrap_or(usual)
+    };
+    let place = (Environment::Portal, address(PORTAL_OFFSET, Environment::Portal));
+    let portal_url = format!("http://{}", place.1);
     let no_page = || Dev { redirect_uri: String::new() };
     let environments = (0..).zip(Environment::ALL).map(|(offset, environment)| {
-        Arc::new(site(ground, (environment, address(offset)), (no_page(), None), &portal_url))
+        let place = (environment, address(offset, environment));
+        Arc::new(site(ground, place, (no_page(), None), &portal_url))
     });
     let environments = environments.collect();
     let programme = Portal { environments, sign_up: SignUp::Open, logos: Logos::default() };
-    let place = (Environment::Portal, address(PORTAL_OFFSET));
     Arc::new(site(ground, place, (no_page(), Some(programme)), &portal_url))
+}
+
+/// Where the portal of a data folder is served, or was the last time; `None` where that is not known.
+pub(super) fn portal_url(folder: &Path) -> Option<String> {
+    mark::served(folder, Environment::Portal).map(|address| format!("http://{address}"))
 }
 
 /// A listener on this machine alone.
@@ -261,29 +271,6 @@ fn plain(site: &Arc<Site>) -> Listener {
         trusted_proxies: Vec::new(),
         sites: vec![Arc::clone(site)],
     }
-}
-
-/// Takes the folder for this process: one that dev marked as its own, or one without any data yet.
-/// The data of a real server must never meet the demo's secrets, nor `--reset`; nor must the data
-/// of another `grantor dev` that runs.
-fn claim(folder: &Path) -> Result<fs::File, Failure> {
-    let refused = |words: &str| {
-        Failure::mendable(format!("the data folder {} {words}", folder.display()))
-            .hint("choose another with --data DIR")
-    };
-    let mark = folder.join(MARK);
-    let is_taken = FILES.iter().chain(&["grantor.toml"]).any(|file| folder.join(file).exists());
-    if is_taken && !mark.exists() {
-        return Err(refused("was not made by `grantor dev`, and its data is not touched"));
-    }
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(&mark)?;
-    if file.try_lock().is_err() {
-        return Err(refused("is in use by another `grantor dev`"));
-    }
-    if file.metadata()?.len() == 0 {
-        file.write_all(b"This folder holds the demo data of `grantor dev`.\n")?;
-    }
-    Ok(file)
 }
 
 fn start_over(error: impl Into<Failure>) -> Failure {

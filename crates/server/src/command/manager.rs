@@ -89,7 +89,7 @@ struct ManagerData {
     second_factor: bool,
     /// In Unix seconds.
     joined_at: i64,
-    /// Where to sign in; `null` where no portal is configured.
+    /// Where to sign in; `null` where no portal is configured, or dev did not say where it is.
     portal_url: Option<String>,
 }
 

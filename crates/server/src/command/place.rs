@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use grantor_protocol::environment::Environment;
 
-use super::Failure;
+use super::{Failure, dev};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::Journal;
@@ -114,11 +114,11 @@ impl Place {
         Ok(Opened { store, clock, random: Random::system() })
     }
 
-    /// Where the portal of this store is; `None` where there is none, or it is one of dev, whose port
-    /// is known only while it runs.
+    /// Where the portal of this store is, or was the last time that dev served it; `None` where there
+    /// is none, or dev did not say.
     pub(super) fn portal_url(&self) -> Result<Option<String>, Failure> {
         match &self.data {
-            Some(_) => Ok(None),
+            Some(folder) => Ok(dev::portal_url(folder)),
             None => {
                 let portal = Config::read(&self.config.path)?.portal;
                 Ok(portal.map(|portal| portal.issuer.base_url))

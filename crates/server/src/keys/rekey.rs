@@ -32,7 +32,7 @@ pub struct Rekeyed {
 }
 
 /// Changes the master key that stands in `file`, or finishes what was begun. The act that it is is
-/// noted with the change of the database.
+/// noted with the change of the database, and names the new key.
 ///
 /// # Errors
 /// [`KeysError`]
@@ -124,12 +124,13 @@ async fn change_over(
         let plain = current.master_key.decrypt(&value.context, &value.encrypted)?;
         value.encrypted = next.encrypt(&value.context, &plain, random);
     }
+    let act = act.map(|act| act.with(next.id()));
     let rekey = Rekey {
         former_id: current.master_key.id(),
         keys_version: current.installation.keys_version,
         master_key_id: next.id(),
         new_keys_version: new_version(random),
-        act,
+        act: act.as_ref(),
     };
     Ok(store.rekey(&rekey, &values).await?)
 }

@@ -79,7 +79,7 @@ pub async fn list(
 }
 
 /// Makes a new sealing key, which takes over in [`PUBLISHED_SECONDS`], and removes those that have
-/// ended; with the act that it is, where it is somebody's.
+/// ended; with the act that it is, where it is somebody's, which names the new key.
 ///
 /// # Errors
 /// [`KeysError`]
@@ -97,6 +97,7 @@ pub async fn rotate(
         let newest = stored.last().map_or(now, |key| key.seals_from);
         let seals_from = (now + PUBLISHED_SECONDS).max(newest + 1);
         let new = draw(environment, &current.master_key, random, [now, seals_from]);
+        let act = act.map(|act| act.with(&format!("{:08x}", new.id)));
         let removed: Vec<u32> = records(&stored, now)
             .iter()
             .filter(|key| key.state == KeyState::Ended)
@@ -108,7 +109,7 @@ pub async fn rotate(
             new_keys_version: new_version(random),
             add: std::slice::from_ref(&new),
             remove: &removed.iter().map(|id| (environment, *id)).collect::<Vec<_>>(),
-            act,
+            act: act.as_ref(),
         };
         if store.change_sealing_keys(&change).await? {
             let state = KeyState::Next;
@@ -120,7 +121,7 @@ pub async fn rotate(
 
 /// Removes a sealing key at once, and with it everything that it sealed. Where it is the one that
 /// seals, a new one takes over in the same transaction, at once: the answer is its record. The act
-/// that it is stands in it too.
+/// that it is stands in it too, and names the new key.
 ///
 /// # Errors
 /// [`KeysError`]: [`KeysError::UnknownSealingKey`] where there is none of this id.
@@ -141,13 +142,17 @@ pub async fn revoke(
         // An older key that is left must not begin to seal again, nor must there be none.
         let seals = revoked.state == KeyState::Sealing || found.len() == 1;
         let new = seals.then(|| draw(environment, &current.master_key, random, [now, now]));
+        let act = act.map(|act| match &new {
+            Some(new) => act.with(&format!("replaced by {:08x}", new.id)),
+            None => act.clone(),
+        });
         let change = KeyChange {
             master_key_id: current.master_key.id(),
             keys_version: current.installation.keys_version,
             new_keys_version: new_version(random),
             add: new.as_slice(),
             remove: &[(environment, id)],
-            act,
+            act: act.as_ref(),
         };
         if store.change_sealing_keys(&change).await? {
             return Ok(new.map(|new| record(&new, KeyState::Sealing)));

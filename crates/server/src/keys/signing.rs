@@ -109,7 +109,7 @@ pub async fn list(
 }
 
 /// Makes a new signing key of each algorithm, which takes over in [`PUBLISHED_SECONDS`]; at once
-/// where there was none of its algorithm. The act that it is is noted with it.
+/// where there was none of its algorithm. The act that it is is noted with it, and names them.
 ///
 /// # Errors
 /// [`KeysError`]
@@ -207,13 +207,19 @@ impl Proposed<'_> {
             let drawn = tokio::task::spawn_blocking(draw).await;
             made.push(drawn.unwrap_or(Err(SigningFault::LibraryFailed))?);
         }
+        let ids = made.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(" ");
+        let act = self.act.map(|act| match (made.is_empty(), self.remove) {
+            (true, _) => act.clone(),
+            (false, None) => act.with(&ids),
+            (false, Some(_)) => act.with(&format!("replaced by {ids}")),
+        });
         let change = SigningKeyChange {
             master_key_id: current.master_key.id(),
             keys_version: current.installation.keys_version,
             new_keys_version: new_version(random),
             add: &made,
             remove: self.remove.map(|id| (self.environment, id)),
-            act: self.act,
+            act: act.as_ref(),
         };
         Ok(store.change_signing_keys(&change).await?.then_some(made))
     }

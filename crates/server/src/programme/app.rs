@@ -308,7 +308,8 @@ pub(super) fn about(
     act
 }
 
-fn described(app: &ChangedApp) -> String {
+/// What stands in a new client, for the log.
+pub(crate) fn described(app: &ChangedApp) -> String {
     let uris: Vec<String> = app.redirect_uris.iter().map(RedirectUri::to_string).collect();
     format!("{}; {}; {}", app.name, app.scopes, in_part(&uris))
 }

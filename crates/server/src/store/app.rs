@@ -58,6 +58,18 @@ impl ChangedApp {
         }
     }
 
+    /// As it will stand in a client to be.
+    pub fn of_new(client: &NewClient) -> ChangedApp {
+        ChangedApp {
+            name: client.name.clone(),
+            website: client.website.clone(),
+            support_contact: None,
+            redirect_uris: client.redirect_uris.clone(),
+            scopes: client.scopes.clone(),
+            optional_scopes: client.optional_scopes.clone(),
+        }
+    }
+
     /// Names what stands here, all of it (`version.rs`).
     pub fn version(&self) -> String {
         let (uris, scopes, optional) =

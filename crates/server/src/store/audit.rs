@@ -45,6 +45,18 @@ pub struct Act {
     pub notices: Vec<Notice>,
 }
 
+impl Act {
+    /// The same with more in its detail, which is known only while it is carried out.
+    #[must_use]
+    pub fn with(&self, more: &str) -> Act {
+        let detail = match self.detail.as_str() {
+            "" => more.to_owned(),
+            detail => format!("{detail}; {more}"),
+        };
+        Act { detail, ..self.clone() }
+    }
+}
+
 /// By its name alone: its mails hold links that open something.
 impl std::fmt::Debug for Act {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -136,15 +136,6 @@ impl SecretRecord {
     }
 }
 
-/// What became of a secret that was to be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovedSecret {
-    /// It is gone.
-    Removed,
-    /// It is the only one, or there is none in that place.
-    LastOrAbsent,
-}
-
 pub(super) const COLUMNS: &str = "c.environment, c.id, c.partner_id, c.name, p.name, p.verified, c.website, \
     c.redirect_uris, c.scopes, c.optional_scopes, c.public, c.approved, c.disabled, c.demo, \
     c.counter, c.refresh_tokens, c.parameters_in_query, c.pkce_required, c.refresh_window_seconds, \
@@ -224,56 +215,6 @@ impl Store {
             vec![environment.as_str().into(), id.into(), disabled.into()],
         );
         Ok(self.write_clients(vec![statement]).await?.is_done())
-    }
-
-    /// Adds a secret in the free one of a client's two places. Answers in which, or `None` where
-    /// both are taken or the client has no secrets at all.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn add_client_secret(
-        &self,
-        environment: Environment,
-        id: &str,
-        secret: &(SecretDigest, String),
-        now: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        for (slot, sql) in (1..).zip(ADD) {
-            let values = vec![
-                environment.as_str().into(),
-                id.into(),
-                (*secret.0.as_bytes()).into(),
-                secret.1.as_str().into(),
-                now.into(),
-                // What an operator makes by hand ends by hand.
-                Value::Null,
-            ];
-            if self.write_clients(vec![Statement::new(sql, values)]).await?.is_done() {
-                return Ok(Some(slot));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Removes the secret in that place, unless it is the last one.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn remove_client_secret(
-        &self,
-        environment: Environment,
-        id: &str,
-        slot: i64,
-    ) -> Result<RemovedSecret, StoreError> {
-        let Some(sql) = remove(slot) else {
-            return Ok(RemovedSecret::LastOrAbsent);
-        };
-        self.note(Ending::SecretChanged { environment, client_id: id.to_owned() }).await?;
-        // By hand an operator may leave one that ended, too.
-        let values = vec![environment.as_str().into(), id.into(), i64::MIN.into()];
-        let outcome = self.write_clients(vec![Statement::new(sql, values)]).await?;
-        Ok(if outcome.is_done() { RemovedSecret::Removed } else { RemovedSecret::LastOrAbsent })
     }
 
     /// Adds what was counted of these clients' calls since the last time, in one transaction: how

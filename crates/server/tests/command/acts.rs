@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::connections::Connected;
-use crate::house::{House, text};
+use crate::house::{CREATE_CLIENT, House, text};
 use crate::key;
 
 /// An entry: what, who, about which client, and more of it.
@@ -73,6 +73,24 @@ fn u3_what_a_command_does_to_a_client_stands_in_its_activity_without_its_secrets
         assert!(entries.iter().all(|entry| !entry.3.contains(secret)), "{entries:?}");
     }
     assert!(house.run(&["doctor"]).stdout.contains("8 entries, each follows the one before"));
+}
+
+#[test]
+fn what_is_noted_of_a_new_client_is_bounded_however_many_addresses_it_has() {
+    let house = House::new();
+    house.client();
+    let path = "long/".repeat(60);
+    let uris: Vec<String> =
+        (0..49).map(|at| format!("https://mycompany.com/{path}{at:02}")).collect();
+    let options = uris.iter().flat_map(|uri| ["--redirect-uri", uri]);
+    let create: Vec<&str> = CREATE_CLIENT.into_iter().chain(options).collect();
+    let made = house.json(&create);
+    assert_eq!(made["redirect_uris"].as_array().unwrap().len(), 50);
+    let entries = entries(&house);
+    let detail = &entries.last().unwrap().3;
+    assert!(detail.len() < 2200, "{} bytes", detail.len());
+    let held = uris.iter().filter(|uri| detail.contains(uri.as_str())).count();
+    assert!(held > 1 && detail.ends_with(&format!(" and {} more", 49 - held)), "{detail}");
 }
 
 #[test]
@@ -146,6 +164,15 @@ fn what_a_command_does_to_a_customer_stands_in_the_audit_log() {
         assert!(entry.2.as_deref() == Some(client_id) && !entry.3.contains("ada@"), "{entry:?}");
     }
     assert!(of_client[0].3.starts_with(&grant), "{of_client:?}");
+    // Nor does the log, which is for ever, hold anybody's address.
+    let shown = house.json(&customer("show"));
+    let named = format!("customer {}", text(&shown, "id"));
+    for entry in entries[2..].iter().filter(|entry| entry.0 != "grant.revoked") {
+        assert!(entry.3.contains(&named), "{entry:?} does not name {named}");
+    }
+    assert_eq!(entries[2].3, format!("{named} on staging"));
+    assert_eq!(entries[3].3, format!("Trattoria (7) of {named} on staging"));
+    assert!(entries.iter().all(|entry| !entry.3.contains('@')), "{entries:?}");
     assert!(entries.iter().all(|entry| !entry.3.contains(password)), "{entries:?}");
     let partner = house.json(&["client", "show", client_id]);
     assert_eq!(concerning(house, text(&partner["partner"], "id")), 4);
@@ -158,21 +185,35 @@ fn what_a_command_does_to_the_keys_stands_in_the_audit_log() {
     let id = text(&rotated["rotated"][0], "id");
     let revoke =
         |id: &str| house.run(&["key", "revoke", id, "--environment", "staging", "--yes", "--json"]);
-    revoke(id).json();
+    let replaced = revoke(id).json();
+    assert_eq!(replaced["replaced_by"], Value::Null);
     revoke(id).refused("there is no sealing key");
+    let sealing = house.json(&["key", "list", "--environment", "staging"]);
+    let sealing = text(&sealing["keys"][0], "id");
+    let replacing = revoke(sealing).json();
     let signing = house.json(&["key", "rotate", "--environment", "staging", "--signing"]);
-    let signing: &Value = &signing["signing_keys"][0];
-    revoke(text(signing, "id")).json();
-    revoke(text(signing, "id")).refused("there is no signing key");
-    house.json(&["key", "rekey"]);
+    let made: Vec<&str> =
+        signing["signing_keys"].as_array().unwrap().iter().map(|key| text(key, "id")).collect();
+    let replaced = revoke(made[0]).json();
+    revoke(made[0]).refused("there is no signing key");
+    // To lay the next master key changes nothing in the database.
+    let prepared = house.json(&["key", "rekey", "--prepare"]);
+    let changed = house.json(&["key", "rekey"]);
+    assert_eq!(changed["master_key_id"], prepared["prepared_id"]);
     let entries = entries(&house);
     let by = "grantor key (operator)";
-    let names = ["key.rotated", "key.revoked", "key.rotated", "key.revoked", "key.master_changed"];
-    assert_eq!(acts(&entries), names.map(|name| (name, by)));
-    assert_eq!(entries[0].3, "sealing, staging");
-    assert_eq!(entries[1].3, format!("{id}, staging"));
-    assert_eq!(entries[2].3, "signing, staging");
-    assert_eq!(entries[3].3, format!("{}, staging", text(signing, "id")));
+    let replaced_by = |answer: &Value| text(answer, "replaced_by").to_owned();
+    let expected = [
+        ("key.rotated", format!("sealing, staging; {id}")),
+        ("key.revoked", format!("{id}, staging")),
+        ("key.revoked", format!("{sealing}, staging; replaced by {}", replaced_by(&replacing))),
+        ("key.rotated", format!("signing, staging; {}", made.join(" "))),
+        ("key.revoked", format!("{}, staging; replaced by {}", made[0], replaced_by(&replaced))),
+        ("key.master_changed", text(&changed, "master_key_id").to_owned()),
+    ];
+    assert_eq!(acts(&entries), expected.each_ref().map(|(name, _)| (*name, by)));
+    let details: Vec<&str> = entries.iter().map(|entry| entry.3.as_str()).collect();
+    assert_eq!(details, expected.each_ref().map(|(_, detail)| detail.as_str()));
 }
 
 #[test]
@@ -225,10 +266,15 @@ fn d5_what_only_a_log_without_its_database_holds_does_not_come_into_a_restored_o
     let house = key::installed("sqlite:grantor.db");
     house.json(&["partner", "create", "--name", "Planner Ltd"]);
     house.json(&["backup", "b1"]);
+    // Whoever closes a database last takes its log away, unless killed: so somebody else is there.
+    let open = rusqlite::Connection::open(house.path("grantor.db")).unwrap();
+    let _: i64 = open.query_row("SELECT COUNT(*) FROM audit", [], |row| row.get(0)).unwrap();
     house.json(&["partner", "create", "--name", "Later Ltd"]);
-    std::fs::remove_file(house.path("grantor.db")).unwrap();
     let log = std::fs::read(house.path("grantor.db-wal")).unwrap();
     assert!(log.windows(5).any(|found| found == b"Later"));
+    drop(open);
+    std::fs::remove_file(house.path("grantor.db")).unwrap();
+    std::fs::write(house.path("grantor.db-wal"), log).unwrap();
     house.json(&["restore", "b1"]);
     let listed = house.json(&["partner", "list"]);
     let names: Vec<&str> =

@@ -49,6 +49,18 @@ fn u5_a_second_secret_is_added_a_third_and_removing_the_last_are_refused() {
 }
 
 #[test]
+fn a_suspended_partner_gets_no_new_client_and_the_operator_is_told_why() {
+    let house = House::new();
+    house.client();
+    house.json(&["partner", "disable", "planner ltd"]);
+    let refused = house.run(&CREATE_CLIENT).refused("the partner Planner Ltd is suspended");
+    assert!(refused.stderr.contains("hint: `grantor partner enable`"), "{refused:?}");
+    assert_eq!(house.json(&["client", "list"])["clients"].as_array().unwrap().len(), 1);
+    house.json(&["partner", "enable", "planner ltd"]);
+    house.json(&CREATE_CLIENT);
+}
+
+#[test]
 fn a_client_is_disabled_and_enabled_again_and_the_answer_says_whether_it_changed() {
     let house = House::new();
     let client = house.client();

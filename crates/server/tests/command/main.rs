@@ -3,6 +3,8 @@
 //! `cfg(test)` stands at each file because clippy lets tests unwrap, and asks no more than that.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod acts;
 #[cfg(test)]
 mod basic;
@@ -12,6 +14,8 @@ mod client;
 mod connections;
 #[cfg(test)]
 mod customer;
+#[cfg(test)]
+mod dev;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
@@ -30,4 +34,5 @@ mod postman;
 mod programme;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
 mod taken_back;

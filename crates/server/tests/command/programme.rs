@@ -206,7 +206,7 @@ fn u3_an_approval_by_a_command_makes_the_production_app_tells_the_partner_and_is
 #[test]
 fn without_a_portal_the_programmes_commands_say_what_is_missing() {
     let house = House::new();
-    for command in [&["request", "list"][..], &["activity"], &["report", "x"], &["log", "x"]] {
+    for command in [&["request", "list"][..], &["report", "x"], &["log", "x"]] {
         let refused = house.run(command).refused("there is no portal in the configuration");
         assert!(refused.stderr.contains("hint: add [portal]"), "{refused:?}");
     }

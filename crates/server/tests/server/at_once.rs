@@ -13,6 +13,7 @@ use crate::calls::{
     OTHER_VERIFIER, VERIFIER, challenge, exchange_form, issue, issue_with, row, tokens,
 };
 use crate::harness::{START, Server, TestClient, basic};
+use crate::secrets::add_secret;
 
 const HERE: Environment = Environment::Staging;
 /// When the grants of these tests end, after their beginning.
@@ -197,8 +198,7 @@ async fn s17_a_client_that_is_known_is_refused_once_it_is_switched_off_and_u5_se
 
     let second = grantor_protocol::client::ClientSecret::new("the second secret".to_owned());
     let digest = (second.digest(), "hint".to_owned());
-    let place = elsewhere.add_client_secret(HERE, &client.id, &digest, START).await.unwrap();
-    assert_eq!(place, Some(2));
+    assert_eq!(add_secret(&elsewhere, &client.id, &digest).await, Some(2));
     let issued = issue(&server.staging, &client).await;
     let answer = crate::calls::Call::to(&server.staging)
         .header("Authorization", basic(&client.id, "the second secret").as_bytes())

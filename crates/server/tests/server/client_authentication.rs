@@ -8,6 +8,7 @@ use grantor_protocol::environment::Environment;
 
 use crate::calls::{Call, assert_opens, assert_unspent, exchange_form, issue, row, tokens};
 use crate::harness::{Answer, Server, TestClient, basic};
+use crate::secrets::{add_secret, remove_secret};
 
 fn header_of(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
@@ -181,8 +182,7 @@ async fn u5_a_second_secret_works_beside_the_first_and_the_last_use_of_each_is_k
     let (site, store) = (&server.staging, &server.staging.store);
     let second = site.random.secret();
     let digest = (ClientSecret::new(second.clone()).digest(), "last".to_owned());
-    let added = store.add_client_secret(Environment::Staging, &client.id, &digest, 5).await;
-    assert_eq!(added.unwrap(), Some(2));
+    assert_eq!(add_secret(store, &client.id, &digest).await, Some(2));
     let also = TestClient { secret: second, id: client.id.clone(), ..client };
     let start = server.clock.now();
     for (seconds, secret) in [(1, &client.secret), (2, &also.secret)] {
@@ -200,7 +200,7 @@ async fn u5_a_second_secret_works_beside_the_first_and_the_last_use_of_each_is_k
     let used: Vec<_> = record.secrets.iter().map(|secret| (secret.slot, secret.used_at)).collect();
     assert_eq!(used, [(1, Some(start + 1)), (2, Some(start + 3))]);
 
-    store.remove_client_secret(Environment::Staging, &also.id, 1).await.unwrap();
+    assert!(remove_secret(store, &also.id, 1).await);
     let issued = issue(site, &also).await;
     let former = TestClient {
         id: also.id.clone(),

@@ -123,6 +123,7 @@ mod restore_killed;
 mod restore_logo;
 mod revocation;
 mod secret_end;
+mod secrets;
 mod sign_in;
 mod signing_keys;
 mod slow_bodies;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use grantor::exposition::Exposition;
 use grantor::listener::{Bound, Socket, serve};
 use grantor::store::Store;
+use grantor::throttle::Credential;
 use grantor_protocol::environment::Environment;
 
 use crate::calls::{exchange_form, issue, tokens};
@@ -263,4 +264,13 @@ async fn the_docs_name_every_family_and_no_other() {
         .collect();
     assert_eq!(named, served);
     assert!(served.len() > 10, "only {served:?}");
+}
+
+#[test]
+fn the_docs_name_every_credential_that_is_throttled() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/metrics.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let line = page.lines().find(|line| line.starts_with("`credential` is ")).unwrap();
+    let named: Vec<&str> = line.split('.').next().unwrap().split('`').skip(3).step_by(2).collect();
+    assert_eq!(named, Credential::ALL.map(Credential::as_str));
 }

@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::harness::{Answer, Browser, Page, Server, TestClient, basic, form_body};
+use crate::secrets::add_secret;
 
 /// The partner of the demo, to which what tests make belongs.
 pub const PARTNER_ID: [u8; 16] = *b"demo partner id.";
@@ -141,8 +142,7 @@ impl Server {
             let secret = ClientSecret::new(self.portal.random.secret());
             let stored = (secret.digest(), demo::hint(secret.expose()));
             let store = &self.portal.store;
-            let now = self.clock.now();
-            store.add_client_secret(Environment::Staging, &client.id, &stored, now).await.unwrap();
+            assert_eq!(add_secret(store, &client.id, &stored).await, Some(2));
         }
         client.id
     }

@@ -426,6 +426,8 @@ async fn s22_a_program_gives_its_app_a_logo_which_is_drawn_anew(server: Server) 
         let refused = put(wrong).await;
         assert_eq!((refused.status, refused.text("error")), (status, error), "{refused:?}");
     }
+    let told = put(vec![0; 300 * 1024]).await;
+    assert!(told.text("message").contains("larger than 256 KiB, and that is the most"), "{told:?}");
     assert_eq!(server.count("audit"), before);
     let given = put(png(8, 8)).await;
     let name = given.body["logo"].as_str().unwrap_or_default().to_owned();

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use grantor::demo;
-use grantor::store::{Credentials, NewGrant, NewPassword, NewSession, RemovedSecret, Store, Turn};
+use grantor::store::{AuditOf, Credentials, NewGrant, NewPassword, NewSession, Store, Turn};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
@@ -12,6 +12,7 @@ use tokio::sync::Barrier;
 
 use crate::calls::{allow, issue, new_grant, row};
 use crate::harness::{START, Server, TestClient};
+use crate::secrets::{add_secret, remove_secret};
 
 const HERE: Environment = Environment::Staging;
 const RACERS: usize = 24;
@@ -123,18 +124,20 @@ async fn u5_of_many_that_add_a_secret_one_wins_and_there_is_never_a_third(server
     let outcomes = race(RACERS, |at| {
         let (store, id) = (server.staging.store.clone(), client.id.clone());
         let new = secret(&format!("secret {at}"));
-        async move { store.add_client_secret(HERE, &id, &new, START).await.unwrap() }
+        async move { add_secret(&store, &id, &new).await }
     })
     .await;
     let places: Vec<_> = outcomes.into_iter().flatten().collect();
     assert_eq!(places, [2]);
     let record = server.staging.store.client(&client.id).await.unwrap().unwrap();
     assert_eq!(record.secrets.len(), 2);
+    assert_eq!(acts(&server, &client.id).await, ["secret.added"]);
 
     let public = server.client_with(HERE, |new| new.secret = None).await;
     let store = &server.staging.store;
-    let added = store.add_client_secret(HERE, &public.id, &secret("x"), START).await.unwrap();
+    let added = add_secret(store, &public.id, &secret("x")).await;
     assert_eq!(added, None);
+    assert!(acts(&server, &public.id).await.is_empty());
     assert!(store.client(&public.id).await.unwrap().unwrap().client.is_public());
 }
 
@@ -142,20 +145,26 @@ async fn u5_of_many_that_remove_secrets_one_wins_and_the_last_one_stays(server: 
     for _ in 0..5 {
         let client = server.client().await;
         let store = &server.staging.store;
-        store.add_client_secret(HERE, &client.id, &secret("second"), START).await.unwrap();
+        assert_eq!(add_secret(store, &client.id, &secret("second")).await, Some(2));
         let outcomes = race(RACERS, |at| {
             let (store, id) = (server.staging.store.clone(), client.id.clone());
             let place = i64::try_from(at % 2 + 1).unwrap();
-            async move { store.remove_client_secret(HERE, &id, place).await.unwrap() }
+            async move { remove_secret(&store, &id, place).await }
         })
         .await;
-        let removed = outcomes.iter().filter(|one| **one == RemovedSecret::Removed).count();
-        assert_eq!(removed, 1);
+        assert_eq!(outcomes.iter().filter(|removed| **removed).count(), 1);
         let record = store.client(&client.id).await.unwrap().unwrap();
         assert_eq!(record.secrets.len(), 1);
-        let nowhere = store.remove_client_secret(HERE, &client.id, 3).await.unwrap();
-        assert_eq!(nowhere, RemovedSecret::LastOrAbsent);
+        assert!(!remove_secret(store, &client.id, 3).await);
+        assert_eq!(acts(&server, &client.id).await, ["secret.removed", "secret.added"]);
     }
+}
+
+/// What was noted about a client, the newest first.
+async fn acts(server: &Server, client_id: &str) -> Vec<String> {
+    let of = AuditOf::Client(client_id.to_owned());
+    let entries = server.staging.store.audit(&of, None, 100).await.unwrap();
+    entries.into_iter().map(|entry| entry.act).collect()
 }
 
 fn session(id: u8, customer: &Credentials, customer_counter: i64) -> NewSession {

@@ -4,6 +4,7 @@ use grantor_protocol::client::{ClientSecret, SecretDigest};
 use grantor_protocol::environment::Environment;
 
 use crate::harness::{START, Server, TestClient};
+use crate::secrets::{add_secret, remove_secret};
 
 const HERE: Environment = Environment::Staging;
 
@@ -22,14 +23,12 @@ async fn u5_a_secret_that_replaced_another_inherits_no_use_of_it() {
     let client = server.client().await;
     let (site, store) = (&server.staging, &server.staging.store);
     let (second, third) = (digest("second"), digest("third"));
-    let added = store.add_client_secret(HERE, &client.id, &(second, "2".into()), START).await;
-    assert_eq!(added.unwrap(), Some(2));
+    assert_eq!(add_secret(store, &client.id, &(second, "2".into())).await, Some(2));
     site.usage.note_secret(HERE, &client.id, (1, digest(&client.secret)), START + 1);
     site.usage.note_secret(HERE, &client.id, (2, second), START + 1);
     // Before that is written, another secret takes the place, in the same second.
-    store.remove_client_secret(HERE, &client.id, 2).await.unwrap();
-    let added = store.add_client_secret(HERE, &client.id, &(third, "3".into()), START).await;
-    assert_eq!(added.unwrap(), Some(2));
+    assert!(remove_secret(store, &client.id, 2).await);
+    assert_eq!(add_secret(store, &client.id, &(third, "3".into())).await, Some(2));
     site.usage.flush(store).await;
     assert_eq!(used_at(&server, &client).await, [(1, Some(START + 1)), (2, None)]);
     site.usage.note_secret(HERE, &client.id, (2, third), START + 2);

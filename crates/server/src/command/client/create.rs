@@ -14,8 +14,8 @@ use super::super::{Failure, partner};
 use super::COMMAND;
 use super::proof::{Proof, ProofArguments};
 use crate::demo;
-use crate::programme::app::client_id;
-use crate::store::{Act, NewClient};
+use crate::programme::app::{client_id, described};
+use crate::store::{Act, ChangedApp, NewClient, Partner};
 
 /// No client has more redirect URIs.
 const MAX_REDIRECT_URIS: usize = 50;
@@ -162,13 +162,11 @@ impl Create {
         let act = Act {
             partner_id: Some(partner.id),
             client_id: Some(client.id.clone()),
-            ..opened.act(COMMAND, "client.created", described(&client))
+            ..opened.act(COMMAND, "client.created", described(&ChangedApp::of_new(&client)))
         };
         // An operator makes as many as are asked for.
         if !store.make_app(&client, (None, None), i64::MAX, &act).await? {
-            return Err(Failure::unexplained(
-                "the client was not added: its partner is gone, or its new id is taken",
-            ));
+            return Err(not_made(&opened, partner).await?);
         }
         let created = Created {
             environment: environment.as_str(),
@@ -244,10 +242,19 @@ impl Create {
     }
 }
 
-/// What was made, for the log.
-fn described(client: &NewClient) -> String {
-    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    format!("{}; {}; {}", client.name, client.scopes, uris.join(" "))
+/// Why the write was refused, which alone decides.
+async fn not_made(opened: &Opened, partner: Partner) -> Result<Failure, Failure> {
+    let suspended = opened.store.partner(partner.id).await?.is_some_and(|found| found.suspended);
+    Ok(match suspended {
+        true => Failure::mendable(format!(
+            "the partner {} is suspended, and gets no new client",
+            partner.name
+        ))
+        .hint("`grantor partner enable` brings it and its clients back"),
+        false => Failure::unexplained(
+            "the client was not added: its partner is gone, or its new id is taken",
+        ),
+    })
 }
 
 impl Created<'_> {

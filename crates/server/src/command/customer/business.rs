@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::output::{Output, aligned};
 use super::super::place::{In, Place};
 use super::super::{Failure, partner};
-use super::{COMMAND, find};
+use super::{COMMAND, find, noted};
 use crate::random::Random;
 use crate::store::{Business, Location};
 
@@ -76,7 +76,8 @@ impl AddBusiness {
         let environment = self.environment.environment;
         let opened = self.place.open().await?;
         let customer = find(&opened.store, environment, &email, "--email").await?.id;
-        let detail = format!("{} ({}) of {email} on {environment}", business.name, business.id);
+        let detail =
+            format!("{} ({}) of {}", business.name, business.id, noted(customer, environment));
         let act = opened.act(COMMAND, "customer.business_added", detail);
         if !opened.store.add_business_noting(environment, customer, &business, &act).await? {
             return Err(Failure::mendable(format!(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::super::output::Output;
 use super::super::place::{In, Opened, Place};
 use super::super::{Failure, client};
-use super::{COMMAND, find};
+use super::{COMMAND, find, noted};
 use crate::store::{Act, Along};
 use crate::webhook::{self, EndedBy, Event, Notice};
 
@@ -81,7 +81,7 @@ impl EndConnections {
             }
             None => {
                 let notices = notices(&opened, environment, customer.id).await?;
-                let detail = format!("{} on {environment}", customer.email);
+                let detail = noted(customer.id, environment);
                 let act = Act { notices, ..opened.act(COMMAND, name, detail) };
                 let along = Along::Act(&act);
                 store.end_grants_of_customer_along(environment, customer.id, along).await?

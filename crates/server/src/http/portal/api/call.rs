@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::super::fault::Fault;
+use crate::logo::MAX_UPLOAD_BYTES;
 
 /// How many entries a part of a list has, unless the caller says.
 const USUAL_LIMIT: i64 = 50;
@@ -28,6 +29,8 @@ pub(in crate::http) enum CallFault {
     ContentType,
     /// the body is too large, or did not come whole
     Body(StatusCode),
+    /// a picture is larger than any that is drawn
+    LargePicture,
     /// the body is no JSON, or not of this shape: where, and why
     Json(String),
     /// a parameter of the query is not known, stands twice, is missing, or has no such value
@@ -43,6 +46,7 @@ impl CallFault {
         match self {
             CallFault::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             CallFault::Body(status) => *status,
+            CallFault::LargePicture => StatusCode::PAYLOAD_TOO_LARGE,
             CallFault::Json(_) | CallFault::Parameter(_) | CallFault::Cursor => {
                 StatusCode::BAD_REQUEST
             }
@@ -53,7 +57,7 @@ impl CallFault {
     pub(in crate::http) fn code(&self) -> &'static str {
         match self {
             CallFault::ContentType => "content_type",
-            CallFault::Body(StatusCode::PAYLOAD_TOO_LARGE) => "too_large",
+            CallFault::Body(StatusCode::PAYLOAD_TOO_LARGE) | CallFault::LargePicture => "too_large",
             CallFault::Body(_) => "body",
             CallFault::Json(_) => "json",
             CallFault::Parameter(_) => "parameter",
@@ -71,6 +75,12 @@ impl CallFault {
                 "The body is larger than 64 KiB, and that is the most.".into()
             }
             CallFault::Body(_) => "The body did not come whole.".into(),
+            CallFault::LargePicture => {
+                format!(
+                    "The picture is larger than {} KiB, and that is the most.",
+                    MAX_UPLOAD_BYTES / 1024
+                )
+            }
             CallFault::Json(why) => format!("The body cannot be taken: {why}."),
             CallFault::Parameter(words) => words.clone(),
             CallFault::Cursor => {

@@ -2,7 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Extension, FromRequest, Request};
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 
 use super::super::fault::Fault;
 use super::apps::shown;
@@ -22,7 +22,10 @@ impl<S: Send + Sync> FromRequest<S> for Picture {
         // One byte more, so that a picture that is somewhat too large is told so by its field.
         DefaultBodyLimit::max(MAX_UPLOAD_BYTES + 1).apply(&mut request);
         let body = Bytes::from_request(request, state).await;
-        body.map(Picture).map_err(|fault| Fault::Call(CallFault::Body(fault.status())))
+        body.map(Picture).map_err(|fault| match fault.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::Call(CallFault::LargePicture),
+            status => Fault::Call(CallFault::Body(status)),
+        })
     }
 }
 

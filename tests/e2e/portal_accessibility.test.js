@@ -169,10 +169,13 @@ function edgeless(page) {
       .filter((element) => element.type !== 'hidden' && element.checkVisibility())
       .filter((element) => !element.classList.contains('unseen'))
       .filter((element) => {
-        const { borderTopStyle, borderTopWidth, appearance } = getComputedStyle(element);
+        const style = getComputedStyle(element);
+        const { borderTopStyle, borderTopWidth, appearance, textDecorationLine } = style;
         const bordered = borderTopStyle !== 'none' && parseFloat(borderTopWidth) > 0;
         const drawn = ['checkbox', 'radio'].includes(element.type) && appearance !== 'none';
-        return !bordered && !drawn;
+        // What looks like a link is known by the line below it.
+        const lined = textDecorationLine.includes('underline');
+        return !bordered && !drawn && !lined;
       })
       .map((element) => `no edge: ${element.outerHTML.slice(0, 100)}`),
   );

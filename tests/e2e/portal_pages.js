@@ -84,7 +84,7 @@ async function* factorPages(page, server) {
   yield { name: 'recovery codes', page };
   const recoveryCode = await page.locator('.recovery code').first().innerText();
   await page.goto(portal(server, '/account'));
-  yield { name: 'account with a second factor', page };
+  yield { name: 'account, with a second factor', page };
   await button(page, 'Sign out').click();
   await page.goto(portal(server, '/sign-in'));
   await signIn(page, PARTNER);

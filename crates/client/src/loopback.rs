@@ -140,7 +140,8 @@ fn look(
             let words = "Go back to the terminal: it goes on there. You can close this page.";
             (page(StatusCode::OK, "The answer has arrived", words), Some(Ok(code)))
         }
-        Err(AuthorizationError::StateDiffers) => {
+        // What cannot be read holds no state of ours either: anybody may have sent it.
+        Err(AuthorizationError::StateDiffers | AuthorizationError::Parameters(_)) => {
             let words = "It is not what the program in the terminal asked for. Open the address \
                          that it shows, and close older pages.";
             let title = "This answer belongs to another request";

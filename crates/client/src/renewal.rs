@@ -73,8 +73,25 @@ impl Connections {
         let lock = self.lock(name).await?;
         match self.valid_now(name, seconds)? {
             Some(connection) => Ok(connection),
-            None => self.renew_locked(http, self.known(name)?, &lock).await,
+            None => self.renew_through(http, self.known(name)?, lock).await,
         }
+    }
+
+    /// Renews to the end, whoever goes away meanwhile: a refresh token that was sent and whose
+    /// successor is dropped is the end of a connection.
+    async fn renew_through(
+        &self,
+        http: &Http,
+        connection: Connection,
+        lock: Lock,
+    ) -> Result<Connection, RenewalError> {
+        let (own, http) = (self.clone(), http.clone());
+        let path = self.folder().to_owned();
+        let renewal = tokio::spawn(async move { own.renew_locked(&http, connection, &lock).await });
+        renewal.await.unwrap_or_else(|stopped| {
+            let source = std::io::Error::other(stopped);
+            Err(KeepingError::Io { path, source }.into())
+        })
     }
 
     /// The same, without a network and without waiting: `None` where the token has to be renewed.
@@ -110,7 +127,7 @@ impl Connections {
         if connection.tokens.access_token != *refused {
             return Ok(connection);
         }
-        self.renew_locked(http, connection, &lock).await
+        self.renew_through(http, connection, lock).await
     }
 
     async fn renew_locked(
@@ -124,6 +141,10 @@ impl Connections {
             return Err(RenewalError::Ended { name, why });
         }
         let Some(presented) = connection.tokens.refresh_token.clone() else {
+            // It cannot be renewed, and has not ended.
+            if connection.is_valid_for(0, self.clock().now()) {
+                return Ok(connection);
+            }
             return self.end(connection, Ended::NoRefreshToken, lock);
         };
         let before = connection.under_way_since;

@@ -18,7 +18,7 @@ use grantor_client::authorization::{AuthorizationCode, AuthorizationRequest};
 use grantor_client::client::Client;
 use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
-use grantor_client::connections::Connections;
+use grantor_client::connections::{Connections, Lock};
 use grantor_client::exchange;
 use grantor_client::http::{Http, is_allowed};
 use grantor_client::loopback::Loopback;
@@ -123,8 +123,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let explain = Explain(arguments.explain);
     let party = Party { server, client, http, explain };
     let code = party.authorize(&arguments, scope.as_deref()).await?;
+    let (usual, chosen) = (party.usual_name(), arguments.name);
+    let name = chosen.unwrap_or(usual);
+    // Before the code is spent: tokens that cannot be kept would be lost. Whoever renews the
+    // connection of this name just now writes first, and is written over.
+    let lock = connections.lock(&name).await?;
     let tokens = party.exchange(&code).await?;
-    let connection = keep(&connections, party, arguments.name, tokens).await?;
+    let connection = party.kept(&connections, (name, &lock), tokens)?;
     answer(&connection, arguments.output)
 }
 
@@ -204,6 +209,28 @@ fn read_client(arguments: &Arguments, server: &Server) -> Result<Client, Failure
 }
 
 impl Party {
+    /// What the connection is called where nobody says otherwise.
+    fn usual_name(&self) -> String {
+        Connection::usual_name(self.client.id(), &self.server)
+    }
+
+    fn kept(
+        self,
+        connections: &Connections,
+        (name, lock): (String, &Lock),
+        tokens: Tokens,
+    ) -> Result<Connection, Failure> {
+        let now = connections.clock().now();
+        let connection = Connection::new(name, self.server, &self.client, tokens, now);
+        connections.keep(&connection, lock).map_err(|error| {
+            Failure::from(error).hint(
+                "the customer's connection stands at the server, and its tokens could not be \
+                 kept: mend what is said above, and connect again",
+            )
+        })?;
+        Ok(connection)
+    }
+
     /// Steps 1 and 2 of the guide.
     async fn authorize(
         &self,
@@ -257,22 +284,6 @@ impl Party {
             }
         })
     }
-}
-
-async fn keep(
-    connections: &Connections,
-    party: Party,
-    name: Option<String>,
-    tokens: Tokens,
-) -> Result<Connection, Failure> {
-    let Party { server, client, .. } = party;
-    let name = name.unwrap_or_else(|| Connection::usual_name(client.id(), &server));
-    let now = connections.clock().now();
-    let connection = Connection::new(name, server, &client, tokens, now);
-    // Whoever renews the connection of this name just now writes first, and is written over.
-    let lock = connections.lock(&connection.name).await?;
-    connections.keep(&connection, &lock)?;
-    Ok(connection)
 }
 
 fn answer(connection: &Connection, output: Option<Form>) -> Result<(), Failure> {

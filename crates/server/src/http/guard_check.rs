@@ -149,6 +149,10 @@ fn of_path<'a>(site: &'a Site, parts: &Parts) -> Option<(Demand<'a>, Original)> 
     let (resource, behind) = behind.split_once('/')?;
     let (scopes, path) = behind.split_once('/')?;
     let decoded = |text| percent_decode_str(text).decode_utf8().ok();
+    // What an API resolves to another path was asked about by this one.
+    if path.split(['/', '\\']).any(|part| decoded(part).is_none_or(|part| climbs(&part))) {
+        return None;
+    }
     let api = site.settings.apis.find(&decoded(resource)?)?;
     let scopes = match &*decoded(scopes)? {
         "" => return None,
@@ -157,6 +161,11 @@ fn of_path<'a>(site: &'a Site, parts: &Parts) -> Option<(Demand<'a>, Original)> 
     };
     let demand = Demand { api, scopes, business: None, location: None };
     Some((demand, Original { method: parts.method.to_string(), path: format!("/{path}") }))
+}
+
+/// Whether a part of a path, decoded, leads elsewhere than down.
+fn climbs(part: &str) -> bool {
+    part.split(['/', '\\']).any(|step| step == "." || step == "..")
 }
 
 impl Original {

@@ -225,3 +225,26 @@ async fn s15_sixteen_tasks_of_one_process_send_one_refresh_through_an_http_clien
     let nothing = connections.valid(&http, "nothing", None).await;
     assert!(matches!(nothing, Err(RenewalError::NoConnection { .. })));
 }
+
+/// A worker whose patience is shorter than the server's answer takes nothing from the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_a_caller_that_goes_away_in_the_middle_of_a_refresh_cancels_nothing() {
+    let party = Party::connected(|_| ()).await;
+    party.expire().await;
+    let (connections, http) = (party.connections(), Http::new());
+    let before = party.mine().tokens.access_token;
+    let name = party.mine().name;
+    tokio::select! {
+        biased;
+        _ = connections.valid(&http, &name, None) => panic!("no refresh takes no time"),
+        // It was begun, and is dropped.
+        () = std::future::ready(()) => {}
+    }
+    let renewed = async {
+        while party.mine().tokens.access_token == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.expect("a renewed connection");
+    assert_eq!(party.mine().under_way_since, None);
+}

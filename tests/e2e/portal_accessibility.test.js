@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { axeViolations, overflowing, tabTo } from './accessibility.js';
+import { axeViolations, focusAtWork, overflowing, tabTo } from './accessibility.js';
 import { button } from './flow.js';
 import { assertStrictHeaders, isPage, origin } from './policy.js';
 import { everyPortalPage, PORTAL_PAGES_WALKED } from './portal_pages.js';
@@ -149,6 +149,44 @@ onDev(
     await page.getByRole('status').waitFor();
   },
 );
+
+onDev(
+  here,
+  'U15 Tab reaches every control of every page of the portal, and where the focus is can be seen',
+  async ({ server, visit }) => {
+    await assertOnEveryPage(server, () => visit(), (page) => outOfReach(page));
+  },
+);
+
+/** What the keyboard does not come to, and where it is and nobody sees it. */
+async function outOfReach(page) {
+  const controls = await page.evaluate(() => {
+    const all = 'a[href], button, input, textarea, select, summary';
+    // A name that is there for the browser's keeper of passwords is nobody's to type.
+    const forNobody = (element) => element.matches('.unseen[autocomplete=username]');
+    const shown = [...document.querySelectorAll(all)]
+      .filter((element) => element.type !== 'hidden' && !element.disabled)
+      .filter((element) => element.checkVisibility() && !forNobody(element));
+    // Of the choices of one question Tab comes to one, and the arrows to the others.
+    const choices = (radio) =>
+      shown.filter((other) => other.type === 'radio' && other.name === radio.name);
+    const stop = (radio) => choices(radio).find((each) => each.checked) ?? choices(radio)[0];
+    const wanted = shown.filter((element) => element.type !== 'radio' || stop(element) === element);
+    wanted.forEach((element, at) => element.setAttribute('data-control', at));
+    return wanted.map((element) => element.outerHTML.slice(0, 100));
+  });
+  const [reached, faults] = [new Set(), []];
+  for (let presses = 0; presses < 2 * controls.length + 20; presses += 1) {
+    if (reached.size === controls.length) break;
+    await page.keyboard.press('Tab');
+    const stop = await focusAtWork(page);
+    if (stop && !stop.visible) faults.push(`the focus on ${stop.what} cannot be seen`);
+    const at = await page.evaluate(() => document.activeElement?.getAttribute('data-control'));
+    if (at !== null && at !== undefined) reached.add(Number(at));
+  }
+  const missed = controls.filter((_, at) => !reached.has(at));
+  return [...new Set(faults), ...missed.map((control) => `Tab never reached ${control}`)];
+}
 
 /** Collects what `faults` finds on every page, and asserts that it is nothing. */
 async function assertOnEveryPage(server, open, faults) {

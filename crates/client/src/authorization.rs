@@ -7,11 +7,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor_protocol::parameters::{ParameterFault, Parameters};
+use grantor_protocol::parameters::{ParameterFault, Parameters, form_encoded};
 use grantor_protocol::pkce::CodeVerifier;
 use serde::{Deserialize, Serialize};
 
-use crate::client::form_encoded;
 use crate::error_response::ErrorResponse;
 use crate::random::Random;
 use crate::secret::Secret;

@@ -1,15 +1,10 @@
 //! The API client that a partner registered, and how it proves itself (RFC 6749 2.3).
 
-use grantor_protocol::client::ClientSecret;
+pub use grantor_protocol::client::ClientSecret;
 use grantor_protocol::client_authentication::BasicCredentials;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::http::Call;
 use crate::server::{SecretIn, Server};
-
-/// What form-encoding leaves as it is, but for the blank (RFC 6749 appendix B).
-const FORM: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
 
 /// A client: its id, and its secret where it has one.
 pub struct Client {
@@ -42,11 +37,11 @@ impl Client {
     pub(crate) fn prove(&self, server: &Server, call: &mut Call) {
         match (&self.secret, server.secret_in) {
             (Some(secret), SecretIn::Header) => {
-                let encoded = ClientSecret::new(form_encoded(secret.expose()));
-                call.header("authorization", &header(&form_encoded(&self.id), &encoded));
+                let value = BasicCredentials::encoded_header(&self.id, secret);
+                call.header("authorization", &value);
             }
             (Some(secret), SecretIn::PlainHeader) => {
-                call.header("authorization", &header(&self.id, secret));
+                call.header("authorization", &BasicCredentials::header(&self.id, secret));
             }
             (Some(secret), SecretIn::Body) => {
                 call.field("client_id", &self.id);
@@ -56,15 +51,6 @@ impl Client {
             (None, _) => call.field("client_id", &self.id),
         }
     }
-}
-
-fn header(id: &str, secret: &ClientSecret) -> String {
-    BasicCredentials::header(id, secret)
-}
-
-/// As `application/x-www-form-urlencoded` writes it.
-pub(crate) fn form_encoded(text: &str) -> String {
-    utf8_percent_encode(text, FORM).to_string().replace("%20", "+")
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use grantor_protocol::parameters::form_encoded;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::client::form_encoded;
 use crate::secret::masked;
 
 /// No answer is larger, in bytes, where [`Call::takes_at_most`] does not say otherwise.

@@ -172,7 +172,7 @@ impl Mistake {
                 "a code works once, so authorize again: run the same command once more"
             }
             Mistake::Unreachable => {
-                "look at the address, the network and the clock of this machine; nothing was sent"
+                "look at the address, the network and the clock of this machine"
             }
             Mistake::NotOAuth => {
                 "look at the address: it has to be the base URL of the server, by https, without \

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::http::header::HeaderValue;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use grantor_protocol::client::ClientSecret;
+use grantor_protocol::client_authentication::BasicCredentials;
 use grantor_protocol::jose::Claims;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use grantor_protocol::parameters::form_encoded;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -29,10 +29,6 @@ pub const MOST_KEPT_SECONDS: i64 = 5;
 
 /// Above so many questions under way the list of them is tidied.
 const TIDY_ABOVE: usize = 1024;
-/// What a form leaves as it is.
-const FORM: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
-
 /// What a question comes to: a living token, one that opens nothing, or no answer.
 type Outcome = Result<Option<Arc<Access>>, NoAnswer>;
 
@@ -122,8 +118,7 @@ impl Introspection {
         // Before the question: what ends while it is answered must not count for longer.
         let since = self.clock.now();
         let kept = [since, since + self.kept_seconds];
-        let form =
-            format!("token={}&token_type_hint=access_token", utf8_percent_encode(token, FORM));
+        let form = format!("token={}&token_type_hint=access_token", form_encoded(token));
         let answered = self.http.post(&self.url, &self.authorization, form).await;
         let body = answered.map_err(|fault| self.no_answer(&fault.to_string()))?;
         let claims = Claims::parse(&body).map_err(|fault| self.no_answer(&fault.words()))?;
@@ -161,9 +156,8 @@ fn is_access_token(claims: &Claims) -> bool {
 
 /// The `Authorization` of a client (RFC 6749 2.3.1); `None` where it cannot stand in a header.
 pub(crate) fn basic(client_id: &str, client_secret: &str) -> Option<HeaderValue> {
-    let encoded = |text| utf8_percent_encode(text, FORM);
-    let pair = Zeroizing::new(format!("{}:{}", encoded(client_id), encoded(client_secret)));
-    let header = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let secret = ClientSecret::new(client_secret.to_owned());
+    let header = Zeroizing::new(BasicCredentials::encoded_header(client_id, &secret));
     let mut header = HeaderValue::from_str(&header).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -227,6 +227,11 @@ impl ClientSecret {
         (trimmed != self.0.as_str()).then(|| digest_of(trimmed))
     }
 
+    /// What is shown of it once it was shown whole: its last four characters.
+    pub fn hint(&self) -> String {
+        self.0.chars().skip(self.0.chars().count().saturating_sub(4)).collect()
+    }
+
     /// The secret itself, for the one who owns it.
     pub fn expose(&self) -> &str {
         &self.0

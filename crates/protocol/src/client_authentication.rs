@@ -12,6 +12,7 @@ use crate::client::{Client, ClientAuthentication, ClientSecret, SecretDigest};
 use crate::client_assertion::ClientAssertionFault;
 use crate::environment::Environment;
 use crate::parameters;
+use crate::parameters::form_encoded;
 
 /// No header value is longer, in bytes.
 pub const MAX_HEADER_BYTES: usize = 4096;
@@ -153,6 +154,12 @@ impl BasicCredentials {
     /// server hold nothing that form-encoding changes.
     pub fn header(client_id: &str, client_secret: &ClientSecret) -> String {
         format!("Basic {}", STANDARD.encode(format!("{client_id}:{}", client_secret.expose())))
+    }
+
+    /// The same for whatever they hold, with both form-encoded first.
+    pub fn encoded_header(client_id: &str, client_secret: &ClientSecret) -> String {
+        let secret = ClientSecret::new(form_encoded(client_secret.expose()));
+        BasicCredentials::header(&form_encoded(client_id), &secret)
     }
 }
 

@@ -9,7 +9,7 @@
 //! authorize endpoint the client may still be known well enough to be told by redirect. So
 //! [`Parameters::parse`] always answers, and whoever goes on asks [`Parameters::fault`].
 
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 /// No value is longer, in bytes after decoding.
 pub const MAX_VALUE_BYTES: usize = 4096;
@@ -195,6 +195,16 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<String> {
     String::from_utf8(percent_decode(&spaced).collect()).ok().filter(|text| !text.contains('\0'))
 }
 
+/// What form-encoding leaves as it is, but for the blank (RFC 6749 appendix B).
+const FORM: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
+
+/// A name or a value as `application/x-www-form-urlencoded` writes it: what [`Parameters::parse`]
+/// reads.
+pub fn form_encoded(text: &str) -> String {
+    utf8_percent_encode(text, FORM).to_string().replace("%20", "+")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +285,7 @@ mod tests {
         fn what_an_encoder_writes_is_read_back(pairs in prop::collection::btree_map("[a-z_-]{1,20}", "\\PC{1,80}", 0..20)) {
             let form = pairs
                 .iter()
-                .map(|(name, value)| format!("{name}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)))
+                .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
                 .collect::<Vec<_>>()
                 .join("&");
             let parameters = Parameters::parse(form.as_bytes());

@@ -2,7 +2,7 @@
 //! but dev accepts (S26).
 
 use grantor_protocol::api::{AccessTokenFormat, Api, Apis};
-use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::client::{ClientSecret, ClientSettings, SecretDigest};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::openid;
 use grantor_protocol::redirect_uri::RedirectUri;
@@ -219,7 +219,7 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
         redirect_uris,
         scopes: client_scopes(),
         optional_scopes: scope("orders-api"),
-        secret: Some((ClientSecret::new(secret.to_owned()).digest(), hint(secret))),
+        secret: Some(stored(&ClientSecret::new(secret.to_owned()))),
         approved: true,
         demo: true,
         settings: ClientSettings {
@@ -238,9 +238,8 @@ fn client(environment: Environment, redirect_uris: Vec<RedirectUri>) -> NewClien
     }
 }
 
-/// What is shown of a secret once it was shown: its last four characters.
-pub fn hint(secret: &str) -> String {
-    secret.chars().skip(secret.chars().count().saturating_sub(4)).collect()
+fn stored(secret: &ClientSecret) -> (SecretDigest, String) {
+    (secret.digest(), secret.hint())
 }
 
 fn redirect_uris(own: &str) -> Vec<RedirectUri> {

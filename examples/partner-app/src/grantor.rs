@@ -1,40 +1,30 @@
-//! The calls to the server and to the API, and the life of the tokens.
+//! The calls to the server and to the API, and the life of the tokens, by `grantor-client`.
 //!
 //! 1. [`Grantor::begin`] makes the authorize URL, with a state and a PKCE challenge;
 //! 2. [`Grantor::exchange`] makes tokens of the code;
 //! 3. [`Grantor::businesses`] calls the API, and refreshes first where the access token is over, or
 //!    once where the API says that it is.
 
-use std::time::Duration;
-
-use aws_lc_rs::digest::{SHA256, digest};
-use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use grantor_client::authorization::{AuthorizationCode, AuthorizationError, AuthorizationRequest};
+use grantor_client::client::{Client, ClientSecret};
+use grantor_client::clock::Clock;
+use grantor_client::http::{Answer, Call, Http, HttpError};
+use grantor_client::random::Random;
+use grantor_client::refresh::refresh;
+use grantor_client::server::{DiscoveryError, Server};
+use grantor_client::token::{TokenError, Tokens};
 use serde::Deserialize;
-use tokio::time::Instant;
-use url::form_urlencoded::Serializer;
 
 use crate::Settings;
-use crate::http::{Http, HttpFault};
 
 /// The server, for one client.
 pub(crate) struct Grantor {
     settings: Settings,
+    server: Server,
+    client: Client,
     http: Http,
-}
-
-/// One way to the server and back, of one browser.
-pub(crate) struct Attempt {
-    pub(crate) state: String,
-    verifier: String,
-}
-
-/// What a connection is worth: keep these on the server, and keep the newest.
-pub(crate) struct Tokens {
-    access: String,
-    refresh: String,
-    over_at: Instant,
+    clock: Clock,
+    random: Random,
 }
 
 /// A business of the customer.
@@ -59,33 +49,18 @@ pub(crate) enum Fault {
     /// the connection is over: only the customer can make a new one
     #[error("the connection has ended")]
     ConnectionEnded,
-    /// the server refused, in its own words
-    #[error("the server refused: {error}: {words}")]
-    Refused {
-        /// the code of RFC 6749
-        error: String,
-        /// what is wrong: keep it, it says what to mend
-        words: String,
-    },
-    /// no answer, or one that cannot be read
-    #[error("the server cannot be reached: {0}")]
-    Unreachable(#[from] HttpFault),
-}
-
-/// RFC 6749 5.1
-#[derive(Deserialize)]
-struct Issued {
-    access_token: String,
-    refresh_token: String,
-    expires_in: u64,
-}
-
-/// RFC 6749 5.2
-#[derive(Deserialize)]
-struct Refused {
-    error: String,
-    #[serde(default)]
-    error_description: String,
+    /// the server gave no code
+    #[error("the server gave no code: {0}")]
+    NoCode(AuthorizationError),
+    /// the server gave no tokens, in its own words: keep them, they say what to mend
+    #[error("the server gave no tokens: {0}")]
+    NoTokens(TokenError),
+    /// the API gave nothing
+    #[error("the API answered {0}")]
+    Api(u16),
+    /// the API cannot be reached
+    #[error("the API cannot be reached: {0}")]
+    Unreachable(#[from] HttpError),
 }
 
 #[derive(Deserialize)]
@@ -101,110 +76,69 @@ struct Embedded {
 }
 
 impl Grantor {
-    pub(crate) fn new(settings: Settings) -> std::io::Result<Grantor> {
-        Ok(Grantor { settings, http: Http::new()? })
-    }
-
-    /// What `iss` has to be (RFC 9207).
-    pub(crate) fn issuer(&self) -> &str {
-        &self.settings.base_url
+    /// Asks the server what it is.
+    pub(crate) async fn find(
+        settings: Settings,
+        secret: ClientSecret,
+        random: Random,
+    ) -> Result<Grantor, DiscoveryError> {
+        let http = Http::new();
+        let server = Server::discover(&http, &settings.base_url).await?;
+        let client = Client::confidential(&settings.client_id, secret);
+        Ok(Grantor { settings, server, client, http, clock: Clock::system(), random })
     }
 
     /// Where the browser goes, and what has to be known when it comes back.
-    pub(crate) fn begin(&self) -> (String, Attempt) {
-        let attempt = Attempt { state: random(), verifier: random() };
-        // RFC 7636 4.2: a code that is stolen on its way is worth nothing without the verifier.
-        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, attempt.verifier.as_bytes()));
-        let query = Serializer::new(String::new())
-            .append_pair("client_id", &self.settings.client_id)
-            .append_pair("response_type", "code")
-            .append_pair("redirect_uri", self.settings.redirect_uri.as_str())
-            .append_pair("state", &attempt.state)
-            .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256")
-            .finish();
-        (format!("{}/oauth/authorize?{query}", self.settings.base_url), attempt)
+    pub(crate) fn begin(&self) -> AuthorizationRequest {
+        let redirect_uri = self.settings.redirect_uri.as_str();
+        AuthorizationRequest::new(&self.server, self.client.id(), redirect_uri, None, &self.random)
     }
 
     /// Steps 3 to 7 of the guide.
-    pub(crate) async fn exchange(&self, code: &str, attempt: Attempt) -> Result<Tokens, Fault> {
-        self.token(&[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            // The very same as before: the code is bound to it.
-            ("redirect_uri", self.settings.redirect_uri.as_str()),
-            ("code_verifier", &attempt.verifier),
-        ])
-        .await
+    pub(crate) async fn exchange(&self, code: &AuthorizationCode) -> Result<Tokens, Fault> {
+        let (now, client) = (self.clock.now(), &self.client);
+        let exchanged =
+            grantor_client::exchange::exchange(&self.http, &self.server, client, code, now).await;
+        exchanged.map_err(Fault::NoTokens)
     }
 
     /// The businesses that the customer connected. The caller holds the tokens alone, so that two
     /// requests of one customer refresh once.
     pub(crate) async fn businesses(&self, tokens: &mut Tokens) -> Result<Vec<Business>, Fault> {
-        let early = Duration::from_secs(self.settings.refresh_early_seconds);
-        if Instant::now() + early >= tokens.over_at {
+        if self.clock.now() + self.settings.refresh_early_seconds >= tokens.expires_at {
             self.refresh(tokens).await?;
         }
-        let url = format!("{}/f/data/businesses?page=0&size=1000", self.settings.base_url);
-        let mut answer = self.http.get(&url, &bearer(tokens)).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        let mut answer = self.call_api(tokens).await?;
+        if answer.status == 401 {
             self.refresh(tokens).await?;
-            answer = self.http.get(&url, &bearer(tokens)).await?;
+            answer = self.call_api(tokens).await?;
         }
-        match answer.status {
-            StatusCode::OK => Ok(answer.json::<Listed>()?.embedded.businesses),
-            status => Err(Fault::refused("the API", &status.to_string())),
+        match serde_json::from_slice::<Listed>(&answer.body) {
+            Ok(listed) if answer.status == 200 => Ok(listed.embedded.businesses),
+            _ => Err(Fault::Api(answer.status)),
         }
+    }
+
+    async fn call_api(&self, tokens: &Tokens) -> Result<Answer, Fault> {
+        let mut call = Call::get(&format!("{}/f/data/businesses", self.server.api_url));
+        call.parameter("page", "0");
+        call.parameter("size", "1000");
+        call.header("authorization", &format!("Bearer {}", tokens.access_token.expose()));
+        Ok(call.send(&self.http).await?)
     }
 
     async fn refresh(&self, tokens: &mut Tokens) -> Result<(), Fault> {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
-        match self.token(&form).await {
+        let Some(presented) = &tokens.refresh_token else { return Err(Fault::ConnectionEnded) };
+        let now = self.clock.now();
+        match refresh(&self.http, &self.server, &self.client, presented, now).await {
             // The new refresh token takes the place of the old one, which is spent. Were this answer
             // lost, the same refresh again gives the same tokens, for a moment.
             Ok(newer) => *tokens = newer,
-            Err(Fault::Refused { error, .. }) if error == "invalid_grant" => {
+            Err(TokenError::Refused(refusal)) if refusal.error == "invalid_grant" => {
                 return Err(Fault::ConnectionEnded);
             }
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(Fault::NoTokens(error)),
         }
         Ok(())
     }
-
-    async fn token(&self, form: &[(&str, &str)]) -> Result<Tokens, Fault> {
-        let Settings { base_url, client_id, client_secret, .. } = &self.settings;
-        let basic = format!("Basic {}", STANDARD.encode(format!("{client_id}:{client_secret}")));
-        let body = Serializer::new(String::new()).extend_pairs(form).finish();
-        let asked_at = Instant::now();
-        let answer = self.http.post(&format!("{base_url}/oauth/token"), &basic, body).await?;
-        if answer.status == StatusCode::OK {
-            let issued: Issued = answer.json()?;
-            return Ok(Tokens {
-                access: issued.access_token,
-                refresh: issued.refresh_token,
-                over_at: asked_at + Duration::from_secs(issued.expires_in),
-            });
-        }
-        let Refused { error, error_description: words } = answer.json()?;
-        Err(Fault::Refused { error, words })
-    }
-}
-
-impl Fault {
-    pub(crate) fn refused(error: &str, words: &str) -> Fault {
-        Fault::Refused { error: error.to_owned(), words: words.to_owned() }
-    }
-}
-
-fn bearer(tokens: &Tokens) -> String {
-    format!("Bearer {}", tokens.access)
-}
-
-/// 256 bits that nobody can guess.
-#[expect(clippy::disallowed_methods, reason = "this app has no test that would repeat them")]
-pub(crate) fn random() -> String {
-    let mut bytes = [0; 32];
-    // Without randomness there is no state that protects anybody.
-    assert!(aws_lc_rs::rand::fill(&mut bytes).is_ok(), "the system has no randomness");
-    URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 
-use crate::grantor::{Attempt, Tokens, random};
+use grantor_client::authorization::AuthorizationRequest;
+use grantor_client::random::Random;
+use grantor_client::token::Tokens;
 
 const COOKIE: &str = "partner_session";
 
@@ -14,12 +16,13 @@ const COOKIE: &str = "partner_session";
 pub(crate) struct Sessions {
     known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Session>>>>,
     secure: bool,
+    random: Random,
 }
 
 /// One browser. Whoever works with its tokens holds it locked, so that they are refreshed once.
 #[derive(Default)]
 pub(crate) struct Session {
-    pub(crate) attempt: Option<Attempt>,
+    pub(crate) attempt: Option<AuthorizationRequest>,
     pub(crate) tokens: Option<Tokens>,
     /// Shown once.
     pub(crate) note: Option<&'static str>,
@@ -27,8 +30,8 @@ pub(crate) struct Session {
 
 impl Sessions {
     /// `secure` where the app is reached by https.
-    pub(crate) fn new(secure: bool) -> Sessions {
-        Sessions { known: Mutex::default(), secure }
+    pub(crate) fn new(secure: bool, random: Random) -> Sessions {
+        Sessions { known: Mutex::default(), secure, random }
     }
 
     /// The session of a browser, or a new one, with the cookies to answer with.
@@ -37,7 +40,7 @@ impl Sessions {
         if let Some(session) = cookies.get(COOKIE).and_then(|cookie| known.get(cookie.value())) {
             return (Arc::clone(session), cookies);
         }
-        let (id, session) = (random(), Arc::default());
+        let (id, session) = (self.random.secret().to_string(), Arc::default());
         known.insert(id.clone(), Arc::clone(&session));
         let cookie = Cookie::build((COOKIE, id))
             .path("/")

@@ -46,8 +46,8 @@ async fn a_sealed_token_is_asked_about_by_the_api_which_proves_itself() {
     assert_eq!((answer.status, answer.body.as_str()), (200, "financial-api"));
     let (headers, body) = issuer.last_question();
     assert_eq!(body, "token=gr_access_a%2Bb%2Fc&token_type_hint=access_token");
-    // RFC 6749 2.3.1: form-encoded, then Base64 of finance-backend:s%3Ae%2Fc%20ret.
-    assert_eq!(headers["authorization"], "Basic ZmluYW5jZS1iYWNrZW5kOnMlM0FlJTJGYyUyMHJldA==");
+    // RFC 6749 2.3.1: form-encoded, then Base64 of finance-backend:s%3Ae%2Fc+ret.
+    assert_eq!(headers["authorization"], "Basic ZmluYW5jZS1iYWNrZW5kOnMlM0FlJTJGYytyZXQ=");
     assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
 }
 

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::output::{Output, aligned, print, say};
 use super::{Failure, prompt};
-use crate::demo;
 
 /// Of a secret that is shorter, not even the end is shown.
 const MIN_CHARACTERS_TO_HINT: usize = 12;
@@ -126,7 +125,8 @@ fn explain(output: Output) -> Result<(), Failure> {
         Ok(credentials) => {
             let secret = credentials.client_secret.expose();
             let length = secret.chars().count();
-            let hint = (length >= MIN_CHARACTERS_TO_HINT).then(|| demo::hint(secret));
+            let hint = (length >= MIN_CHARACTERS_TO_HINT)
+                .then(|| ClientSecret::new(secret.to_owned()).hint());
             let shown = match &hint {
                 Some(hint) => format!("{length} characters, ending in {hint}"),
                 None => format!("{length} characters"),

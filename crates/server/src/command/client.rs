@@ -215,7 +215,7 @@ async fn end_connections(one: One) -> Result<(), Failure> {
     let client = record.client;
     act.notices.push(opened.notice(client.environment, &client.id, event));
     let along = Along::Act(&act);
-    opened.store.end_grants_of_client_along(client.environment, &client.id, along).await?;
+    opened.store.end_grants_of_client(client.environment, &client.id, along).await?;
     let ended = EndedConnections { environment: client.environment.as_str(), client_id: client.id };
     one.output.data(&ended, |ended| format!("all connections of {} ended", ended.client_id))?;
     one.output.say("Consents stay, and its customers can connect again at once.");

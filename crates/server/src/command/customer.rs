@@ -287,7 +287,7 @@ async fn switch(one: One, disabled: bool) -> Result<(), Failure> {
     let act = opened.act(COMMAND, name, noted(id, environment));
     let act = Act { notices, ..act };
     let along = Along::Act(&act);
-    let changed = store.set_customer_disabled_along(environment, &email, disabled, along).await?;
+    let changed = store.set_customer_disabled(environment, &email, disabled, along).await?;
     let switched = Switched { environment: environment.as_str(), email, disabled, changed };
     one.output.data(&switched, |switched| {
         let state = if switched.disabled { "disabled" } else { "enabled" };
@@ -309,7 +309,7 @@ async fn set_password(one: One) -> Result<(), Failure> {
     let hash = new_password_hash(&opened.random).await?;
     let act = opened.act(COMMAND, "customer.password_set", noted(id, environment));
     let along = Along::Act(&act);
-    if !opened.store.set_customer_password_along(environment, &email, &hash, along).await? {
+    if !opened.store.set_customer_password(environment, &email, &hash, along).await? {
         return Err(Failure::mendable(format!("there is no customer {email} any more")));
     }
     let set = PasswordSet { environment: environment.as_str(), email };

@@ -196,7 +196,8 @@ impl From<RenewalError> for Failure {
                 match &error {
                     TokenError::Http(HttpError::Lost { .. }) | TokenError::Unavailable { .. } => {
                         Failure::mendable(what).because(&error).hint(
-                            "try again within a minute: the same refresh is then repeated safely",
+                            "try again within a minute: a server that repeats a lost answer, as \
+                             Grantor does, then gives the same tokens",
                         )
                     }
                     _ => token_failure(&what, &error, true),

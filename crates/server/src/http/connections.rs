@@ -171,7 +171,7 @@ async fn disconnect(
     }
     let notice = notice(site, session, client_id);
     site.store
-        .end_grants_of_customer_and_client_along(
+        .end_grants_of_customer_and_client(
             site.environment,
             customer,
             client_id,

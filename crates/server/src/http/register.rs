@@ -32,7 +32,6 @@ pub(super) use self::refusal::NoClient;
 use super::answer;
 use super::client_call::Call;
 use super::request::RequestId;
-use crate::demo;
 use crate::http::ClientAddress;
 use crate::site::{Registration as Policy, Site};
 use crate::store::{
@@ -112,7 +111,7 @@ async fn create(call: &Call<'_>, request: Request) -> Result<Response<Body>, NoC
         .then(|| ClientSecret::new(site.random.secret()));
     let token = site.random.secret();
     let mut client = new_client(site, &metadata, digest_of(&token));
-    client.secret = secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose())));
+    client.secret = secret.as_ref().map(|secret| (secret.digest(), secret.hint()));
     if let Some(digest) = admission
         && !site.store.use_initial_access_token(site.environment, digest, now).await?
     {

@@ -12,7 +12,6 @@ use super::app::{self, MadeApp, name_fault};
 use super::partner::suspended;
 use super::scope::{ProgrammeScope, SCOPES};
 use super::{Actor, FieldFault, Refused};
-use crate::demo::hint;
 use crate::site::Site;
 use crate::store::{COMPANY_ID, ClientRecord, NewClient, Registration, Role};
 
@@ -94,7 +93,7 @@ pub fn new_client(
         redirect_uris: Vec::new(),
         scopes,
         optional_scopes: Scope::default(),
-        secret: Some((secret.digest(), hint(secret.expose()))),
+        secret: Some((secret.digest(), secret.hint())),
         approved: true,
         demo: false,
         settings: ClientSettings {

@@ -15,7 +15,6 @@ pub use form::{AppForm, MOST_REDIRECT_URIS, check, name_fault, offered};
 
 use super::partner::suspended;
 use super::{Actor, FieldFault, Refused};
-use crate::demo::hint;
 use crate::random::Random;
 use crate::site::Site;
 use crate::store::{AppChange, ChangedApp, ClientRecord, NewClient, Registration};
@@ -58,7 +57,7 @@ pub async fn make(
         redirect_uris: checked.redirect_uris.clone(),
         scopes: checked.scopes.clone(),
         optional_scopes: Scope::default(),
-        secret: secret.as_ref().map(|secret| (secret.digest(), hint(secret.expose()))),
+        secret: secret.as_ref().map(|secret| (secret.digest(), secret.hint())),
         approved: false,
         demo: false,
         settings: ClientSettings { pkce_required: form.public, ..ClientSettings::default() },
@@ -159,7 +158,7 @@ pub async fn add_secret(
     }
     actor.takes_turn(portal).await?;
     let secret = ClientSecret::new(portal.random.secret());
-    let stored = (secret.digest(), hint(secret.expose()));
+    let stored = (secret.digest(), secret.hint());
     let act = about(portal, actor, record, "secret.added", format!("ends in {}", stored.1));
     let environment = record.client.environment;
     let site = portal.portal.as_ref().and_then(|portal| portal.site(environment));

@@ -73,6 +73,11 @@ pub enum Along<'a> {
     Act(&'a Act),
 }
 
+impl Along<'_> {
+    /// Nothing: nobody is told, and it is nobody's act.
+    pub const ALONE: Along<'static> = Along::Told(&[]);
+}
+
 /// An act as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {

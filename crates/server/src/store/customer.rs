@@ -118,19 +118,6 @@ impl Store {
         environment: Environment,
         email: &str,
         password_hash: &str,
-    ) -> Result<bool, StoreError> {
-        self.set_customer_password_along(environment, email, password_hash, Along::Told(&[])).await
-    }
-
-    /// The same, with what stands along it in the same transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_customer_password_along(
-        &self,
-        environment: Environment,
-        email: &str,
-        password_hash: &str,
         along: Along<'_>,
     ) -> Result<bool, StoreError> {
         if let Some(Customer { id, .. }) = self.customer(environment, email).await? {
@@ -185,19 +172,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn set_customer_disabled(
-        &self,
-        environment: Environment,
-        email: &str,
-        disabled: bool,
-    ) -> Result<bool, StoreError> {
-        self.set_customer_disabled_along(environment, email, disabled, Along::Told(&[])).await
-    }
-
-    /// The same, with what stands along it in the same transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn set_customer_disabled_along(
         &self,
         environment: Environment,
         email: &str,

@@ -21,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_client_along(
+    pub async fn end_grants_of_client(
         &self,
         environment: Environment,
         client_id: &str,
@@ -35,24 +35,12 @@ impl Store {
         self.ended_along(statement, along).await
     }
 
-    /// The same, and tells nobody.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn end_grants_of_client(
-        &self,
-        environment: Environment,
-        client_id: &str,
-    ) -> Result<bool, StoreError> {
-        self.end_grants_of_client_along(environment, client_id, Along::Told(&[])).await
-    }
-
     /// Ends every grant of a customer, and the customer's sessions, which carry the same counter:
     /// so nothing connects again in silence. Answers whether there is such a customer.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_customer_along(
+    pub async fn end_grants_of_customer(
         &self,
         environment: Environment,
         customer_id: [u8; 16],
@@ -64,18 +52,6 @@ impl Store {
             vec![environment.as_str().into(), customer_id.into()],
         );
         self.ended_along(statement, along).await
-    }
-
-    /// The same, and tells nobody.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn end_grants_of_customer(
-        &self,
-        environment: Environment,
-        customer_id: [u8; 16],
-    ) -> Result<bool, StoreError> {
-        self.end_grants_of_customer_along(environment, customer_id, Along::Told(&[])).await
     }
 
     /// Takes back all that a customer allowed, whichever the client: every grant ends, and each
@@ -105,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn end_grants_of_customer_and_client_along(
+    pub async fn end_grants_of_customer_and_client(
         &self,
         environment: Environment,
         customer_id: [u8; 16],
@@ -123,24 +99,6 @@ impl Store {
         self.ended_along(statement, along).await
     }
 
-    /// The same, and tells nobody.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn end_grants_of_customer_and_client(
-        &self,
-        environment: Environment,
-        customer_id: [u8; 16],
-        client_id: &str,
-    ) -> Result<bool, StoreError> {
-        self.end_grants_of_customer_and_client_along(
-            environment,
-            customer_id,
-            client_id,
-            Along::Told(&[]),
-        )
-        .await
-    }
     /// The clients that a customer allows something, for whoever has to be told that it ends. One
     /// that is allowed in the same moment may be missing.
     ///

@@ -137,7 +137,7 @@ impl Store {
         new_keys_version: i64,
         act: Option<&Act>,
     ) -> Result<bool, StoreError> {
-        let along = act.map_or(Along::Told(&[]), Along::Act);
+        let along = act.map_or(Along::ALONE, Along::Act);
         let mut unknown: Option<StoreError> = None;
         for _ in 0..TRIES {
             match (self.write_along(transaction.clone(), along).await, &unknown) {

@@ -2,7 +2,7 @@
 //! admits what the other refuses.
 
 use grantor::demo;
-use grantor::store::{Once, Presented, Turn};
+use grantor::store::{Along, Once, Presented, Turn};
 use grantor_protocol::client::Client;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::{Exchange, Refresh, RefreshDecision, check_exchange, check_refresh};
@@ -42,7 +42,10 @@ async fn befall(server: &Server, happened: Happened, id: [u8; 16], client: &Test
                 && store.set_client_disabled(HERE, &client.id, false).await.unwrap()
         }
         Happened::NewPassword => {
-            store.set_customer_password(HERE, demo::CUSTOMER_EMAIL, "hash").await.unwrap()
+            store
+                .set_customer_password(HERE, demo::CUSTOMER_EMAIL, "hash", Along::ALONE)
+                .await
+                .unwrap()
         }
     });
 }

@@ -1,5 +1,6 @@
 //! Tokens of a client itself (RFC 6749 4.4).
 
+use grantor::store::Along;
 use grantor_protocol::client::SecretMethods;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::scope::Scope;
@@ -62,7 +63,7 @@ async fn s17_a_clients_token_ends_with_its_client_its_time_or_its_revocation(ser
     assert_eq!(revoke(&server, &client, &one).await.status, 200);
     assert!(!is_active(&one).await && is_active(&two).await);
 
-    assert!(store.end_grants_of_client(HERE, &client.id).await.unwrap());
+    assert!(store.end_grants_of_client(HERE, &client.id, Along::ALONE).await.unwrap());
     assert!(!is_active(&two).await);
     server.forget_known_clients().await;
     let three = token().await;

@@ -1,6 +1,7 @@
 //! `/connections`: what a customer sees of the connections, and ends.
 
 use grantor::demo;
+use grantor::store::Along;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use grantor_protocol::scope::Scope;
@@ -298,14 +299,18 @@ async fn u10_who_is_not_signed_in_signs_in_first_and_who_is_switched_off_sees_no
     page.assert_page(200, "Ledger");
 
     let store = &server.staging.store;
-    assert!(store.set_customer_disabled(HERE, demo::CUSTOMER_EMAIL, true).await.unwrap());
+    assert!(
+        store.set_customer_disabled(HERE, demo::CUSTOMER_EMAIL, true, Along::ALONE).await.unwrap()
+    );
     let after = disconnect(&browser, &page, &client).await;
     assert_eq!((after.status.as_u16(), after.location().as_str()), (303, "/connections"));
     let page = browser.get(&server.url("/connections")).await;
     assert_eq!(page.step().as_deref(), Some("sign_in"));
     let fields = [("email", demo::CUSTOMER_EMAIL), ("password", demo::PASSWORD)];
     browser.submit(&page, &fields).await.assert_page(401, "is not right");
-    assert!(store.set_customer_disabled(HERE, demo::CUSTOMER_EMAIL, false).await.unwrap());
+    assert!(
+        store.set_customer_disabled(HERE, demo::CUSTOMER_EMAIL, false, Along::ALONE).await.unwrap()
+    );
     // What ended stays ended: the consent alone is left.
     let page = browser.sign_in(&page).await;
     assert!(text(&page).contains("Connected now</dt><dd>No."), "{}", page.text);

@@ -30,11 +30,14 @@ async fn end(server: &Server, client: &TestClient, ending: Ending) -> bool {
         store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
     match ending {
         Ending::Grant => panic!("which one?"),
-        Ending::Client => store.end_grants_of_client(HERE, &client.id).await.unwrap(),
-        Ending::Customer => store.end_grants_of_customer(HERE, customer).await.unwrap(),
-        Ending::CustomerAndClient => {
-            store.end_grants_of_customer_and_client(HERE, customer, &client.id).await.unwrap()
+        Ending::Client => store.end_grants_of_client(HERE, &client.id, Along::ALONE).await.unwrap(),
+        Ending::Customer => {
+            store.end_grants_of_customer(HERE, customer, Along::ALONE).await.unwrap()
         }
+        Ending::CustomerAndClient => store
+            .end_grants_of_customer_and_client(HERE, customer, &client.id, Along::ALONE)
+            .await
+            .unwrap(),
     }
 }
 
@@ -117,13 +120,23 @@ async fn an_ending_of_what_is_not_there_says_so_and_stays_in_its_environment(ser
     let customer =
         store.credentials(HERE, demo::CUSTOMER_EMAIL).await.unwrap().unwrap().customer_id;
     let there = Environment::Production;
-    assert!(!store.end_grants_of_client(there, &client.id).await.unwrap());
-    assert!(!store.end_grants_of_client(HERE, "nobody").await.unwrap());
+    assert!(!store.end_grants_of_client(there, &client.id, Along::ALONE).await.unwrap());
+    assert!(!store.end_grants_of_client(HERE, "nobody", Along::ALONE).await.unwrap());
     // The demo customer has one id in both environments, and is two people all the same.
-    assert!(store.end_grants_of_customer(there, customer).await.unwrap());
-    assert!(!store.end_grants_of_customer(HERE, [9; 16]).await.unwrap());
-    assert!(!store.end_grants_of_customer_and_client(there, customer, &client.id).await.unwrap());
-    assert!(!store.end_grants_of_customer_and_client(HERE, customer, "nobody").await.unwrap());
+    assert!(store.end_grants_of_customer(there, customer, Along::ALONE).await.unwrap());
+    assert!(!store.end_grants_of_customer(HERE, [9; 16], Along::ALONE).await.unwrap());
+    assert!(
+        !store
+            .end_grants_of_customer_and_client(there, customer, &client.id, Along::ALONE)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .end_grants_of_customer_and_client(HERE, customer, "nobody", Along::ALONE)
+            .await
+            .unwrap()
+    );
     assert_lives(&server, &client, &living, true).await;
 }
 
@@ -264,26 +277,25 @@ async fn u3_an_ending_and_whose_act_it_was_stand_in_one_transaction(server: Serv
     let living = tokens(&server, &client).await;
     let act = act_of_test("test.client");
     let along = Along::Act(&act);
-    assert!(!store.end_grants_of_client_along(HERE, "nobody", along).await.unwrap());
+    assert!(!store.end_grants_of_client(HERE, "nobody", along).await.unwrap());
     assert_lives(&server, &client, &living, true).await;
-    assert!(store.end_grants_of_client_along(HERE, &client.id, along).await.unwrap());
+    assert!(store.end_grants_of_client(HERE, &client.id, along).await.unwrap());
     assert_lives(&server, &client, &living, false).await;
 
     let living = tokens(&server, &client).await;
     let act = act_of_test("test.both");
     let of_both = |id: &'static str| {
-        store.end_grants_of_customer_and_client_along(HERE, customer, id, Along::Act(&act))
+        store.end_grants_of_customer_and_client(HERE, customer, id, Along::Act(&act))
     };
     assert!(!of_both("nobody").await.unwrap());
     let id = client.id.clone();
-    let ended =
-        store.end_grants_of_customer_and_client_along(HERE, customer, &id, Along::Act(&act));
+    let ended = store.end_grants_of_customer_and_client(HERE, customer, &id, Along::Act(&act));
     assert!(ended.await.unwrap());
     assert_lives(&server, &client, &living, false).await;
 
     let act = act_of_test("test.customer");
     let switch =
-        |off| store.set_customer_disabled_along(HERE, demo::CUSTOMER_EMAIL, off, Along::Act(&act));
+        |off| store.set_customer_disabled(HERE, demo::CUSTOMER_EMAIL, off, Along::Act(&act));
     for (off, changed) in [(false, false), (true, true), (true, false), (false, true)] {
         assert_eq!(switch(off).await.unwrap(), changed, "{off}");
     }

@@ -1,5 +1,6 @@
 //! `/account/forgotten`: a customer who forgot the password sets another.
 
+use grantor::store::Along;
 use grantor::throttle::Limits;
 use grantor_protocol::environment::Environment;
 
@@ -156,7 +157,7 @@ async fn a_link_is_for_its_own_environment_its_hour_and_the_password_of_then(ser
     browser.get(&server.url(&third)).await.assert_page(404, "does not work any more");
     let fourth = link_for_robin(&server).await;
     let store = &server.staging.store;
-    assert!(store.set_customer_disabled(HERE, EMAIL, true).await.unwrap());
+    assert!(store.set_customer_disabled(HERE, EMAIL, true, Along::ALONE).await.unwrap());
     browser.get(&server.url(&fourth)).await.assert_page(404, "does not work any more");
 }
 

@@ -24,7 +24,7 @@ use grantor::store::{Address, Business, NewClient, NewCustomer, Store};
 use grantor::throttle::{Limits, Throttle};
 use grantor::trials::Trials;
 use grantor::usage::Usage;
-use grantor_protocol::client::{ClientSecret, ClientSettings};
+use grantor_protocol::client::{ClientSecret, ClientSettings, SecretDigest};
 use grantor_protocol::client_authentication::BasicCredentials;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::redirect_uri::RedirectUri;
@@ -385,7 +385,7 @@ impl Server {
             redirect_uris: vec![RedirectUri::register(REDIRECT_URI).unwrap()],
             scopes: Scope::parse("financial-api orders-api").unwrap(),
             optional_scopes: Scope::default(),
-            secret: Some((ClientSecret::new(secret.clone()).digest(), demo::hint(&secret))),
+            secret: Some(stored_secret(&secret)),
             approved: true,
             demo: false,
             settings: ClientSettings {
@@ -788,4 +788,10 @@ pub fn unescape(text: &str) -> String {
         .replace("&#39;", "'")
         .replace("&#60;", "<")
         .replace("&#62;", ">")
+}
+
+/// What is kept of a secret.
+fn stored_secret(secret: &str) -> (SecretDigest, String) {
+    let secret = ClientSecret::new(secret.to_owned());
+    (secret.digest(), secret.hint())
 }

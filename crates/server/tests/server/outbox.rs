@@ -233,14 +233,14 @@ async fn an_ending_is_told_to_each_endpoint_that_wants_it_and_to_no_other(server
     for told in [&client, &other] {
         let notices = [notice(told)];
         let along = Along::Told(&notices);
-        assert!(store.end_grants_of_client_along(STAGING, &told.id, along).await.unwrap());
+        assert!(store.end_grants_of_client(STAGING, &told.id, along).await.unwrap());
     }
     // What does not happen is not told.
     let nobody =
         TestClient { id: "nobody".into(), secret: String::new(), redirect_uri: String::new() };
     let refused = [notice(&nobody)];
     let along = Along::Told(&refused);
-    assert!(!store.end_grants_of_client_along(STAGING, "nobody", along).await.unwrap());
+    assert!(!store.end_grants_of_client(STAGING, "nobody", along).await.unwrap());
     let record = store.client(&client.id).await.unwrap().unwrap();
     let refused = Act { notices: vec![notice(&client)], ..act() };
     assert!(!store.switch_app(&record, false, &refused).await.unwrap());

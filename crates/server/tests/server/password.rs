@@ -1,5 +1,6 @@
 //! `/account/password`: a customer changes the password.
 
+use grantor::store::Along;
 use grantor_protocol::environment::Environment;
 
 use crate::calls::{assert_opens, issue_with};
@@ -143,12 +144,12 @@ async fn s9_a_form_of_another_site_or_browser_changes_no_password(server: Server
 async fn who_was_switched_off_or_given_another_password_meanwhile_changes_nothing(server: Server) {
     let (browser, page) = robin(&server).await;
     let store = &server.staging.store;
-    assert!(store.set_customer_disabled(HERE, EMAIL, true).await.unwrap());
+    assert!(store.set_customer_disabled(HERE, EMAIL, true, Along::ALONE).await.unwrap());
     let answer = change(&browser, &page, [OLD, NEW, NEW]).await;
     assert_eq!((answer.status.as_u16(), answer.location().as_str()), (303, "/account/password"));
     let again = browser.get(&server.url("/account/password")).await;
     assert_eq!(again.step().as_deref(), Some("sign_in"));
-    assert!(store.set_customer_disabled(HERE, EMAIL, false).await.unwrap());
+    assert!(store.set_customer_disabled(HERE, EMAIL, false, Along::ALONE).await.unwrap());
     assert!(opens(&server, OLD).await && !opens(&server, NEW).await);
     // Of two changes at once one is made.
     let (one, two) = (robin(&server).await, robin(&server).await);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use grantor::store::{StoreError, Turn};
+use grantor::store::{Along, StoreError, Turn};
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
 use reqwest::StatusCode;
@@ -202,11 +202,17 @@ async fn d4_postgres_an_ending_whose_commit_answer_is_lost_is_told_as_done_and_i
             let (customer, refresh) = (grant.customer_id, living.text("refresh_token"));
             proxy.lose_next();
             match ending {
-                "client" => assert!(store.end_grants_of_client(here, &client.id).await.unwrap()),
-                "customer" => assert!(store.end_grants_of_customer(here, customer).await.unwrap()),
+                "client" => assert!(
+                    store.end_grants_of_client(here, &client.id, Along::ALONE).await.unwrap()
+                ),
+                "customer" => assert!(
+                    store.end_grants_of_customer(here, customer, Along::ALONE).await.unwrap()
+                ),
                 "customer and client" => {
                     let id = &client.id;
-                    let told = store.end_grants_of_customer_and_client(here, customer, id).await;
+                    let told = store
+                        .end_grants_of_customer_and_client(here, customer, id, Along::ALONE)
+                        .await;
                     assert!(told.unwrap());
                 }
                 "grant" => assert_eq!(revoke(&server, &client, refresh).await.status, 200),

@@ -1,5 +1,6 @@
 //! Signing in, and the session that it begins.
 
+use grantor::store::Along;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -211,7 +212,12 @@ async fn s18_a_session_ends_by_its_time_and_with_the_password_it_was_begun_with(
     let site = &server.staging;
     let other = "quite another password";
     let hash = site.passwords.hash(Password::new(other.to_owned())).await.unwrap();
-    assert!(site.store.set_customer_password(site.environment, EMAIL, &hash).await.unwrap());
+    assert!(
+        site.store
+            .set_customer_password(site.environment, EMAIL, &hash, Along::ALONE)
+            .await
+            .unwrap()
+    );
     let page = browser.get(&url).await;
     assert_eq!(page.step().as_deref(), Some("sign_in"));
     let refused = browser.submit(&page, &[("email", EMAIL), ("password", PASSWORD)]).await;

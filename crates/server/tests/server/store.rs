@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use grantor::demo;
-use grantor::store::{AuditOf, Credentials, NewGrant, NewPassword, NewSession, Store, Turn};
+use grantor::store::{Along, AuditOf, Credentials, NewGrant, NewPassword, NewSession, Store, Turn};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::environment::Environment;
 use grantor_protocol::grant::GrantStatus;
@@ -201,7 +201,7 @@ async fn s18_a_session_begins_only_under_the_counter_that_its_password_was_check
         let email = demo::CUSTOMER_EMAIL;
         async move {
             match at {
-                12 => store.set_customer_password(HERE, email, "hash").await.unwrap(),
+                12 => store.set_customer_password(HERE, email, "hash", Along::ALONE).await.unwrap(),
                 _ => store.begin_session(&new, None).await.unwrap(),
             }
         }
@@ -274,7 +274,7 @@ async fn allowing_is_refused_whole_where_client_customer_or_consent_changed_in_b
     assert_eq!(left_behind(&server, &grant).await, (false, false), "the client was disabled");
     store.set_client_disabled(HERE, &client.id, false).await.unwrap();
 
-    store.set_customer_password(HERE, demo::CUSTOMER_EMAIL, "hash").await.unwrap();
+    store.set_customer_password(HERE, demo::CUSTOMER_EMAIL, "hash", Along::ALONE).await.unwrap();
     assert!(!allow(&server.staging, &grant).await);
     assert_eq!(left_behind(&server, &grant).await, (false, false), "the customer's past ended");
 
@@ -342,12 +342,12 @@ async fn s17_a_customers_new_password_or_switching_off_ends_every_connection_for
         let (active, pending) =
             (connected(&server, &client).await, issue(&server.staging, &client).await.grant_id);
         if switched_off {
-            assert!(store.set_customer_disabled(HERE, email, true).await.unwrap());
-            assert!(!store.set_customer_disabled(HERE, email, true).await.unwrap());
+            assert!(store.set_customer_disabled(HERE, email, true, Along::ALONE).await.unwrap());
+            assert!(!store.set_customer_disabled(HERE, email, true, Along::ALONE).await.unwrap());
             assert!(store.credentials(HERE, email).await.unwrap().is_none());
-            assert!(store.set_customer_disabled(HERE, email, false).await.unwrap());
+            assert!(store.set_customer_disabled(HERE, email, false, Along::ALONE).await.unwrap());
         } else {
-            assert!(store.set_customer_password(HERE, email, "hash").await.unwrap());
+            assert!(store.set_customer_password(HERE, email, "hash", Along::ALONE).await.unwrap());
         }
         for id in [active, pending] {
             assert!(!row(&server, id).await.in_force);

@@ -1,5 +1,6 @@
 //! Two servers on one PostgreSQL database: what one of them ended is ended for the other at once.
 
+use grantor::store::Along;
 use std::sync::Arc;
 
 use grantor::demo;
@@ -46,11 +47,18 @@ async fn s17_postgres_what_one_server_ended_is_ended_at_the_very_next_call_of_th
                     let answer = revoke(&one, &client, living.text("refresh_token")).await;
                     answer.status == 200
                 }
-                "client" => store.end_grants_of_client(HERE, &client.id).await.unwrap(),
-                "customer" => store.end_grants_of_customer(HERE, customer).await.unwrap(),
+                "client" => {
+                    store.end_grants_of_client(HERE, &client.id, Along::ALONE).await.unwrap()
+                }
+                "customer" => {
+                    store.end_grants_of_customer(HERE, customer, Along::ALONE).await.unwrap()
+                }
                 _ => {
                     let id = &client.id;
-                    store.end_grants_of_customer_and_client(HERE, customer, id).await.unwrap()
+                    store
+                        .end_grants_of_customer_and_client(HERE, customer, id, Along::ALONE)
+                        .await
+                        .unwrap()
                 }
             };
             assert!(done, "{round} {ending}");

@@ -13,7 +13,6 @@ use super::super::place::{In, Opened, Place};
 use super::super::{Failure, partner};
 use super::COMMAND;
 use super::proof::{Proof, ProofArguments};
-use crate::demo;
 use crate::programme::app::{client_id, described};
 use crate::store::{Act, ChangedApp, NewClient, Partner};
 
@@ -137,7 +136,7 @@ impl Create {
             redirect_uris: checked.redirect_uris,
             scopes: checked.scopes,
             optional_scopes: checked.optional_scopes,
-            secret: secret.as_ref().map(|secret| (secret.digest(), demo::hint(secret.expose()))),
+            secret: secret.as_ref().map(|secret| (secret.digest(), secret.hint())),
             approved: !self.unapproved,
             demo: false,
             settings: ClientSettings {

@@ -8,7 +8,6 @@ use super::super::Failure;
 use super::super::output::{Output, aligned};
 use super::super::place::Place;
 use super::{COMMAND, One, find};
-use crate::demo;
 
 #[derive(clap::Args)]
 #[command(after_help = "With --json: {\"environment\",\"client_id\",\"slot\"}")]
@@ -49,7 +48,7 @@ pub(super) async fn add(one: One) -> Result<(), Failure> {
             .hint("make a client without --public for an app that can keep one"));
     }
     let secret = ClientSecret::new(opened.random.secret());
-    let stored = (secret.digest(), demo::hint(secret.expose()));
+    let stored = (secret.digest(), secret.hint());
     let detail = format!("ends in {}", stored.1);
     let act = opened.act_about((COMMAND, "secret.added"), &record, detail);
     // What an operator makes by hand ends by hand.

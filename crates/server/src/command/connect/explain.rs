@@ -26,7 +26,7 @@ impl Explain {
     pub(super) fn code(self, code: &AuthorizationCode, server: &Server) {
         let code = format!("code={}", masked(code.expose()));
         let compared = match server.names_itself {
-            true => "state and iss are the ones that were expected",
+            true => "state and iss are the ones that were expected, or the code was pasted alone",
             false => "state is the one that was sent, or the code was pasted alone",
         };
         self.step(

@@ -75,16 +75,14 @@ impl EndConnections {
                 let mut act = opened.act_about((COMMAND, name), record, detail);
                 act.notices.push(opened.notice(environment, id, ended_by_company(customer.id)));
                 let along = Along::Act(&act);
-                store
-                    .end_grants_of_customer_and_client_along(environment, customer.id, id, along)
-                    .await?
+                store.end_grants_of_customer_and_client(environment, customer.id, id, along).await?
             }
             None => {
                 let notices = notices(&opened, environment, customer.id).await?;
                 let detail = noted(customer.id, environment);
                 let act = Act { notices, ..opened.act(COMMAND, name, detail) };
                 let along = Along::Act(&act);
-                store.end_grants_of_customer_along(environment, customer.id, along).await?
+                store.end_grants_of_customer(environment, customer.id, along).await?
             }
         };
         let client_id = record.map(|record| record.client.id);

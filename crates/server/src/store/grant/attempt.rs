@@ -102,7 +102,7 @@ impl Store {
 
     /// Ends something: to do it twice is to do it once. Answers whether it was this call that did.
     pub(in crate::store) async fn ended(&self, statement: Statement) -> Result<bool, StoreError> {
-        self.ended_along(statement, Along::Told(&[])).await
+        self.ended_along(statement, Along::ALONE).await
     }
 
     /// The same, with what stands along it in one transaction. Where an answer was lost, an act may

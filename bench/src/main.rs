@@ -6,7 +6,8 @@
 //!    cell of that table, with `load.rs` and `client.rs`;
 //! 3. `report.rs` holds the rows against their floors and the targets, and writes them;
 //! 4. the other commands measure one thing each: `size.rs`, `grow.rs`, `idle.rs`, `scale.rs`,
-//!    `guard.rs`, the guard of an API, and `programme.rs`, the pages of the portal.
+//!    `guard.rs`, the guard of an API, `token.rs`, a worker that asks for its token, and
+//!    `programme.rs`, the pages of the portal.
 
 mod browser;
 mod client;
@@ -27,6 +28,7 @@ mod scale;
 mod server;
 mod size;
 mod stage;
+mod token;
 mod workload;
 
 use std::path::PathBuf;
@@ -94,6 +96,8 @@ enum Command {
     Scale(scale::Arguments),
     /// What the guard of an API adds to a call, in this very process
     Guard(guard::Arguments),
+    /// How long `grantor token` takes, the whole process
+    Token(token::Arguments),
     /// How long each page of the portal takes, with a hundred thousand clients
     Programme(programme::Arguments),
     /// The bare server, as this program starts it itself
@@ -133,6 +137,7 @@ fn run(program: Program) -> Result<(), Failure> {
             Some(Command::Idle(arguments)) => tell(&idle::run(&arguments).await?),
             Some(Command::Scale(arguments)) => tell(&scale::run(&arguments).await?),
             Some(Command::Guard(arguments)) => tell(&guard::run(&arguments).await?),
+            Some(Command::Token(arguments)) => tell(&token::run(&arguments).await?),
             Some(Command::Programme(arguments)) => programme::run(&arguments).await,
             Some(Command::Floor(_)) => Ok(()),
         }

@@ -8,6 +8,15 @@ use super::{Act, Along, NewSession, Store, StoreError, outbox};
 use crate::journal::Ending;
 use crate::mail::Mail;
 
+/// The customer's few come first: ordered by what they belong to, and not by the businesses, because
+/// SQLite would walk through all businesses of the environment to have those in order.
+const BUSINESSES_OF: &str = "SELECT b.id, b.name, b.currency, l.id, l.name, l.country, l.timezone \
+     FROM memberships m \
+     CROSS JOIN businesses b \
+     LEFT JOIN locations l ON l.environment = m.environment AND l.business_id = m.business_id \
+     WHERE m.environment = $1 AND m.customer_id = $2 \
+     AND b.environment = m.environment AND b.id = m.business_id ORDER BY m.business_id, l.id";
+
 /// A customer.
 #[derive(Clone, Debug)]
 pub struct Customer {
@@ -306,14 +315,9 @@ impl Store {
         environment: Environment,
         customer_id: [u8; 16],
     ) -> Result<Vec<Business>, StoreError> {
-        let sql = "SELECT b.id, b.name, b.currency, l.id, l.name, l.country, l.timezone \
-                   FROM memberships m \
-                   JOIN businesses b ON b.environment = m.environment AND b.id = m.business_id \
-                   LEFT JOIN locations l ON l.environment = b.environment AND l.business_id = b.id \
-                   WHERE m.environment = $1 AND m.customer_id = $2 ORDER BY b.id, l.id";
         let values = vec![environment.as_str().into(), customer_id.into()];
         let mut businesses: Vec<Business> = Vec::new();
-        for row in self.engine.read(sql, values).await? {
+        for row in self.engine.read(BUSINESSES_OF, values).await? {
             let mut row = row.columns("businesses", "of a customer");
             let (id, name) = (row.integer("id")?, row.text("name")?);
             let currency = row.text("currency")?;
@@ -439,4 +443,23 @@ fn read_customer(row: Row) -> Result<Customer, StoreError> {
         disabled: row.boolean("disabled")?,
         created_at: row.integer("created_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn a_customers_businesses_are_found_without_a_walk_through_all() {
+        let (store, _folder) = empty().await;
+        let found = plan(&store, BUSINESSES_OF, 2).await;
+        for expected in [
+            "SEARCH m USING COVERING INDEX sqlite_autoindex_memberships_1 (environment=? AND customer_id=?)",
+            "SEARCH b USING INDEX sqlite_autoindex_businesses_1 (environment=? AND id=?)",
+            "SEARCH l USING INDEX sqlite_autoindex_locations_1 (environment=? AND business_id=?)",
+        ] {
+            assert!(found.contains(expected), "{found}");
+        }
+    }
 }

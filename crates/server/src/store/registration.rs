@@ -10,6 +10,9 @@ use super::{Act, Store, StoreError};
 /// No environment has more clients that registered themselves.
 pub const MOST_SELF_REGISTERED: i64 = 10_000;
 
+const SELF_REGISTERED: &str = "SELECT COUNT(*) FROM clients \
+     WHERE environment = $1 AND registration IN ('itself', 'document') AND NOT disabled";
+
 /// A token that admits clients to registration.
 pub struct InitialAccessToken {
     /// Its environment.
@@ -92,10 +95,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn self_registered(&self, environment: Environment) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM clients \
-                   WHERE environment = $1 AND registration IN ('itself', 'document') \
-                   AND NOT disabled";
-        let rows = self.engine.read(sql, vec![environment.as_str().into()]).await?;
+        let rows = self.engine.read(SELF_REGISTERED, vec![environment.as_str().into()]).await?;
         rows.into_iter()
             .next()
             .map_or(Ok(0), |row| row.columns("clients", "(counted)").integer("count"))
@@ -167,4 +167,17 @@ fn registered_values(client: &NewClient) -> Vec<Value> {
     ];
     values.extend(profile_values(client));
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{empty, plan};
+
+    #[tokio::test]
+    async fn clients_that_registered_themselves_are_counted_without_a_look_at_the_others() {
+        let (store, _folder) = empty().await;
+        let found = plan(&store, SELF_REGISTERED, 1).await;
+        assert!(found.contains("clients_of_themselves (environment=?)"), "{found}");
+    }
 }

@@ -186,7 +186,9 @@ fn admits(admission: &Admission, call: &Request<Incoming>) -> bool {
 fn refused(error: &RenewalError) -> Response<Full<Bytes>> {
     let (status, code) = match error {
         RenewalError::NoConnection { .. } => (StatusCode::NOT_FOUND, "no_connection"),
-        RenewalError::Ended { .. } => (StatusCode::CONFLICT, "connection_ended"),
+        RenewalError::Ended { .. } | RenewalError::NotReplaceable { .. } => {
+            (StatusCode::CONFLICT, "connection_ended")
+        }
         RenewalError::NotNow { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_now"),
         RenewalError::Keeping(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept"),
     };

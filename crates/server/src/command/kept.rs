@@ -191,6 +191,9 @@ impl From<RenewalError> for Failure {
             RenewalError::Ended { .. } => {
                 Failure::mendable(words).hint("the customer has to connect again: grantor connect")
             }
+            RenewalError::NotReplaceable { .. } => Failure::mendable(words)
+                .hint("the customer has to connect again: grantor connect")
+                .hint("`grantor connections show` says for which server the token is"),
             RenewalError::NotNow { name, error } => {
                 let what = format!("the connection {name} could not be renewed");
                 match &error {

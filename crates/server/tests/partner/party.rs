@@ -113,6 +113,16 @@ impl Party {
         self.change(|connection| connection.tokens.expires_at = ServerClock::system().now()).await;
     }
 
+    /// The access token still lives, and ends so soon that it is to be renewed.
+    pub(crate) async fn nearly_expire(&self) {
+        let now = ServerClock::system().now();
+        self.change(|connection| {
+            connection.renewed_at = now - 3600;
+            connection.tokens.expires_at = now + 40;
+        })
+        .await;
+    }
+
     /// How far the grant of the server went, by its generation.
     pub(crate) fn generation(&self) -> i64 {
         self.server.number("SELECT MAX(generation) FROM grants")

@@ -281,6 +281,37 @@ pub(crate) async fn visit(target: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
+/// Where a page leads that a browser was given as the address of a file.
+pub(crate) fn led_to(opened: &str) -> String {
+    let path = url::Url::parse(opened).unwrap().to_file_path().unwrap();
+    let html = std::fs::read_to_string(path).unwrap();
+    let (_, refresh) = html.split_once("content=\"0; url=").expect("a page that leads on");
+    let (url, _) = refresh.split_once('"').unwrap();
+    url.replace("&amp;", "&")
+}
+
+/// A program that plays the browser: a line of sh that gets what it is to open.
+pub(crate) fn browser(folder: &Path, line: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join("browser");
+    std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+/// The content of a file, once it is there.
+pub(crate) async fn written(path: &Path) -> String {
+    let reading = async {
+        loop {
+            match std::fs::read_to_string(path) {
+                Ok(text) => return text,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("nothing is written")
+}
+
 /// A folder of this user alone.
 pub(crate) fn private_folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt as _;

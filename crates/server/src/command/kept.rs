@@ -163,7 +163,9 @@ impl From<KeepingError> for Failure {
     fn from(error: KeepingError) -> Failure {
         let failure = Failure::mendable(error.to_string());
         match error {
-            KeepingError::Io { .. } => failure.hint("--connections DIR names another folder"),
+            KeepingError::Io { .. } | KeepingError::OtherOwner { .. } => {
+                failure.hint("--connections DIR names another folder")
+            }
             KeepingError::Open { .. } => failure.hint(
                 "whoever could read it may have the tokens: if others had access, run grantor \
                  logout and connect again",

@@ -290,6 +290,27 @@ async fn s28_what_is_on_the_disk_is_encrypted_and_its_owners_alone() {
     party.run(&["token"]).await.refused(&["others may use", "(mode 755)", "chmod 700"]);
 }
 
+/// Whoever is not root can give nothing away: that another user's files are refused is shown by a test of
+/// the library there.
+#[tokio::test]
+async fn s28_what_another_user_owns_is_refused_also_by_root() {
+    let party = Party::connected(|_| ()).await;
+    let folder = party.connections_folder();
+    if std::fs::metadata(&folder).unwrap().uid() != 0 {
+        return;
+    }
+    for (path, _) in modes(&folder) {
+        if path.extension().is_some_and(|ending| ending == "lock") {
+            party.expire().await;
+        }
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+        let named = format!("{} belongs to user 65534", path.display());
+        party.run(&["token"]).await.refused(&[&named, "runs as user 0", "--connections DIR"]);
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+    }
+    party.run(&["token"]).await.line();
+}
+
 #[tokio::test]
 async fn a_client_that_takes_its_secret_in_the_body_alone_is_told_where_it_goes() {
     let party = Party::with(LOOPBACK, |client| {

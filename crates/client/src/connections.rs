@@ -18,6 +18,7 @@ mod key;
 mod keyring;
 mod lock;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -247,6 +248,16 @@ impl Connections {
 /// Writes a file that its owner alone can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
     folder::write(path, bytes)
+}
+
+/// Opens a file to lock it, and makes it where there is none.
+pub(crate) fn open_lock(path: &Path) -> Result<File, KeepingError> {
+    folder::open_lock(path)
+}
+
+/// The user that this process acts as.
+pub(crate) fn own_user() -> u32 {
+    folder::own_user()
 }
 
 /// What an encrypted file is bound to: put in the place of another one, it cannot be read.

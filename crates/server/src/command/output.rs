@@ -57,7 +57,7 @@ pub(super) fn say(words: &str) {
     let _ = anstream::stderr().write_all(format!("{}\n", lines.join("\n")).as_bytes());
 }
 
-/// Words whose first line is begun by others. Their further lines stand further in, so that a line end
+/// Words behind a beginning of ours. Their further lines stand further in, so that a line end
 /// in what a stranger wrote begins no `hint:` of ours.
 pub(super) fn told(words: &str) -> String {
     let lines: Vec<String> = words.lines().map(visible).collect();

@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { button, keepAllBusinesses, signIn } from './flow.js';
 import { grantorProgram, temporaryFolder } from './server.js';
 import { inEachEnvironment, useChromium } from './setup.js';
@@ -28,17 +30,16 @@ async function newPartner(environment) {
     child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
     return { child, ended: once(child, 'close').then(([code]) => ({ code, stdout })) };
   };
-  return { start, remove };
+  return { folder, start, remove };
 }
 
 /** Starts `grantor connect` and returns its authorize URL, its words, and its end. */
-async function begin(partner, environment, ...more) {
+async function begin(partner, environment, ...browser) {
   const { child, ended } = partner.start(
-    'connect', '--no-browser', '--explain',
+    'connect', '--explain', ...(browser.length ? browser : ['--no-browser']),
     ...['--server', environment.base_url, '--client-id', environment.client_id],
     // The demo client's own, on whichever port is free (RFC 8252 7.3).
     ...['--redirect-uri', environment.redirect_uri.replace(/:\d+/, '')],
-    ...more,
   );
   const said = [];
   const url = await new Promise((resolve, reject) => {
@@ -108,3 +109,42 @@ inEachEnvironment(
     }
   },
 );
+
+inEachEnvironment(
+  here,
+  'S28 the browser is given a file that leads on to the authorize URL by itself',
+  async ({ environment, visit }) => {
+    const partner = await newPartner(environment);
+    try {
+      const { page } = await visit();
+      const [browser, opened] = [`${partner.folder}/browser`, `${partner.folder}/opened`];
+      const script = `#!/bin/sh\nprintf %s "$1" >${opened}.new && mv ${opened}.new ${opened}\n`;
+      await writeFile(browser, script, { mode: 0o700 });
+      const { url, said, ended } = await begin(partner, environment, '--browser', browser);
+      const argument = await noted(opened);
+      assert.match(argument, /^file:\/\/\/.*\.html$/);
+      await page.goto(argument);
+      await page.waitForURL((here) => here.protocol === 'http:');
+      assert.equal(new URL(page.url()).origin, new URL(url).origin);
+      await signIn(page, environment.customer);
+      await keepAllBusinesses(page);
+      await button(page, 'Allow').click();
+      await page.getByRole('heading', { name: 'The answer has arrived' }).waitFor();
+      assert.equal((await ended).code, 0, said.join('\n'));
+      await assert.rejects(readFile(new URL(argument)), { code: 'ENOENT' });
+    } finally {
+      await partner.remove();
+    }
+  },
+);
+
+/** What a program wrote into a file, once it has. */
+async function noted(file) {
+  for (;;) {
+    try {
+      return await readFile(file, 'utf8');
+    } catch {
+      await pause(20);
+    }
+  }
+}

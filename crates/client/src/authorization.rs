@@ -134,14 +134,11 @@ impl AuthorizationRequest {
         }
         self.check_issuer(parameters.value("iss"))?;
         if let Some(error) = parameters.value("error") {
-            let text = |name: &str| parameters.value(name).map(str::to_owned);
-            return Err(AuthorizationError::Refused(ErrorResponse {
-                status: None,
-                error: error.to_owned(),
-                description: text("error_description"),
-                uri: text("error_uri"),
-                request_id: None,
-            }));
+            return Err(AuthorizationError::Refused(ErrorResponse::redirected(
+                error,
+                parameters.value("error_description"),
+                parameters.value("error_uri"),
+            )));
         }
         let code = parameters.value("code").ok_or(AuthorizationError::CodeMissing)?;
         Ok(self.code(code))

@@ -9,7 +9,7 @@
 //! `NAME` is a digest of the connection's name. Files are written beside and renamed, and are on the
 //! disk before anything depends on them: a crash leaves the old content or the new. Reading takes no
 //! lock. The system's own permissions keep other users out, and nothing is read whose permissions let
-//! them in. A key in a file stands beside what it encrypts, so whoever can read the whole folder can
+//! them in, or that another user owns. A key in a file stands beside what it encrypts, so whoever can read the whole folder can
 //! read it all; a key in the keyring is not in the folder at all.
 
 mod folder;
@@ -18,6 +18,7 @@ mod key;
 mod keyring;
 mod lock;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,20 @@ pub enum KeepingError {
         path: PathBuf,
         /// what it said
         source: io::Error,
+    },
+    /// It belongs to another user, who could read it, or has put something in its place.
+    #[error(
+        "{} belongs to user {owner}, and this program runs as user {user}: run it as the user whose \
+         connections they are",
+        path.display()
+    )]
+    OtherOwner {
+        /// which file or folder
+        path: PathBuf,
+        /// the id of whoever owns it
+        owner: u32,
+        /// the id of the user that this process acts as
+        user: u32,
     },
     /// Others may get at what is secret.
     #[error("others may use {} (mode {mode:03o}); run: chmod {wanted} {}", path.display(), path.display())]
@@ -233,6 +248,16 @@ impl Connections {
 /// Writes a file that its owner alone can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
     folder::write(path, bytes)
+}
+
+/// Opens a file to lock it, and makes it where there is none.
+pub(crate) fn open_lock(path: &Path) -> Result<File, KeepingError> {
+    folder::open_lock(path)
+}
+
+/// The user that this process acts as.
+pub(crate) fn own_user() -> u32 {
+    folder::own_user()
 }
 
 /// What an encrypted file is bound to: put in the place of another one, it cannot be read.

@@ -31,6 +31,21 @@ struct Body {
 }
 
 impl ErrorResponse {
+    /// What stood in the query of a redirect.
+    pub(crate) fn redirected(
+        error: &str,
+        description: Option<&str>,
+        uri: Option<&str>,
+    ) -> ErrorResponse {
+        ErrorResponse {
+            status: None,
+            error: shown(error),
+            description: description.map(shown),
+            uri: uri.map(shown),
+            request_id: None,
+        }
+    }
+
     /// Reads the answer of a token endpoint; `None` where it is no OAuth error.
     pub(crate) fn read(answer: &Answer) -> Option<ErrorResponse> {
         let body: Body = serde_json::from_slice(&answer.body).ok()?;
@@ -55,7 +70,30 @@ impl std::fmt::Display for ErrorResponse {
     }
 }
 
-/// What a server wrote must not move the cursor of a terminal, nor fill it.
+/// What a server wrote must not move the cursor of a terminal, nor turn its text around, nor fill it.
 fn shown(text: &str) -> String {
-    text.chars().take(MAX_CHARACTERS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let seen = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
+    text.chars().take(MAX_CHARACTERS).map(seen).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_wrote_moves_no_cursor_and_turns_no_text_whichever_way_it_came() {
+        let wild = "no\u{1b}[2J\u{202e}";
+        let redirected = ErrorResponse::redirected(wild, Some(wild), Some(wild));
+        let body = serde_json::json!({
+            "error": wild, "error_description": wild, "error_uri": wild, "request_id": wild,
+        });
+        let answer = Answer { status: 400, headers: Vec::new(), body: body.to_string().into() };
+        for response in [redirected, ErrorResponse::read(&answer).unwrap()] {
+            let (uri, id) = (response.uri.as_deref(), response.request_id.as_deref());
+            let shown = format!("{response} {} {}", uri.unwrap(), id.unwrap_or_default());
+            assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+            assert!(shown.starts_with("no\u{fffd}[2J\u{fffd}: no"), "{shown:?}");
+        }
+    }
 }

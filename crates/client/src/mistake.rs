@@ -47,6 +47,7 @@ impl Mistake {
     /// Which one a refusal of the token endpoint shows; `refreshing` where a refresh token was sent.
     pub fn of_token(error: &TokenError, refreshing: bool) -> Option<Mistake> {
         match error {
+            _ if error.is_put_off() => Some(Mistake::NotNow),
             TokenError::Http(error) => Some(Mistake::of_http(error)),
             TokenError::Unavailable { .. } if refreshing => Some(Mistake::NotNow),
             TokenError::Unavailable { .. } => Some(Mistake::AnswerLost),
@@ -251,6 +252,8 @@ mod tests {
         assert_eq!(Mistake::of_token(&refusal("slow_down", ""), false), None);
         let older = TokenError::NotOAuth { status: 401, why: String::new() };
         assert_eq!(Mistake::of_token(&older, false), Some(Mistake::Secret));
+        let busy = TokenError::NotOAuth { status: 429, why: String::new() };
+        assert_eq!(Mistake::of_token(&busy, true), Some(Mistake::NotNow));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! 1. What is on the disk is good for a while, and no refresh is under way: that is the answer, and no
 //!    lock is taken;
-//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it;
+//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it. Where
+//!    somebody holds it for long, because the server hangs, a token that still lives is the answer;
 //! 3. write that a refresh is under way, and only then send the refresh token;
 //! 4. write the new tokens to the disk, and only then use them and let the lock go.
 //!
@@ -22,6 +23,12 @@ use crate::token::{TokenError, Tokens};
 
 /// How often a refresh is sent whose answer is lost, and the pause before each time but the first.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
+/// How long the lock is waited for while the token on the disk still lives. A refresh takes less, so
+/// nearly always the new token is the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What ends sooner is not handed out in the place of a new one that is under way, in seconds: it would
+/// end on its way to the API.
+const LEFT_SECONDS: i64 = 5;
 
 /// Why there is no valid access token.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +56,16 @@ pub enum RenewalError {
         /// why
         error: TokenError,
     },
+    /// The API refused the access token before its time, and nothing gets another one. The connection
+    /// stays as it is: another API may take the token.
+    #[error(
+        "the API refused the token of {name} before its time, and there is no refresh token to get \
+         another one"
+    )]
+    NotReplaceable {
+        /// which
+        name: String,
+    },
     /// What is kept cannot be read or written.
     #[error(transparent)]
     Keeping(#[from] KeepingError),
@@ -57,7 +74,8 @@ pub enum RenewalError {
 impl Connections {
     /// The connection, with an access token that lives for `seconds` more: the kept one, or, where
     /// that ends sooner, a new one. Without a number it is a minute, or half of its life where that is
-    /// shorter: tokens of a minute would otherwise be renewed at each call.
+    /// shorter: tokens of a minute would otherwise be renewed at each call. Where no new one is to be
+    /// had just now, it is the kept one for as long as that lives.
     ///
     /// # Errors
     /// [`RenewalError`]
@@ -67,14 +85,39 @@ impl Connections {
         name: &str,
         seconds: Option<i64>,
     ) -> Result<Connection, RenewalError> {
-        if let Some(connection) = self.valid_now(name, seconds)? {
+        let seen = self.known(name)?;
+        if self.is_answer(&seen, seconds) {
+            return Ok(seen);
+        }
+        let lock = match self.turn(name).await? {
+            Turn::Ours(lock) => lock,
+            Turn::Theirs(living) => return Ok(*living),
+        };
+        let connection = self.known(name)?;
+        // Whoever asks for more than a token ever lives would else renew what was renewed for them.
+        let is_new = connection.tokens.access_token != seen.tokens.access_token;
+        let seconds = if is_new { Some(0) } else { seconds };
+        if self.is_answer(&connection, seconds) {
             return Ok(connection);
         }
-        let lock = self.lock(name).await?;
-        match self.valid_now(name, seconds)? {
-            Some(connection) => Ok(connection),
-            None => self.renew_through(http, self.known(name)?, lock).await,
+        match self.renew_through(http, connection.clone(), lock).await {
+            // It may end soon, but it has not ended.
+            Err(error) if error.is_passing() && self.lives(&connection, 0) => Ok(connection),
+            renewed => renewed,
         }
+    }
+
+    /// Waits for our turn to renew. Where somebody else has had theirs for a while, and the token still
+    /// lives, that has to do: their server may hang, and that need not stop us.
+    async fn turn(&self, name: &str) -> Result<Turn, RenewalError> {
+        if let Ok(lock) = tokio::time::timeout(PATIENCE, self.lock(name)).await {
+            return Ok(Turn::Ours(lock?));
+        }
+        let connection = self.known(name)?;
+        if self.lives(&connection, LEFT_SECONDS) {
+            return Ok(Turn::Theirs(Box::new(connection)));
+        }
+        Ok(Turn::Ours(self.lock(name).await?))
     }
 
     /// Renews to the end, whoever goes away meanwhile: a refresh token that was sent and whose
@@ -104,15 +147,22 @@ impl Connections {
         seconds: Option<i64>,
     ) -> Result<Option<Connection>, RenewalError> {
         let connection = self.known(name)?;
+        Ok(self.is_answer(&connection, seconds).then_some(connection))
+    }
+
+    fn is_answer(&self, connection: &Connection, seconds: Option<i64>) -> bool {
         // A refresh that somebody began and did not end is settled now, while the server still repeats
         // its answer, and not when the token has ended.
         let is_settled = connection.under_way_since.is_none();
-        let is_good = is_settled && connection.is_good_for(seconds, self.clock().now());
-        Ok(is_good.then_some(connection))
+        is_settled && connection.is_good_for(seconds, self.clock().now())
     }
 
-    /// A new access token in the place of one that the API refused before its time. Where another
-    /// process has replaced it already, that is the answer.
+    fn lives(&self, connection: &Connection, seconds: i64) -> bool {
+        connection.ended.is_none() && connection.is_valid_for(seconds, self.clock().now())
+    }
+
+    /// A new access token in the place of one that the API refused before its time, and never that one.
+    /// Where another process has replaced it already, that is the answer.
     ///
     /// # Errors
     /// [`RenewalError`]
@@ -141,9 +191,8 @@ impl Connections {
             return Err(RenewalError::Ended { name, why });
         }
         let Some(presented) = connection.tokens.refresh_token.clone() else {
-            // It cannot be renewed, and has not ended.
             if connection.is_valid_for(0, self.clock().now()) {
-                return Ok(connection);
+                return Err(RenewalError::NotReplaceable { name });
             }
             return self.end(connection, Ended::NoRefreshToken, lock);
         };
@@ -175,10 +224,6 @@ impl Connections {
                 if before.is_none() && !asked.lost {
                     connection.under_way_since = None;
                     self.keep(&connection, lock)?;
-                }
-                // It may end soon, but it has not ended.
-                if connection.is_valid_for(0, self.clock().now()) && is_passing(&error) {
-                    return Ok(connection);
                 }
                 Err(RenewalError::NotNow { name, error })
             }
@@ -223,9 +268,27 @@ impl Connections {
     }
 }
 
-/// Whether the next try may well succeed, so that a token that still lives is worth more than an error.
-fn is_passing(error: &TokenError) -> bool {
-    matches!(error, TokenError::Http(_)) || error.is_unclear()
+impl RenewalError {
+    /// Whether a token that still lives is worth more than this error: the next try may well succeed, or
+    /// there is nothing to try with.
+    fn is_passing(&self) -> bool {
+        match self {
+            RenewalError::NotNow { error, .. } => {
+                matches!(error, TokenError::Http(_)) || error.is_unclear() || error.is_put_off()
+            }
+            RenewalError::NotReplaceable { .. } => true,
+            RenewalError::NoConnection { .. }
+            | RenewalError::Ended { .. }
+            | RenewalError::Keeping(_) => false,
+        }
+    }
+}
+
+/// Who renews a connection.
+enum Turn {
+    Ours(Lock),
+    /// Somebody else, all the time; with what is on the disk meanwhile.
+    Theirs(Box<Connection>),
 }
 
 /// What became of a refresh.

@@ -10,6 +10,8 @@ use crate::secret::Secret;
 const LIFETIME_SECONDS: i64 = 3600;
 /// No lifetime is taken to be longer, in seconds.
 const MAX_LIFETIME_SECONDS: i64 = 10 * 365 * 24 * 3600;
+/// The status of a call that came too soon after others.
+const TOO_MANY_CALLS: u16 = 429;
 
 /// Tokens, as they were received.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +60,15 @@ impl TokenError {
             TokenError::Refused(refusal) => refusal.status.is_some_and(|status| status >= 500),
             // A page of 200 in the place of tokens may stand before a server that has acted.
             TokenError::NotOAuth { status, .. } => (200..300).contains(status),
+        }
+    }
+
+    /// Whether the server, or what stands before it, put the call off and did nothing (RFC 6585 4).
+    pub fn is_put_off(&self) -> bool {
+        match self {
+            TokenError::Refused(refusal) => refusal.status == Some(TOO_MANY_CALLS),
+            TokenError::NotOAuth { status, .. } => *status == TOO_MANY_CALLS,
+            TokenError::Http(_) | TokenError::Unavailable { .. } => false,
         }
     }
 }
@@ -178,5 +189,14 @@ mod tests {
             assert!(read_of(status, body).unwrap_err().is_unclear(), "{status}");
         }
         assert!(!read_of(404, "<html>").unwrap_err().is_unclear());
+    }
+
+    #[test]
+    fn a_call_that_was_put_off_is_known_whoever_answered() {
+        for body in [r#"{"error":"temporarily_unavailable"}"#, "<html>slow down</html>"] {
+            let error = read_of(429, body).unwrap_err();
+            assert!(error.is_put_off() && !error.is_unclear(), "{error}");
+        }
+        assert!(!read_of(400, r#"{"error":"invalid_grant"}"#).unwrap_err().is_put_off());
     }
 }

@@ -23,11 +23,13 @@ use crate::renewal::RenewalError;
 use crate::secret::Secret;
 
 /// No more callers are served at once.
-const MAX_CALLERS: usize = 256;
+const MAX_CALLERS: u32 = 256;
 /// How long a caller may take to send its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// The pause after a caller could not be taken: file descriptors may have run out.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long callers may take to end when the broker does.
+const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What calls are answered from.
 pub(super) struct Serving {
@@ -46,10 +48,26 @@ enum Admission {
     ByKey(Arc<Secret>),
 }
 
-pub(super) async fn unix(listener: &UnixListener, owner: u32, serving: Arc<Serving>) {
-    let room = Arc::new(Semaphore::new(MAX_CALLERS));
+/// Room for callers.
+pub(super) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_CALLERS as usize))
+}
+
+/// Waits until the room is empty, or has had time to be.
+pub(super) async fn empty(room: &Semaphore) {
+    let all = room.acquire_many(MAX_CALLERS);
+    // Whoever is still there loses a call, and a refresh under way is settled by the next one.
+    let _ = tokio::time::timeout(LEAVE_LIMIT, all).await;
+}
+
+pub(super) async fn unix(
+    listener: &UnixListener,
+    owner: u32,
+    serving: &Arc<Serving>,
+    room: &Arc<Semaphore>,
+) {
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        let permit = Arc::clone(room).acquire_owned().await.ok();
         match listener.accept().await {
             Ok((stream, _)) => {
                 // The mode of the socket keeps others out; this holds where that was changed.
@@ -57,21 +75,25 @@ pub(super) async fn unix(listener: &UnixListener, owner: u32, serving: Arc<Servi
                     Ok(peer) if peer.uid() == owner => Admission::Granted,
                     _ => Admission::Refused,
                 };
-                tokio::spawn(one(stream, admission, Arc::clone(&serving), permit));
+                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-pub(super) async fn tcp(listener: &TcpListener, key: Arc<Secret>, serving: Arc<Serving>) {
-    let room = Arc::new(Semaphore::new(MAX_CALLERS));
+pub(super) async fn tcp(
+    listener: &TcpListener,
+    key: &Arc<Secret>,
+    serving: &Arc<Serving>,
+    room: &Arc<Semaphore>,
+) {
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        let permit = Arc::clone(room).acquire_owned().await.ok();
         match listener.accept().await {
             Ok((stream, _)) => {
-                let admission = Admission::ByKey(Arc::clone(&key));
-                tokio::spawn(one(stream, admission, Arc::clone(&serving), permit));
+                let admission = Admission::ByKey(Arc::clone(key));
+                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
@@ -186,7 +208,9 @@ fn admits(admission: &Admission, call: &Request<Incoming>) -> bool {
 fn refused(error: &RenewalError) -> Response<Full<Bytes>> {
     let (status, code) = match error {
         RenewalError::NoConnection { .. } => (StatusCode::NOT_FOUND, "no_connection"),
-        RenewalError::Ended { .. } => (StatusCode::CONFLICT, "connection_ended"),
+        RenewalError::Ended { .. } | RenewalError::NotReplaceable { .. } => {
+            (StatusCode::CONFLICT, "connection_ended")
+        }
         RenewalError::NotNow { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_now"),
         RenewalError::Keeping(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept"),
     };

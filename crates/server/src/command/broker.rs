@@ -34,36 +34,31 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let stop = asked_to_stop()?;
-    let (broker, ready, left) = match arguments.listen {
+    let (broker, ready) = match arguments.listen {
         Some(address) => on_loopback(connections, address).await?,
         None => on_socket(connections, arguments.socket).await?,
     };
     print(&ready.to_string())?;
     say("The broker is ready. Ctrl-C stops it.");
-    tokio::select! {
-        () = broker.serve() => {}
-        () = stop => {}
-    }
-    // Where it is gone already, nothing is left to remove.
-    let _ = std::fs::remove_file(left);
+    broker.serve_until(stop).await;
     Ok(())
 }
 
 async fn on_socket(
     connections: Connections,
     socket: Option<PathBuf>,
-) -> Result<(Broker, Value, PathBuf), Failure> {
+) -> Result<(Broker, Value), Failure> {
     let path = socket.unwrap_or_else(|| connections.folder().join("broker.sock"));
     let broker = Broker::on_socket(connections, Http::new(), &path).await;
     let broker = broker.map_err(|error| not_here(&path.display().to_string(), &error))?;
     let ready = json!({ "socket": path });
-    Ok((broker, ready, path))
+    Ok((broker, ready))
 }
 
 async fn on_loopback(
     connections: Connections,
     address: SocketAddr,
-) -> Result<(Broker, Value, PathBuf), Failure> {
+) -> Result<(Broker, Value), Failure> {
     let key_file = connections.folder().join("broker.json");
     let random = Random::system();
     let drawn = (key_file.as_path(), &random);
@@ -71,11 +66,11 @@ async fn on_loopback(
     let broker = broker.map_err(|error| not_here(&address.to_string(), &error))?;
     let url = broker.address().map(|address| format!("http://{address}"));
     let ready = json!({ "url": url, "key_file": key_file });
-    Ok((broker, ready, key_file))
+    Ok((broker, ready))
 }
 
 fn not_here(place: &str, error: &std::io::Error) -> Failure {
     Failure::mendable(format!("the broker cannot listen on {place}"))
         .because(error)
-        .hint("choose another place with --socket or --listen")
+        .hint("where a broker runs already, ask that one; --socket or --listen names another place")
 }

@@ -3,7 +3,7 @@
 //! 1. find the server: a preset, or what the server says of itself;
 //! 2. read the client's secret: standard input, the environment, or a prompt; never the arguments;
 //! 3. open the folder of connections: tokens that could not be kept would be lost;
-//! 4. send the customer's browser to the authorize URL;
+//! 4. send the customer's browser to the authorize URL, by a page that leads there (`connect/page.rs`);
 //! 5. catch the redirect on a port of this machine, or take what is pasted (`connect/answer.rs`);
 //! 6. exchange the code, and keep the tokens.
 //!
@@ -11,8 +11,10 @@
 
 mod answer;
 mod explain;
+mod page;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use grantor_client::authorization::{AuthorizationCode, AuthorizationRequest};
 use grantor_client::client::Client;
@@ -32,6 +34,7 @@ use grantor_protocol::scope::Scope;
 use super::kept::{Form, Kept, mistaken, print_token, token_failure};
 use super::output::{aligned, print, say, time};
 use super::{Failure, prompt};
+use crate::listener::asked_to_stop;
 use explain::Explain;
 
 /// What the variable is called that may hold the secret. It is no argument of clap's: then it could be
@@ -122,15 +125,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let explain = Explain(arguments.explain);
     let party = Party { server, client, http, explain };
-    let code = party.authorize(&arguments, scope.as_deref()).await?;
-    let (usual, chosen) = (party.usual_name(), arguments.name);
-    let name = chosen.unwrap_or(usual);
-    // Before the code is spent: tokens that cannot be kept would be lost. Whoever renews the
-    // connection of this name just now writes first, and is written over.
-    let lock = connections.lock(&name).await?;
-    let tokens = party.exchange(&code).await?;
-    let connection = party.kept(&connections, (name, &lock), tokens)?;
-    answer(&connection, arguments.output)
+    // A signal ends the command at its next step, so that the page of the browser does not stay.
+    let stop = asked_to_stop()?;
+    let connected = tokio::select! {
+        connected = party.connect(&connections, &arguments, scope.as_deref()) => connected?,
+        () = stop => return Err(Failure::mendable("it was stopped before it was connected")),
+    };
+    answer(&connected, arguments.output)
 }
 
 /// The scope to ask for, where there is one; what is plainly wrong is said before anybody signs in.
@@ -214,14 +215,30 @@ impl Party {
         Connection::usual_name(self.client.id(), &self.server)
     }
 
+    /// From the customer's browser to tokens on the disk.
+    async fn connect(
+        &self,
+        connections: &Connections,
+        arguments: &Arguments,
+        scope: Option<&str>,
+    ) -> Result<Connection, Failure> {
+        let code = self.authorize(connections.folder(), arguments, scope).await?;
+        let name = arguments.name.clone().unwrap_or_else(|| self.usual_name());
+        // Before the code is spent: tokens that cannot be kept would be lost. Whoever renews the
+        // connection of this name just now writes first, and is written over.
+        let lock = connections.lock(&name).await?;
+        let tokens = self.exchange(&code).await?;
+        self.kept(connections, (name, &lock), tokens)
+    }
+
     fn kept(
-        self,
+        &self,
         connections: &Connections,
         (name, lock): (String, &Lock),
         tokens: Tokens,
     ) -> Result<Connection, Failure> {
         let now = connections.clock().now();
-        let connection = Connection::new(name, self.server, &self.client, tokens, now);
+        let connection = Connection::new(name, self.server.clone(), &self.client, tokens, now);
         connections.keep(&connection, lock).map_err(|error| {
             Failure::from(error).hint(
                 "the customer's connection stands at the server, and its tokens could not be \
@@ -234,6 +251,7 @@ impl Party {
     /// Steps 1 and 2 of the guide.
     async fn authorize(
         &self,
+        folder: &Path,
         arguments: &Arguments,
         scope: Option<&str>,
     ) -> Result<AuthorizationCode, Failure> {
@@ -252,7 +270,8 @@ impl Party {
             AuthorizationRequest::new(&self.server, self.client.id(), redirect_uri, scope, &random);
         self.explain.authorize(&self.server, &request);
         let browser = (!arguments.no_browser).then_some(arguments.browser.as_deref());
-        answer::open(&request, browser);
+        // It leads there until the answer came.
+        let _page = answer::open(&request, browser, (folder, &random));
         let code = match loopback {
             Some(loopback) => answer::caught(&loopback, &request, arguments.wait_seconds).await,
             None => answer::pasted(&request, arguments.wait_seconds).await,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::output::told;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::journal::JournalError;
@@ -85,15 +86,16 @@ impl Fault {
     }
 }
 
+/// Each word passes [`told`], because a server, a file or a database may have written it.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for fault in &self.faults {
-            writeln!(f, "error: {}", fault.words)?;
+            writeln!(f, "error: {}", told(&fault.words))?;
             for cause in &fault.causes {
-                writeln!(f, "  cause: {cause}")?;
+                writeln!(f, "  cause: {}", told(cause))?;
             }
             for hint in &fault.hints {
-                writeln!(f, "hint: {hint}")?;
+                writeln!(f, "hint: {}", told(hint))?;
             }
         }
         if !self.mendable {
@@ -317,5 +319,22 @@ impl From<MailerError> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::unexplained("the system refused").because(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_wrote_moves_no_cursor_turns_no_text_and_begins_no_line_of_ours() {
+        let stranger = "a\u{1b}[2J\u{9b}2J\u{202e}b\rc\nhint: run this";
+        let failure = Failure::mendable(stranger)
+            .because(&std::io::Error::other(stranger))
+            .hint(stranger)
+            .to_string();
+        assert!(!failure.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']), "{failure:?}");
+        let hints = failure.lines().filter(|line| line.starts_with("hint:")).count();
+        assert_eq!((hints, failure.lines().count()), (1, 6), "{failure:?}");
     }
 }

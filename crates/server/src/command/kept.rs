@@ -163,7 +163,9 @@ impl From<KeepingError> for Failure {
     fn from(error: KeepingError) -> Failure {
         let failure = Failure::mendable(error.to_string());
         match error {
-            KeepingError::Io { .. } => failure.hint("--connections DIR names another folder"),
+            KeepingError::Io { .. } | KeepingError::OtherOwner { .. } => {
+                failure.hint("--connections DIR names another folder")
+            }
             KeepingError::Open { .. } => failure.hint(
                 "whoever could read it may have the tokens: if others had access, run grantor \
                  logout and connect again",
@@ -191,6 +193,9 @@ impl From<RenewalError> for Failure {
             RenewalError::Ended { .. } => {
                 Failure::mendable(words).hint("the customer has to connect again: grantor connect")
             }
+            RenewalError::NotReplaceable { .. } => Failure::mendable(words)
+                .hint("the customer has to connect again: grantor connect")
+                .hint("`grantor connections show` says for which server the token is"),
             RenewalError::NotNow { name, error } => {
                 let what = format!("the connection {name} could not be renewed");
                 match &error {

@@ -50,10 +50,18 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes words to standard error, with a line end.
+/// Writes words to standard error, with a line end. What a stranger wrote may stand in them.
 pub(super) fn say(words: &str) {
+    let lines: Vec<String> = words.lines().map(visible).collect();
     // Where nobody listens, the data and the exit code are all that is left to say.
-    let _ = anstream::stderr().write_all(format!("{words}\n").as_bytes());
+    let _ = anstream::stderr().write_all(format!("{}\n", lines.join("\n")).as_bytes());
+}
+
+/// Words behind a beginning of ours. Their further lines stand further in, so that a line end
+/// in what a stranger wrote begins no `hint:` of ours.
+pub(super) fn told(words: &str) -> String {
+    let lines: Vec<String> = words.lines().map(visible).collect();
+    lines.join("\n    ")
 }
 
 /// Names and values, aligned. A name that repeats is written once.

@@ -35,9 +35,13 @@ impl Running {
     }
 
     async fn stop(self) -> Answer {
+        self.ask_to_stop().await;
+        ended(self.child).await
+    }
+
+    async fn ask_to_stop(&self) {
         let process = self.child.id().unwrap().to_string();
         Command::new("kill").args(["-TERM", &process]).status().await.unwrap();
-        ended(self.child).await
     }
 }
 
@@ -174,6 +178,68 @@ async fn a_broker_replaces_the_socket_of_a_dead_one_and_no_living_one_and_no_fil
     std::fs::write(&socket, "a file").unwrap();
     party.run(&["broker"]).await.refused(&["there is a file that is no socket"]);
     assert_eq!(std::fs::read_to_string(&socket).unwrap(), "a file");
+}
+
+#[tokio::test]
+async fn a_second_broker_does_not_take_the_place_of_the_first() {
+    let party = Party::connected(|_| ()).await;
+    let more = ["--listen", "127.0.0.1:0"];
+    let first = Running::start(&party, &more).await;
+    let file = Path::new(first.ready["key_file"].as_str().unwrap()).to_owned();
+    let kept = std::fs::read(&file).unwrap();
+    let second = [&["broker"][..], &more].concat();
+    party.run(&second).await.refused(&["a broker is there already"]);
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
+    // Nor where somebody removed its socket.
+    let on_socket = Running::start(&party, &[]).await;
+    std::fs::remove_file(on_socket.socket()).unwrap();
+    party.run(&["broker"]).await.refused(&["a broker is there already"]);
+    first.stop().await.done();
+    Running::start(&party, &more).await.stop().await.done();
+}
+
+#[tokio::test]
+async fn d7_sigterm_lets_calls_under_way_end_and_takes_nobody_new() {
+    let party = Party::connected(|_| ()).await;
+    let broker = Running::start(&party, &[]).await;
+    let socket = broker.socket().to_owned();
+    party.expire().await;
+    // The refresh takes over a second: two answers are lost, and asked for again.
+    party.wire.lose(2);
+    let calls = party.wire.token_calls();
+    let under_way = tokio::spawn({
+        let socket = socket.clone();
+        async move { get(&socket, "/token").await }
+    });
+    while party.wire.token_calls() < calls + 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    broker.ask_to_stop().await;
+    while socket.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(UnixStream::connect(&socket).await.is_err());
+    let (status, answer) = under_way.await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["access_token"], party.mine().tokens.access_token.expose());
+    ended(broker.child).await.done();
+}
+
+#[tokio::test]
+async fn d7_a_call_that_hangs_holds_a_broker_for_ten_seconds_and_no_longer() {
+    let party = Party::connected(|_| ()).await;
+    let broker = Running::start(&party, &[]).await;
+    let socket = broker.socket().to_owned();
+    party.expire().await;
+    party.wire.hold();
+    let mut hanging = UnixStream::connect(&socket).await.unwrap();
+    hanging.write_all(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    party.wire.held().await;
+    let stopped = tokio::time::timeout(Duration::from_secs(20), broker.stop()).await;
+    stopped.expect("it waits for a server that hangs").done();
+    // What it had begun is settled by the next one.
+    party.run(&["token"]).await.line();
+    assert_eq!(party.generation(), 2);
 }
 
 #[tokio::test]

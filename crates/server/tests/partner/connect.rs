@@ -1,12 +1,12 @@
 //! `grantor connect`, from a client id to a token, and what goes on from there.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use grantor_protocol::client::ClientSettings;
 use serde_json::json;
 
 use crate::harness::query;
-use crate::party::{Connecting, LOOPBACK, Party, modes, visit};
+use crate::party::{Connecting, LOOPBACK, Party, browser, led_to, modes, visit, written};
 
 #[tokio::test]
 async fn u11_one_command_completes_a_code_flow_over_loopback_and_each_form_gives_the_same_token() {
@@ -205,13 +205,8 @@ async fn s28_nothing_secret_is_in_the_arguments_of_any_process_nor_in_the_enviro
  {
     let party = Party::new().await;
     let seen = party.folder.path().join("seen");
-    let browser = party.folder.path().join("browser");
-    std::fs::write(
-        &browser,
-        format!("#!/bin/sh\n(echo \"$@\"; env) > {0}.new\nmv {0}.new {0}\n", seen.display()),
-    )
-    .unwrap();
-    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let line = format!("(echo \"$@\"; env) > {0}.new\nmv {0}.new {0}", seen.display());
+    let browser = browser(party.folder.path(), &line);
     let base_url = party.wire.base_url();
     let mut command =
         party.command(&["connect", "--server", &base_url, "--client-id", &party.client.id]);
@@ -219,16 +214,49 @@ async fn s28_nothing_secret_is_in_the_arguments_of_any_process_nor_in_the_enviro
     let connecting = Connecting::read(command.spawn().unwrap()).await;
     let process = connecting.child.id().unwrap();
     let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
-    let target = party.server.browser().allow(&connecting.url).await;
+    let seen = written(&seen).await;
+    let (opened, _) = seen.split_once('\n').unwrap();
+    let page = url::Url::parse(opened).unwrap().to_file_path().unwrap();
+    let mode = std::fs::metadata(&page).unwrap().permissions().mode() & 0o777;
+    assert_eq!((page.parent(), mode), (Some(party.connections_folder().as_path()), 0o600));
+    // What is said for people, and where the browser goes by itself, is the same.
+    let url = led_to(opened);
+    assert_eq!(url, connecting.url);
+    let target = party.server.browser().allow(&url).await;
     visit(&target).await;
-    let url = connecting.url.clone();
     connecting.end().await.json();
-    let opened = std::fs::read_to_string(&seen).unwrap();
-    assert!(opened.starts_with(&url), "{opened}");
-    for place in [String::from_utf8_lossy(&arguments).into_owned(), opened] {
-        assert!(!place.contains(&party.client.secret), "{place}");
-        assert!(!place.contains(&query(&target, "code").unwrap()), "{place}");
+    assert!(!page.exists(), "the page stays behind");
+    let secrets = [
+        party.client.secret.clone(),
+        query(&target, "code").unwrap(),
+        query(&url, "state").unwrap(),
+        query(&url, "code_challenge").unwrap(),
+    ];
+    for place in [String::from_utf8_lossy(&arguments).into_owned(), seen] {
+        for secret in &secrets {
+            assert!(!place.contains(secret), "{place}");
+        }
     }
+}
+
+#[tokio::test]
+async fn s28_a_command_that_is_stopped_takes_the_page_of_the_browser_along() {
+    let party = Party::new().await;
+    let base_url = party.wire.base_url();
+    let arguments = ["connect", "--public", "--server", &base_url, "--client-id", "me"];
+    let mut command = party.command(&arguments);
+    command.env("BROWSER", "true");
+    let connecting = Connecting::read(command.spawn().unwrap()).await;
+    let pages = || {
+        let files = std::fs::read_dir(party.connections_folder()).unwrap();
+        let is_page = |path: &std::path::Path| path.extension().is_some_and(|end| end == "html");
+        files.filter(|file| is_page(&file.as_ref().unwrap().path())).count()
+    };
+    assert_eq!(pages(), 1);
+    let process = connecting.child.id().unwrap().to_string();
+    tokio::process::Command::new("kill").args(["-INT", &process]).status().await.unwrap();
+    connecting.end().await.refused(&["it was stopped before it was connected"]);
+    assert_eq!(pages(), 0);
 }
 
 #[tokio::test]
@@ -260,6 +288,27 @@ async fn s28_what_is_on_the_disk_is_encrypted_and_its_owners_alone() {
     std::fs::set_permissions(folder.join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     party.run(&["token"]).await.refused(&["others may use", "(mode 755)", "chmod 700"]);
+}
+
+/// Whoever is not root can give nothing away: that another user's files are refused is shown by a test of
+/// the library there.
+#[tokio::test]
+async fn s28_what_another_user_owns_is_refused_also_by_root() {
+    let party = Party::connected(|_| ()).await;
+    let folder = party.connections_folder();
+    if std::fs::metadata(&folder).unwrap().uid() != 0 {
+        return;
+    }
+    for (path, _) in modes(&folder) {
+        if path.extension().is_some_and(|ending| ending == "lock") {
+            party.expire().await;
+        }
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+        let named = format!("{} belongs to user 65534", path.display());
+        party.run(&["token"]).await.refused(&[&named, "runs as user 0", "--connections DIR"]);
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+    }
+    party.run(&["token"]).await.line();
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Each command of the partner's guides, as it stands there, in a home of its own.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use grantor_protocol::environment::Environment;
 use tokio::process::Command;
 
 use crate::harness::Server;
-use crate::party::{Answer, ended, private_folder, visit};
+use crate::party::{Answer, browser, ended, led_to, private_folder, visit};
 
 /// A user of this machine: a home, and a browser that somebody sits at.
 struct User {
@@ -21,13 +20,11 @@ struct User {
 impl User {
     async fn new() -> User {
         let user = User { server: Server::start().await, home: private_folder() };
-        let browser = format!(
-            "#!/bin/sh\nprintf %s \"$1\" > {0}/opened.new && mv {0}/opened.new {0}/opened\n",
+        let line = format!(
+            "printf %s \"$1\" > {0}/opened.new && mv {0}/opened.new {0}/opened",
             user.home.path().display()
         );
-        std::fs::write(user.path("browser"), browser).unwrap();
-        let owner_alone = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(user.path("browser"), owner_alone).unwrap();
+        browser(user.home.path(), &line);
         user
     }
 
@@ -64,11 +61,11 @@ impl User {
     }
 
     async fn sit_at_the_browser(&self) {
-        let Ok(url) = std::fs::read_to_string(self.path("opened")) else {
+        let Ok(opened) = std::fs::read_to_string(self.path("opened")) else {
             return;
         };
         std::fs::remove_file(self.path("opened")).unwrap();
-        let target = self.server.browser().allow(&url).await;
+        let target = self.server.browser().allow(&led_to(&opened)).await;
         visit(&target).await;
     }
 }

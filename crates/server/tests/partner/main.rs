@@ -6,7 +6,8 @@
 //! 3. `connect.rs` is the flow, `mistakes.rs` what goes wrong in it;
 //! 4. `renewal.rs` is what many processes and lost answers do to a refresh token;
 //! 5. `keyring.rs` is where the key is kept;
-//! 6. `broker.rs` and `docs.rs` are the broker, and the commands that the docs show.
+//! 6. `broker.rs` and `docs.rs` are the broker, and the commands that the docs show;
+//! 7. `secrets.rs` listens to all of them for what must not be heard.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only what stands in #[test] for a test")]
 #![expect(clippy::expect_used, reason = "clippy takes only what stands in #[test] for a test")]
@@ -21,4 +22,5 @@ mod keyring;
 mod mistakes;
 mod party;
 mod renewal;
+mod secrets;
 mod wire;

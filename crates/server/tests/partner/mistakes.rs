@@ -2,7 +2,7 @@
 
 use grantor_protocol::environment::Environment;
 
-use crate::harness::Page;
+use crate::harness::{Page, query};
 use crate::party::{LOOPBACK, Party, visit};
 
 #[tokio::test]
@@ -59,6 +59,25 @@ async fn a_denial_a_scope_and_an_answer_of_another_request_are_told_apart() {
     assert!(status == 400 && page.contains("belongs to another request"), "{page}");
     visit(&target).await;
     mine.end().await.line();
+}
+
+/// Whoever can make a server redirect, writes to the terminal of whoever connects.
+#[tokio::test]
+async fn what_a_redirect_says_moves_no_cursor_and_turns_no_text_around() {
+    let party = Party::new().await;
+    let connecting = party.begin(&[]).await;
+    let answered = format!(
+        "{}?error=access_denied&error_description=no%1B%5B2J%C2%9B2J%E2%80%AE%0Ahint%3A+run+this\
+         &error_uri=https%3A%2F%2Fx%2F%E2%80%AE%1B&state={}&iss={}",
+        query(&connecting.url, "redirect_uri").unwrap(),
+        query(&connecting.url, "state").unwrap(),
+        party.wire.base_url(),
+    );
+    visit(&answered).await;
+    let answer = connecting.end().await;
+    assert!(!answer.stderr.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{answer:?}");
+    assert!(!answer.stderr.contains("\nhint: run this"), "{answer:?}");
+    answer.refused(&["the customer did not allow it", "access_denied: no\u{fffd}"]);
 }
 
 #[tokio::test]

@@ -113,6 +113,16 @@ impl Party {
         self.change(|connection| connection.tokens.expires_at = ServerClock::system().now()).await;
     }
 
+    /// The access token still lives, and ends so soon that it is to be renewed.
+    pub(crate) async fn nearly_expire(&self) {
+        let now = ServerClock::system().now();
+        self.change(|connection| {
+            connection.renewed_at = now - 3600;
+            connection.tokens.expires_at = now + 40;
+        })
+        .await;
+    }
+
     /// How far the grant of the server went, by its generation.
     pub(crate) fn generation(&self) -> i64 {
         self.server.number("SELECT MAX(generation) FROM grants")
@@ -269,6 +279,37 @@ impl From<Output> for Answer {
 pub(crate) async fn visit(target: &str) -> (u16, String) {
     let answer = reqwest::get(target).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Where a page leads that a browser was given as the address of a file.
+pub(crate) fn led_to(opened: &str) -> String {
+    let path = url::Url::parse(opened).unwrap().to_file_path().unwrap();
+    let html = std::fs::read_to_string(path).unwrap();
+    let (_, refresh) = html.split_once("content=\"0; url=").expect("a page that leads on");
+    let (url, _) = refresh.split_once('"').unwrap();
+    url.replace("&amp;", "&")
+}
+
+/// A program that plays the browser: a line of sh that gets what it is to open.
+pub(crate) fn browser(folder: &Path, line: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join("browser");
+    std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+/// The content of a file, once it is there.
+pub(crate) async fn written(path: &Path) -> String {
+    let reading = async {
+        loop {
+            match std::fs::read_to_string(path) {
+                Ok(text) => return text,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("nothing is written")
 }
 
 /// A folder of this user alone.

@@ -127,6 +127,33 @@ async fn at_a_strict_server_a_lost_answer_ends_the_connection_and_it_is_said_why
     party.run(&["token"]).await.line();
 }
 
+/// The mark is on the disk, and the refresh token never reached the server: nothing is lost, also where
+/// no answer is repeated.
+#[tokio::test]
+async fn d1_killed_between_the_mark_and_the_server_a_connection_survives_at_a_strict_server_too() {
+    let party = Party::connected(|client| client.settings.refresh_window_seconds = Some(0)).await;
+    party.expire().await;
+    let before = party.mine();
+    // Whoever connects there is never answered, and nobody reads what was sent.
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/oauth/token", nobody.local_addr().unwrap());
+    party.change(|connection| connection.server.token_endpoint = url).await;
+    let mut killed = party.command(&["token"]).spawn().unwrap();
+    let marked = async {
+        while party.mine().under_way_since.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), marked).await.expect("a mark");
+    killed.kill().await.unwrap();
+    party.change(|connection| connection.server = before.server.clone()).await;
+    assert!(party.mine().under_way_since.is_some());
+    let token = party.run(&["token"]).await.line();
+    assert_ne!(token, before.tokens.access_token.expose());
+    assert_eq!((party.mine().under_way_since, party.generation()), (None, 2));
+    party.run(&["api", "GET", "/f/data/businesses"]).await.json();
+}
+
 #[tokio::test]
 async fn what_ended_at_the_server_is_told_apart_from_a_lost_answer() {
     let party = Party::connected(|_| ()).await;
@@ -143,12 +170,9 @@ async fn what_ended_at_the_server_is_told_apart_from_a_lost_answer() {
 async fn a_server_that_is_away_takes_nothing_and_a_token_that_still_lives_is_handed_out() {
     let party = Party::connected(|_| ()).await;
     let before = party.mine();
-    party
-        .change(|connection| {
-            connection.server.token_endpoint = "http://127.0.0.1:9/oauth/token".into();
-            connection.tokens.expires_at = party.connections().clock().now() + 30;
-        })
-        .await;
+    let away = "http://127.0.0.1:9/oauth/token";
+    party.change(|connection| connection.server.token_endpoint = away.into()).await;
+    party.nearly_expire().await;
     let token = party.run(&["token"]).await.line();
     assert_eq!(token, before.tokens.access_token.expose());
     party.expire().await;
@@ -159,6 +183,70 @@ async fn a_server_that_is_away_takes_nothing_and_a_token_that_still_lives_is_han
     party.change(|connection| connection.server = before.server.clone()).await;
     party.run(&["token"]).await.line();
     assert_eq!(party.generation(), 2);
+}
+
+#[tokio::test]
+async fn while_a_server_hangs_a_token_that_still_lives_is_handed_to_all_others() {
+    let party = Party::connected(|_| ()).await;
+    let before = party.mine().tokens.access_token;
+    party.nearly_expire().await;
+    party.wire.hold();
+    let mut hanging = party.command(&["token"]).spawn().unwrap();
+    party.wire.held().await;
+    let calls = party.wire.token_calls();
+    let other = tokio::time::timeout(Duration::from_secs(15), party.run(&["token"])).await;
+    assert_eq!(other.expect("it waits for the one that hangs").line(), before.expose());
+    assert_eq!(party.wire.token_calls(), calls);
+    // With nobody in the way it is renewed.
+    hanging.kill().await.unwrap();
+    assert_ne!(party.run(&["token"]).await.line(), before.expose());
+    assert_eq!(party.generation(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_puts_a_refresh_off_takes_nothing_from_a_token_that_still_lives() {
+    let party = Party::connected(|_| ()).await;
+    let (connections, before) = (party.connections(), party.mine());
+    for body in [r#"{"error":"temporarily_unavailable"}"#, "<html>not so often</html>"] {
+        let http = Http::given(move |_| async move {
+            Ok(axum::http::Response::builder().status(429).body(body.into()).unwrap())
+        });
+        party.nearly_expire().await;
+        let valid = connections.valid(&http, "mine", None).await.unwrap();
+        assert_eq!(valid.tokens.access_token, before.tokens.access_token);
+        party.expire().await;
+        let error = connections.valid(&http, "mine", None).await.unwrap_err();
+        assert!(matches!(error, RenewalError::NotNow { .. }), "{error}");
+        let after = party.mine();
+        assert_eq!((after.under_way_since, after.ended), (None, None), "nothing was done");
+        assert_eq!(after.tokens.refresh_token, before.tokens.refresh_token);
+    }
+    party.run(&["token"]).await.line();
+    assert_eq!(party.generation(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_the_api_refused_is_never_handed_out_as_its_own_successor() {
+    let party = Party::connected(|_| ()).await;
+    let whole = party.mine();
+    // By its own time it lives for long; the API says otherwise.
+    party.server.clock.advance(4000);
+    let api = ["api", "GET", "/f/data/businesses"];
+    party
+        .change(|connection| connection.server.token_endpoint = "http://127.0.0.1:9/".into())
+        .await;
+    party.run(&api).await.refused(&["mine could not be renewed", "cannot be reached"]);
+    party.change(|connection| connection.tokens.refresh_token = None).await;
+    party.run(&api).await.refused(&[
+        "the API refused the token of mine before its time, and there is no refresh token",
+        "grantor connect",
+    ]);
+    // Another API may take it: only its own time, or the server, ends a connection.
+    assert_eq!(party.mine().ended, None);
+    assert_eq!(party.run(&["token"]).await.line(), whole.tokens.access_token.expose());
+    party.expire().await;
+    party.run(&["token"]).await.refused(&["the server gave no refresh token"]);
+    assert_eq!(party.mine().ended, Some(Ended::NoRefreshToken));
 }
 
 #[tokio::test]
@@ -224,6 +312,28 @@ async fn s15_sixteen_tasks_of_one_process_send_one_refresh_through_an_http_clien
     assert_eq!(party.wire.token_calls(), calls + 1);
     let nothing = connections.valid(&http, "nothing", None).await;
     assert!(matches!(nothing, Err(RenewalError::NoConnection { .. })));
+}
+
+/// Each would find the new token too short, and renew it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s15_whoever_waited_for_a_new_token_takes_it_also_where_they_ask_for_more_than_its_life() {
+    let party = Party::connected(|_| ()).await;
+    party.expire().await;
+    let (connections, calls) = (party.connections(), party.wire.token_calls());
+    let lock = connections.lock("mine").await.unwrap();
+    let tasks: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            let (connections, http) = (connections.clone(), Http::new());
+            tokio::spawn(async move { connections.valid(&http, "mine", Some(86_400)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(lock);
+    for task in tasks {
+        let token = task.await.unwrap().unwrap().tokens.access_token;
+        assert_eq!(token, party.mine().tokens.access_token);
+    }
+    assert_eq!(party.wire.token_calls(), calls + 1);
 }
 
 /// A worker whose patience is shorter than the server's answer takes nothing from the others.

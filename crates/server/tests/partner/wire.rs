@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,6 +26,8 @@ struct Inner {
     /// Whether its answers are held back for ever.
     holds: AtomicI64,
     held: Notify,
+    /// What was sent to the token endpoint.
+    sent: Mutex<String>,
 }
 
 impl Wire {
@@ -39,6 +41,7 @@ impl Wire {
             to_lose: AtomicI64::new(0),
             holds: AtomicI64::new(0),
             held: Notify::new(),
+            sent: Mutex::default(),
         }));
         let own = wire.clone();
         tokio::spawn(async move {
@@ -61,6 +64,13 @@ impl Wire {
     /// How many calls of the token endpoint came until now.
     pub(crate) fn token_calls(&self) -> u64 {
         self.0.token_calls.load(Ordering::SeqCst)
+    }
+
+    /// The values of that field in what was sent to the token endpoint.
+    pub(crate) fn sent(&self, field: &str) -> Vec<String> {
+        let (sent, field) = (self.0.sent.lock().unwrap(), format!("{field}="));
+        let values = sent.split(&field).skip(1);
+        values.map(|rest| rest.split(['&', '\n']).next().unwrap().to_owned()).collect()
     }
 
     /// Loses the next answers of the token endpoint: the server acts, and nobody hears of it.
@@ -89,6 +99,8 @@ impl Wire {
         server.write_all(&head).await.unwrap();
         if is_token_call {
             self.0.token_calls.fetch_add(1, Ordering::SeqCst);
+            let text = String::from_utf8_lossy(&head);
+            self.0.sent.lock().unwrap().push_str(&format!("{text}\n"));
             if self.0.holds.fetch_sub(1, Ordering::SeqCst) > 0 {
                 return self.hold_back(partner, server).await;
             }

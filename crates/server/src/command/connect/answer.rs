@@ -1,14 +1,17 @@
 //! Opening the browser, and getting at what it was answered.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use grantor_client::authorization::{AuthorizationCode, AuthorizationError, AuthorizationRequest};
 use grantor_client::loopback::Loopback;
 use grantor_client::mistake::Mistake;
+use grantor_client::random::Random;
 use zeroize::Zeroizing;
 
+use super::page::Page;
 use crate::command::Failure;
 use crate::command::kept::mistaken;
 use crate::command::output::say;
@@ -18,26 +21,38 @@ const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" }
 /// No line that is pasted is longer, in bytes.
 const MAX_PASTED_BYTES: u64 = 64 * 1024;
 
-/// Opens the authorize URL, by this program or the system's own; without any, the URL is written. It is
-/// written too where no program opens it: then a person does.
-pub(super) fn open(request: &AuthorizationRequest, browser: Option<Option<&str>>) {
+/// Opens the authorize URL, by this program or the system's own, and gives the page that leads there,
+/// which is there until it is dropped. Without any program the URL is written. It is written too where
+/// none opens it, or the browser cannot read the page: then a person does.
+pub(super) fn open(
+    request: &AuthorizationRequest,
+    browser: Option<Option<&str>>,
+    (folder, random): (&Path, &Random),
+) -> Option<Page> {
     let Some(program) = browser else {
         say(request.url());
-        return;
+        return None;
     };
-    let opened = Command::new(program.unwrap_or(OPENER))
-        .arg(request.url())
+    let page = Page::lay(folder, request.url(), random).ok();
+    let opened = page.as_ref().is_some_and(|page| opens(program.unwrap_or(OPENER), page));
+    match opened {
+        true => say("Your browser opens. If it does not, or shows an error, open this address:"),
+        false => say("No browser could be opened. Open this address:"),
+    }
+    say(request.url());
+    page
+}
+
+fn opens(program: &str, page: &Page) -> bool {
+    let opened = Command::new(program)
+        .arg(page.url())
         // A browser has many children of its own, and needs no secret of ours.
         .env_remove(super::SECRET_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    match opened {
-        Ok(_) => say("Your browser opens. If it does not, open this address:"),
-        Err(_) => say("No browser could be opened. Open this address:"),
-    }
-    say(request.url());
+    opened.is_ok()
 }
 
 /// Waits for the redirect on this machine.

@@ -1,0 +1,104 @@
+//! The page that leads a browser to the authorize URL.
+//!
+//! Every user of a machine can read the arguments of every process. Whoever reads `state` and
+//! `code_challenge` in those of a browser can fetch a code for an account of their own that fits both,
+//! and hand it in here before the customer does: the connection would then be theirs. So the browser is
+//! given the name of a file that its user alone can read.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use grantor_client::random::Random;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// The file, which is removed when this is dropped.
+pub(super) struct Page {
+    path: PathBuf,
+    url: Url,
+}
+
+impl Page {
+    /// Lays the page for that URL into a folder that its owner alone can use.
+    pub(super) fn lay(folder: &Path, url: &str, random: &Random) -> io::Result<Page> {
+        // Two commands may be here at once.
+        let id: String = random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = std::path::absolute(folder)?.join(format!("authorize-{id}.html"));
+        let no_path = |()| io::Error::other("the folder has no address");
+        let page = Page { url: Url::from_file_path(&path).map_err(no_path)?, path };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&page.path)?;
+        file.write_all(html(url).as_bytes())?;
+        Ok(page)
+    }
+
+    /// Its address, with nothing of the request in it.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // Where it is gone already, nothing is left to remove.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// It leads on by itself, and by a link where a browser does not follow.
+fn html(url: &str) -> Zeroizing<String> {
+    let url = Zeroizing::new(escaped(url));
+    Zeroizing::new(format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta http-equiv=\"content-security-policy\" content=\"default-src 'none'\">\
+         <meta name=\"referrer\" content=\"no-referrer\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <meta http-equiv=\"refresh\" content=\"0; url={url}\"><title>Connect</title>\n\
+         <body><p><a href=\"{url}\">Go on to the server that you connect to</a></p></body></html>\n",
+        url = url.as_str(),
+    ))
+}
+
+/// A server may have named its endpoint with anything in it.
+fn escaped(url: &str) -> String {
+    let mut escaped = String::with_capacity(url.len());
+    for letter in url.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_page_is_its_owners_alone_says_nothing_by_its_name_and_goes_with_its_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let random = Random::system();
+        let url = "https://as.example.com/?state=s&b=\"><script>";
+        let lay = || Page::lay(folder.path(), url, &random).unwrap();
+        let (one, two) = (lay(), lay());
+        assert_ne!(one.url(), two.url());
+        assert!(one.url().starts_with("file:///") && !one.url().contains("state"));
+        let mode = std::fs::metadata(&one.path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let html = std::fs::read_to_string(&one.path).unwrap();
+        assert!(
+            html.contains("url=https://as.example.com/?state=s&amp;b=&quot;&gt;&lt;script&gt;\"")
+        );
+        drop((one, two));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

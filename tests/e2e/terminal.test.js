@@ -95,11 +95,10 @@ inEachEnvironment(
       await terminal.type(environment.client_secret);
 
       const argument = await until('a browser that is opened', terminal.opened);
-      const listed = commandLines();
-      assert.ok(!listed.includes(environment.client_secret));
-
+      const listed = commandLines() + argument;
       const { page, violations } = await visit();
-      await page.goto(argument.startsWith('/') ? `file://${argument}` : argument);
+      await page.goto(argument);
+      await page.waitForURL((url) => url.href.startsWith(environment.base_url));
       await signIn(page, environment.customer);
       const chosen = await keepAllBusinesses(page);
       await button(page, 'Allow').click();
@@ -108,6 +107,8 @@ inEachEnvironment(
       await terminal.see('Connected.');
 
       const shown = await terminal.screen();
+      const [, state] = /[?&]state=([\w-]+)/.exec(shown);
+      for (const secret of [environment.client_secret, state]) assert.ok(!listed.includes(secret));
       for (const step of [1, 2, 3, 4, 5, 6, 7]) assert.match(shown, new RegExp(`^${step}\\. `, 'm'));
       const code = new URL(page.url()).searchParams.get('code');
       for (const secret of [environment.client_secret, code]) {

@@ -82,7 +82,8 @@ struct Rotate {
 )]
 struct Revoke {
     /// The key's id, as `grantor key list` shows it
-    #[arg(value_name = "ID", value_parser = key_id)]
+    // That of a signing key is drawn in Base64url, and may begin with a hyphen.
+    #[arg(value_name = "ID", value_parser = key_id, allow_hyphen_values = true)]
     id: KeyId,
     /// The environment, or the portal
     #[arg(long, value_parser = issuer_parser())]

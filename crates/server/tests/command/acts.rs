@@ -196,6 +196,8 @@ fn what_a_command_does_to_the_keys_stands_in_the_audit_log() {
         signing["signing_keys"].as_array().unwrap().iter().map(|key| text(key, "id")).collect();
     let replaced = revoke(made[0]).json();
     revoke(made[0]).refused("there is no signing key");
+    // One in sixty-four begins like an option.
+    revoke("-3NzLBhcCAvTyvhiLPHkHwr7ZZoBsSsRgXRwLSOSvoQ").refused("there is no signing key");
     // To lay the next master key changes nothing in the database.
     let prepared = house.json(&["key", "rekey", "--prepare"]);
     let changed = house.json(&["key", "rekey"]);

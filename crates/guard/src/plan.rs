@@ -9,7 +9,7 @@ use url::{Host, Url};
 use crate::clock::Clock;
 use crate::fetch::Http;
 use crate::guard::{Guard, Inner, Remote, Source, quotable};
-use crate::introspection::{self, Introspection, Room};
+use crate::introspection::{self, Endpoint, Introspection, Room};
 use crate::keys::PublishedKeys;
 use crate::proof::UsedProofs;
 use crate::signed::SignedTokens;
@@ -152,8 +152,9 @@ impl Plan {
             None => None,
             Some(Asker(authorization)) => {
                 let authorization = authorization.ok_or(PlanFault::Client)?;
-                let (url, clock) = (safe(self.introspection_url)?, self.clock.clone());
-                Some(Introspection::at(url, authorization, http, clock, self.room))
+                let url = safe(self.introspection_url)?;
+                let endpoint = Endpoint { url, authorization };
+                Some(Introspection::at(endpoint, http, self.clock.clone(), self.room))
             }
         };
         let used_proofs = UsedProofs::default();

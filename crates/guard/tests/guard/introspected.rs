@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use grantor_protocol::jose::Algorithm;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::issuer::{Answer, Api, Issuer, NOW, RESOURCE, key};
 
@@ -166,6 +167,50 @@ async fn many_calls_with_one_token_at_once_ask_once() {
     issuer.answer(500, json!({}));
     assert_eq!(together(30).await, [503; 30]);
     assert_eq!(issuer.introspect_asked(), 2);
+}
+
+/// A call with the token that waits for its answer; it has been sent when this returns.
+async fn begun(issuer: &Issuer, api: &Api) -> JoinHandle<u16> {
+    let asked = issuer.introspect_asked();
+    let api = api.clone();
+    let call = tokio::spawn(async move { api.status("t").await });
+    while issuer.introspect_asked() == asked {
+        tokio::task::yield_now().await;
+    }
+    call
+}
+
+#[tokio::test]
+async fn u10_a_call_joins_no_question_that_was_asked_longer_ago_than_an_answer_is_kept() {
+    let (issuer, api) = asked().await;
+    issuer.take_its_time(Duration::from_millis(300));
+    let early = begun(&issuer, &api).await;
+    // It ends while the first answer is on its way.
+    issuer.answer(200, json!({ "active": false }));
+    api.time.set(1);
+    let joins = tokio::spawn({
+        let api = api.clone();
+        async move { api.status("t").await }
+    });
+    tokio::task::yield_now().await;
+    api.time.set(2);
+    assert_eq!(api.status("t").await, 401);
+    assert_eq!((early.await.unwrap(), joins.await.unwrap()), (200, 200));
+    assert_eq!(issuer.introspect_asked(), 2);
+    // Nor does the older answer count again because it came later.
+    assert_eq!((api.status("t").await, issuer.introspect_asked()), (401, 2));
+}
+
+#[tokio::test]
+async fn where_nothing_is_kept_no_call_joins_a_question_that_was_asked_before_it_came() {
+    let issuer = Issuer::start().await;
+    issuer.answer(200, living());
+    let api = Api::trusting(&issuer, |plan| plan.asking("a", "b").kept_seconds(0));
+    issuer.take_its_time(Duration::from_millis(300));
+    let early = begun(&issuer, &api).await;
+    issuer.answer(200, json!({ "active": false }));
+    assert_eq!(api.status("t").await, 401);
+    assert_eq!((early.await.unwrap(), issuer.introspect_asked()), (200, 2));
 }
 
 #[tokio::test]

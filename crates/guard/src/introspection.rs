@@ -3,7 +3,8 @@
 //! 1. what was asked a moment ago is answered again, for [`KEPT_SECONDS`] after it was asked: a
 //!    revocation counts after that at the latest;
 //! 2. requests with one token that wait at the same time ask once, within the same bound;
-//! 3. an answer is taken for a decision only where all that a decision needs stands in it.
+//! 3. an answer is taken for a decision only where all that a decision needs stands in it: also the
+//!    API that the token is for, and where it names an issuer, the one that is trusted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -40,6 +41,8 @@ struct NoAnswer;
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) authorization: HeaderValue,
+    /// Whose tokens are taken.
+    pub(crate) issuer: String,
 }
 
 /// The questions to one endpoint, and what was answered lately.
@@ -143,9 +146,25 @@ impl Introspection {
                  cannot be checked here",
             )
         })?;
+        if let Some(lack) = self.lack(&claims, &access)? {
+            tracing::warn!(url, lack, "guard.token_not_taken");
+            self.dead.keep(key, (), kept);
+            return Ok(None);
+        }
         let access = Arc::new(access);
         self.living.keep(key, Arc::clone(&access), kept);
         Ok(Some(access))
+    }
+
+    /// What RFC 7662 2.2 leaves to the server, and no token is taken without, in words for the
+    /// operator of the API: its caller can mend none of it.
+    fn lack(&self, claims: &Claims, access: &Access) -> Result<Option<&'static str>, NoAnswer> {
+        let issuer = claims.optional_text("iss").map_err(|fault| self.no_answer(&fault.words()))?;
+        if issuer.is_some_and(|issuer| issuer != self.endpoint.issuer) {
+            return Ok(Some("the server says that another issuer gave this token"));
+        }
+        let is_for_none = access.audience.is_empty();
+        Ok(is_for_none.then_some("the server does not say (aud) which API this token is for"))
     }
 
     /// Tells the operator of the API, who alone can mend it.

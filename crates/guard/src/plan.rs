@@ -88,7 +88,8 @@ impl Plan {
         Plan { asker: Some(Asker(introspection::basic(client_id, client_secret))), ..self }
     }
 
-    /// Where it asks, if not where Grantor answers.
+    /// Where it asks, if not where Grantor answers. The server has to say `aud` of each living token:
+    /// one that says it of none cannot be asked by an API (RFC 7662 2.2).
     pub fn introspection_at(self, url: &str) -> Plan {
         Plan { introspection_url: url.to_owned(), ..self }
     }
@@ -145,7 +146,7 @@ impl Plan {
             None => None,
             Some(url) => {
                 let keys = PublishedKeys::at(safe(url)?, http.clone(), self.clock.clone());
-                Some(SignedTokens::of(self.issuer, keys, self.room.most_kept))
+                Some(SignedTokens::of(self.issuer.clone(), keys, self.room.most_kept))
             }
         };
         let introspection = match self.asker {
@@ -153,7 +154,7 @@ impl Plan {
             Some(Asker(authorization)) => {
                 let authorization = authorization.ok_or(PlanFault::Client)?;
                 let url = safe(self.introspection_url)?;
-                let endpoint = Endpoint { url, authorization };
+                let endpoint = Endpoint { url, authorization, issuer: self.issuer };
                 Some(Introspection::at(endpoint, http, self.clock.clone(), self.room))
             }
         };

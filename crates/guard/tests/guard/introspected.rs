@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::issuer::{Answer, Api, Issuer, NOW, RESOURCE, key};
+use crate::log::Log;
 
 fn living() -> Value {
     json!({
@@ -143,6 +144,33 @@ async fn s17_a_token_for_another_api_or_of_another_kind_opens_nothing() {
     for (number, (said, status)) in cases.into_iter().enumerate() {
         issuer.answer(200, said);
         assert_eq!(api.status(&format!("token-{number}")).await, status, "case {number}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_of_the_api_is_told_what_an_answer_lacks_and_never_the_token() {
+    let (issuer, api) = asked().await;
+    let (log, _listening) = Log::listen();
+    let url = format!("{}/oauth/introspect", issuer.url());
+    let warned = |lack: &str| {
+        format!("WARN message=guard.token_not_taken url={url:?} lack=\"the server {lack}\"\n")
+    };
+    for (number, (said, logged)) in [
+        (with("aud", Value::Null), warned("does not say (aud) which API this token is for")),
+        (
+            with("iss", json!("https://elsewhere.example")),
+            warned("says that another issuer gave this token"),
+        ),
+        // A wrong token is its caller's to mend.
+        (with("aud", json!("https://orders.example.com")), String::new()),
+        (json!({ "active": false }), String::new()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        issuer.answer(200, said);
+        assert_eq!(api.status(&format!("secret-{number}")).await, 401, "{number}");
+        assert_eq!(log.take(), logged, "{number}");
     }
 }
 

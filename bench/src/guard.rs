@@ -243,6 +243,7 @@ async fn issuer(keys: &[&SigningKey], now: i64) -> Result<String, Failure> {
         "client_id": "devp-staging-table-planner-54e0a1b2c3d4e5f60718293a4b5c6d7e",
         "scope": "financial-api",
         "exp": now + LIFETIME,
+        "aud": RESOURCE,
         "businesses": ["9765040300495493", "9765040300495494"],
     });
     let living = Value::to_string(&living);

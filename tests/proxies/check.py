@@ -2,10 +2,13 @@
 
     check.py GRANTOR ENVOY GUIDE
 
-1. a fresh `grantor serve` with the API of the guide, and clients with tokens of their own;
+1. a fresh `grantor serve` with the API of the guide, over https with a certificate of an authority
+   of the test's own, and clients with tokens of their own;
 2. as the API the demo of Python's wsgiref, which shows what reached it;
-3. for nginx, Caddy and Envoy: the block of the guide with only addresses replaced, then the same
-   calls to each; at last Grantor is stopped, and nothing may pass.
+3. for nginx, Caddy and Envoy: the block of the guide with only addresses and the authority replaced,
+   then the same calls to each;
+4. somebody who says yes to everything stands in the place of Grantor: without its certificate nothing
+   may pass; at last Grantor is stopped, and nothing may pass either.
 
 Each line is one check, and the last is `proxies: N passed, N failed`.
 """
@@ -18,17 +21,22 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GRANTOR, ENVOY, GUIDE = sys.argv[1:]
 RESOURCE = "https://orders.example.com"
 OTHER = "https://finance.example.com"
+ISSUER_NAME = "oauth.example.com"
+ISSUER = f"https://{ISSUER_NAME}"
 START_LIMIT_SECONDS = 30
 REACHED = "Hello world!"
 # What a caller sends who wants to be somebody else.
@@ -91,26 +99,58 @@ def wait_for(port, process, log):
     sys.exit(f"nothing listens at port {port}: {pathlib.Path(log).read_text()}")
 
 
-def call(url, headers=(), data=None, method=None):
-    request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
+def call(url, headers=(), data=None, trusting=None):
+    request = urllib.request.Request(url, data=data, headers=dict(headers))
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=trusting) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.headers, refused.read().decode()
 
 
+class Authority:
+    """Who makes certificates, by the program openssl."""
+
+    KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.folder, self.file = folder, folder / "authority.pem"
+        openssl(
+            "req", "-x509", *self.KEY, "-days", "2", "-subj", "/CN=Test",
+            "-keyout", folder / "authority.key", "-out", self.file,
+        )
+
+    def certificate(self, name):
+        """The files of a certificate for a server of that name on this machine, and of its key."""
+        made, key, request = (self.folder / f"{name}.{end}" for end in ["pem", "key", "request"])
+        if made.exists():
+            return made, key
+        openssl("req", "-new", *self.KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        # The address is for Caddy, which is given no name.
+        address = ",IP:127.0.0.1" if name == ISSUER_NAME else ""
+        extensions = self.folder / "extensions"
+        extensions.write_text(f"subjectAltName=DNS:{name}{address}\nauthorityKeyIdentifier=keyid\n")
+        openssl(
+            "x509", "-req", "-in", request, "-days", "2", "-extfile", extensions, "-out", made,
+            "-CA", self.file, "-CAkey", self.folder / "authority.key", "-CAcreateserial",
+        )
+        return made, key
+
+
 class Grantor:
     """A server, with the API of the guide and another one."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, authority):
         self.folder = folder / "data"
         self.port = spare_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.trusting = ssl.create_default_context(cafile=authority.file)
+        certificate, key = authority.certificate(ISSUER_NAME)
         subprocess.run([GRANTOR, "init", self.folder], check=True, stdout=subprocess.DEVNULL)
         (self.folder / "grantor.toml").write_text(
             'store = "sqlite:grantor.db"\nmaster_key_file = "master.key"\n'
-            f'[environment.staging]\nbase_url = "{self.url}"\nlisten = "127.0.0.1:{self.port}"\n'
+            f'[environment.staging]\nbase_url = "{ISSUER}"\nlisten = "127.0.0.1:{self.port}"\n'
+            f'tls = {{ certificate = "{certificate}", key = "{key}" }}\n'
             + block("toml")
             + f'\n[[environment.staging.api]]\nresource = "{OTHER}"\nname = "Finance API"\n'
             'scopes = "financial-api"\n'
@@ -141,7 +181,7 @@ class Grantor:
         basic = base64.b64encode(":".join(client).encode()).decode()
         headers = {"Authorization": f"Basic {basic}", **dict(headers)}
         body = urllib.parse.urlencode(form).encode()
-        return call(self.url + path, headers, body)
+        return call(f"https://127.0.0.1:{self.port}{path}", headers, body, self.trusting)
 
     def token(self, client, resource, headers=()):
         form = {"grant_type": "client_credentials", "resource": resource}
@@ -207,15 +247,29 @@ def replaced(text, *pairs):
     return text
 
 
-def nginx(folder, port, api_port, grantor):
+class Place:
+    """Where a proxy is started: its folder, its port, what is behind it, and whom it asks."""
+
+    def __init__(self, folder, api_port, grantor_port, authority):
+        folder.mkdir()
+        self.folder, self.port, self.api_port = folder, spare_port(), api_port
+        self.grantor_port, self.authority = grantor_port, authority
+
+
+# Where the guide's examples find the authorities that are trusted.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def nginx(place):
     server = replaced(
         block("nginx"),
-        ("listen 127.0.0.1:8080", f"listen 127.0.0.1:{port}"),
-        ("https://oauth.example.com/", f"{grantor.url}/"),
-        ("Host oauth.example.com", f"Host 127.0.0.1:{grantor.port}"),
-        ("127.0.0.1:9000", f"127.0.0.1:{api_port}"),
+        ("listen 127.0.0.1:8080", f"listen 127.0.0.1:{place.port}"),
+        (AUTHORITIES, str(place.authority.file)),
+        ("127.0.0.1:9000", f"127.0.0.1:{place.api_port}"),
     )
-    file = folder / "nginx.conf"
+    folder, file = place.folder, place.folder / "nginx.conf"
+    # The name is as in the guide, and leads to this machine.
+    named = f"upstream {ISSUER_NAME} {{ server 127.0.0.1:{place.grantor_port}; }}"
     # What Debian's own file has around it; all that is written goes to the test's folder.
     places = "".join(
         f"{name}_temp_path {folder}/{name};"
@@ -223,41 +277,51 @@ def nginx(folder, port, api_port, grantor):
     )
     file.write_text(
         f"daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.error;"
-        f"events {{}} http {{ access_log off; {places}\n{server}\n}}"
+        f"events {{}} http {{ access_log off; {places}\n{named}\n{server}\n}}"
     )
     return ["nginx", "-p", str(folder), "-e", f"{folder}/nginx.error", "-c", str(file)]
 
 
-def caddy(folder, port, api_port, grantor):
+def caddy(place):
     site = replaced(
         block("caddy"),
-        ("http://orders.example.com:8080", f"http://orders.example.com:{port}"),
-        ("https://oauth.example.com", grantor.url),
-        ("Host oauth.example.com", f"Host 127.0.0.1:{grantor.port}"),
-        ("127.0.0.1:9000", f"127.0.0.1:{api_port}"),
+        ("http://orders.example.com:8080", f"http://orders.example.com:{place.port}"),
+        (f"forward_auth {ISSUER}", f"forward_auth https://127.0.0.1:{place.grantor_port}"),
+        ("127.0.0.1:9000", f"127.0.0.1:{place.api_port}"),
     )
-    file = folder / "Caddyfile"
+    file = place.folder / "Caddyfile"
     file.write_text("{\n\tadmin off\n}\n" + site)
     return ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
 
 
-def envoy(folder, port, api_port, grantor):
+def envoy(place):
     text = replaced(
         block("yaml", "ext_authz"),
-        ("port_value: 8080", f"port_value: {port}"),
-        ("port_value: 9000", f"port_value: {api_port}"),
-        ('"https://oauth.example.com"', f'"{grantor.url}"'),
+        ("port_value: 8080", f"port_value: {place.port}"),
+        ("port_value: 9000", f"port_value: {place.api_port}"),
         (
             "address: oauth.example.com, port_value: 443",
-            f"address: 127.0.0.1, port_value: {grantor.port}",
+            f"address: 127.0.0.1, port_value: {place.grantor_port}",
         ),
+        (AUTHORITIES, str(place.authority.file)),
     )
-    # The test's Grantor speaks plain http on this machine.
-    text, tls = re.subn(r"^      transport_socket:\n(        .*\n)+", "", text, flags=re.MULTILINE)
-    assert tls == 1
-    file = folder / "envoy.yaml"
+    file = place.folder / "envoy.yaml"
     file.write_text(text)
-    return [ENVOY, "-c", str(file), "--base-id", str(os.getpid()), "--concurrency", "1"]
+    return [ENVOY, "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1"]
+
+
+PROXIES = {"nginx": nginx, "caddy": caddy, "envoy": envoy}
+
+
+def begin(name, place):
+    """Starts a proxy at its place, and gives the file of its log too."""
+    folder, log = place.folder, place.folder / "log"
+    # Caddy keeps its state at home, and takes the system's authorities, which Go looks for here.
+    home = {"HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+    variables = {**os.environ, **home, "SSL_CERT_FILE": str(place.authority.file)}
+    process = start(PROXIES[name](place), log, cwd=folder, env=variables)
+    wait_for(place.port, process, log)
+    return process, log
 
 
 class Proxied:
@@ -288,7 +352,7 @@ def seen_by_the_api(body):
 
 def calls(proxied, grantor, clients, key):
     orders, narrow, finance = clients
-    metadata = f"{grantor.url}/.well-known/oauth-protected-resource/orders.example.com"
+    metadata = f"{ISSUER}/.well-known/oauth-protected-resource/orders.example.com"
     bearer = [f'realm="{RESOURCE}"', f'resource_metadata="{metadata}"']
     invalid = [*bearer, 'error="invalid_token"']
     name = proxied.name
@@ -317,7 +381,7 @@ def calls(proxied, grantor, clients, key):
     grantor.post("/oauth/revoke", orders, {"token": token})
     proxied.refuses("a revoked token is refused at once", proxied.call(token), 401, invalid)
 
-    proof = key.proof("POST", f"{grantor.url}/oauth/token")
+    proof = key.proof("POST", f"{ISSUER}/oauth/token")
     bound = grantor.token(orders, RESOURCE, {"DPoP": proof})
     stolen = proxied.call(bound)
     proxied.refuses("a bound token without its key is refused", stolen, 401, ["DPoP algs="])
@@ -354,25 +418,63 @@ def try_it(proxied, token):
     check("nginx: the command of the guide opens the API", there, done.stdout)
 
 
+class SaysYes(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("X-Auth-Subject", "an impostor")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def impostor(certificate):
+    """Stands in the place of Grantor, with that certificate, and lets everybody in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SaysYes)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
+def impostors(folder, api_port, authority):
+    """Whether each proxy asks nobody but who has the certificate of Grantor."""
+    other = Authority(folder / "other-authority")
+    for what, certificate, passes in [
+        ("whoever has the certificate is asked", authority.certificate(ISSUER_NAME), True),
+        ("a certificate of an unknown authority is refused", other.certificate(ISSUER_NAME), False),
+        ("a certificate for another name is refused", authority.certificate("evil.example.com"), False),
+    ]:
+        port = impostor(certificate)
+        for name in PROXIES:
+            place = Place(folder / f"{name}-{port}", api_port, port, authority)
+            process, _ = begin(name, place)
+            status, _, body = Proxied(name, place.port).call("a token")
+            there = REACHED in body and "an impostor" in body
+            check(f"{name}: {what}", there if passes else not there and status >= 400, f"{status} {body[:200]}")
+            stop(process)
+
+
 def run(folder):
-    grantor, api_port, key = Grantor(folder), api(folder), Key(folder)
+    authority = Authority(folder / "authority")
+    grantor, api_port, key = Grantor(folder, authority), api(folder), Key(folder)
     clients = [
         grantor.client("Orders app", "orders-api"),
         grantor.client("Items app", "items"),
         grantor.client("Finance app", "financial-api"),
     ]
     proxies = []
-    for name, configured in [("nginx", nginx), ("caddy", caddy), ("envoy", envoy)]:
-        port, log = spare_port(), folder / f"{name}.log"
-        # Caddy keeps its state at home.
-        home = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
-        started = start(configured(folder, port, api_port, grantor), log, cwd=folder, env=home)
-        wait_for(port, started, log)
-        proxied = Proxied(name, port)
+    for name in PROXIES:
+        place = Place(folder / name, api_port, grantor.port, authority)
+        _, log = begin(name, place)
+        proxied = Proxied(name, place.port)
         proxies.append((proxied, log))
         calls(proxied, grantor, clients, key)
     token = grantor.token(clients[0], RESOURCE)
     try_it(proxies[0][0], token)
+    impostors(folder, api_port, authority)
     stop(grantor.process)
     for proxied, _ in proxies:
         status, _, body = proxied.call(token)

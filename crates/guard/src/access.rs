@@ -15,7 +15,7 @@ pub struct Access {
     pub client_id: String,
     /// What it may do.
     pub scope: Scope,
-    /// For which APIs it is; none where it names none.
+    /// For which APIs it is. Where this API is none of them, it opens nothing here.
     pub audience: Vec<String>,
     /// For which businesses, where the token says.
     pub businesses: Option<Vec<String>>,

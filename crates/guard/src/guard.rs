@@ -138,12 +138,11 @@ impl Guard {
         }
     }
 
-    /// RFC 9068 4, RFC 8707 2: a token for another API opens nothing here, whoever brings it. One
-    /// that names none is for whichever API its server says that it is active for.
+    /// RFC 9068 4, RFC 8707 2: a token for another API opens nothing here, whoever brings it. Nor
+    /// does one that is said to be for none: a server that gives tokens for many APIs, and says so of
+    /// none of them, would let each of those APIs call this one with what it was brought.
     fn check_audience(&self, access: &Access) -> Result<(), Refusal> {
-        let audience = &access.audience;
-        let names_this = || audience.iter().any(|named| is_same(named, &self.0.resource));
-        match audience.is_empty() || names_this() {
+        match access.audience.iter().any(|named| is_same(named, &self.0.resource)) {
             true => Ok(()),
             false => Err(Refusal::Invalid),
         }

@@ -1,9 +1,10 @@
 //! Tokens that the API cannot read itself, sealed or foreign: the server is asked (RFC 7662).
 //!
-//! 1. what was answered a moment ago is answered again, for [`KEPT_SECONDS`]: a revocation counts
-//!    after that at the latest;
-//! 2. requests with one token that wait at the same time ask once;
-//! 3. an answer is taken for a decision only where all that a decision needs stands in it.
+//! 1. what was asked a moment ago is answered again, for [`KEPT_SECONDS`] after it was asked: a
+//!    revocation counts after that at the latest;
+//! 2. requests with one token that wait at the same time ask once, within the same bound;
+//! 3. an answer is taken for a decision only where all that a decision needs stands in it: also the
+//!    API that the token is for, and where it names an issuer, the one that is trusted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -36,17 +37,31 @@ type Outcome = Result<Option<Arc<Access>>, NoAnswer>;
 #[derive(Clone, Copy)]
 struct NoAnswer;
 
-/// The endpoint, and who asks there.
+/// Who is asked, and as whom.
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    pub(crate) authorization: HeaderValue,
+    /// Whose tokens are taken.
+    pub(crate) issuer: String,
+}
+
+/// The questions to one endpoint, and what was answered lately.
 pub(crate) struct Introspection {
-    url: String,
-    authorization: HeaderValue,
+    endpoint: Endpoint,
     http: Http,
     clock: Clock,
     kept_seconds: i64,
     living: Cache<Arc<Access>>,
     /// Apart from the living, so that nobody pushes those out with made-up tokens.
     dead: Cache<()>,
-    under_way: Mutex<HashMap<Key, Weak<OnceCell<Outcome>>>>,
+    under_way: Mutex<HashMap<Key, Weak<Question>>>,
+}
+
+/// A question about one token.
+struct Question {
+    /// When it was first asked. Whoever asks it again, because that caller went away, does so later.
+    since: i64,
+    outcome: OnceCell<Outcome>,
 }
 
 /// How long and how much an API keeps.
@@ -57,16 +72,9 @@ pub(crate) struct Room {
 }
 
 impl Introspection {
-    pub(crate) fn at(
-        url: String,
-        authorization: HeaderValue,
-        http: Http,
-        clock: Clock,
-        room: Room,
-    ) -> Introspection {
+    pub(crate) fn at(endpoint: Endpoint, http: Http, clock: Clock, room: Room) -> Introspection {
         Introspection {
-            url,
-            authorization,
+            endpoint,
             http,
             clock,
             kept_seconds: room.kept_seconds,
@@ -88,8 +96,8 @@ impl Introspection {
         if self.dead.find(&key, now).is_some() {
             return Err(Refusal::Invalid);
         }
-        let question = self.question(key);
-        let outcome = question.get_or_init(|| self.answer(key, token)).await;
+        let question = self.question(key, now);
+        let outcome = question.outcome.get_or_init(|| self.answer(key, token)).await;
         match outcome {
             Ok(Some(access)) => Ok(Arc::clone(access)),
             Ok(None) => Err(Refusal::Invalid),
@@ -97,19 +105,22 @@ impl Introspection {
         }
     }
 
-    /// The question about this token that is under way, or a new one.
-    fn question(&self, key: Key) -> Arc<OnceCell<Outcome>> {
+    /// The question about this token that is under way, or a new one. One that was asked too long ago
+    /// for its answer to be kept is too old to be joined, however slow the answer is: what ended
+    /// since then would open. So where nothing is kept, nobody joins.
+    fn question(&self, key: Key, now: i64) -> Arc<Question> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(question) = under_way.get(&key).and_then(Weak::upgrade) {
+            let is_young = (0..self.kept_seconds).contains(&(now - question.since));
             // One that was answered is over: it lives only until its callers have gone.
-            if !question.initialized() {
+            if is_young && !question.outcome.initialized() {
                 return question;
             }
         }
         if under_way.len() >= TIDY_ABOVE {
             under_way.retain(|_, question| question.strong_count() > 0);
         }
-        let question = Arc::new(OnceCell::new());
+        let question = Arc::new(Question { since: now, outcome: OnceCell::new() });
         under_way.insert(key, Arc::downgrade(&question));
         question
     }
@@ -119,7 +130,8 @@ impl Introspection {
         let since = self.clock.now();
         let kept = [since, since + self.kept_seconds];
         let form = format!("token={}&token_type_hint=access_token", form_encoded(token));
-        let answered = self.http.post(&self.url, &self.authorization, form).await;
+        let Endpoint { url, authorization, .. } = &self.endpoint;
+        let answered = self.http.post(url, authorization, form).await;
         let body = answered.map_err(|fault| self.no_answer(&fault.to_string()))?;
         let claims = Claims::parse(&body).map_err(|fault| self.no_answer(&fault.words()))?;
         let is_active = claims.value("active").and_then(serde_json::Value::as_bool);
@@ -134,14 +146,30 @@ impl Introspection {
                  cannot be checked here",
             )
         })?;
+        if let Some(lack) = self.lack(&claims, &access)? {
+            tracing::warn!(url, lack, "guard.token_not_taken");
+            self.dead.keep(key, (), kept);
+            return Ok(None);
+        }
         let access = Arc::new(access);
         self.living.keep(key, Arc::clone(&access), kept);
         Ok(Some(access))
     }
 
+    /// What RFC 7662 2.2 leaves to the server, and no token is taken without, in words for the
+    /// operator of the API: its caller can mend none of it.
+    fn lack(&self, claims: &Claims, access: &Access) -> Result<Option<&'static str>, NoAnswer> {
+        let issuer = claims.optional_text("iss").map_err(|fault| self.no_answer(&fault.words()))?;
+        if issuer.is_some_and(|issuer| issuer != self.endpoint.issuer) {
+            return Ok(Some("the server says that another issuer gave this token"));
+        }
+        let is_for_none = access.audience.is_empty();
+        Ok(is_for_none.then_some("the server does not say (aud) which API this token is for"))
+    }
+
     /// Tells the operator of the API, who alone can mend it.
     fn no_answer(&self, error: &str) -> NoAnswer {
-        tracing::error!(url = self.url, error, "guard.introspection_failed");
+        tracing::error!(url = self.endpoint.url, error, "guard.introspection_failed");
         NoAnswer
     }
 }

@@ -81,8 +81,3 @@ pub use layer::{GuardLayer, Guarded};
 #[cfg(feature = "remote")]
 pub use plan::{MOST_KEPT, Plan, PlanFault};
 pub use refusal::{KeyFault, Realm, Refusal};
-
-/// The guide's own code is compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/guides/protect-rust.md")]
-struct Guide;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 use crate::clock::Clock;
 use crate::fetch::Http;
 use crate::guard::{Guard, Inner, Remote, Source, quotable};
-use crate::introspection::{self, Introspection, Room};
+use crate::introspection::{self, Endpoint, Introspection, Room};
 use crate::keys::PublishedKeys;
 use crate::proof::UsedProofs;
 use crate::signed::SignedTokens;
@@ -88,7 +88,8 @@ impl Plan {
         Plan { asker: Some(Asker(introspection::basic(client_id, client_secret))), ..self }
     }
 
-    /// Where it asks, if not where Grantor answers.
+    /// Where it asks, if not where Grantor answers. The server has to say `aud` of each living token:
+    /// one that says it of none cannot be asked by an API (RFC 7662 2.2).
     pub fn introspection_at(self, url: &str) -> Plan {
         Plan { introspection_url: url.to_owned(), ..self }
     }
@@ -145,15 +146,16 @@ impl Plan {
             None => None,
             Some(url) => {
                 let keys = PublishedKeys::at(safe(url)?, http.clone(), self.clock.clone());
-                Some(SignedTokens::of(self.issuer, keys, self.room.most_kept))
+                Some(SignedTokens::of(self.issuer.clone(), keys, self.room.most_kept))
             }
         };
         let introspection = match self.asker {
             None => None,
             Some(Asker(authorization)) => {
                 let authorization = authorization.ok_or(PlanFault::Client)?;
-                let (url, clock) = (safe(self.introspection_url)?, self.clock.clone());
-                Some(Introspection::at(url, authorization, http, clock, self.room))
+                let url = safe(self.introspection_url)?;
+                let endpoint = Endpoint { url, authorization, issuer: self.issuer };
+                Some(Introspection::at(endpoint, http, self.clock.clone(), self.room))
             }
         };
         let used_proofs = UsedProofs::default();

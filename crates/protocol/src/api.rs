@@ -35,6 +35,16 @@ pub enum AccessTokenFormat {
     EdDsa,
 }
 
+/// What a client that checks the tokens of APIs sees of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Those of its scopes that these APIs know.
+    pub scope: Scope,
+    /// For which APIs it is: those that it names, or where it names none, those of the client's that
+    /// know a scope of it.
+    pub audience: Resources,
+}
+
 /// All APIs of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Apis(Vec<Api>);
@@ -174,20 +184,20 @@ impl Apis {
         }
     }
 
-    /// The scopes that `client` may see of a token that is not its own, because it checks the tokens
-    /// of an API (rule 10 of introspection: only tokens of its audience). `None` where it checks
-    /// none that this token is for.
-    pub fn seen_by(&self, client: &Client, resources: &Resources, scope: &Scope) -> Option<Scope> {
-        let checks = |api: &&Api| api.introspection_clients.contains(&client.id);
-        let audience = |api: &&Api| resources.is_empty() || resources.contains(&api.resource);
-        let of_apis = self
-            .0
-            .iter()
-            .filter(checks)
-            .filter(audience)
-            .fold(Scope::default(), |all, api| all.union(&api.scopes));
-        let seen = scope.intersection(&of_apis);
-        (!seen.is_empty()).then_some(seen)
+    /// What `client` may see of a token because it checks the tokens of an API (rule 10 of
+    /// introspection: only tokens of its audience). `None` where it checks none that this token is
+    /// for.
+    pub fn seen_by(&self, client: &Client, resources: &Resources, scope: &Scope) -> Option<Seen> {
+        let mut seen = Seen { scope: Scope::default(), audience: resources.clone() };
+        let checked = self.0.iter().filter(|api| api.introspection_clients.contains(&client.id));
+        for api in checked {
+            let Some(scope) = api.sees(resources, scope) else { continue };
+            seen.scope = seen.scope.union(&scope);
+            if resources.is_empty() {
+                seen.audience.insert(&api.resource);
+            }
+        }
+        (!seen.scope.is_empty()).then_some(seen)
     }
 }
 
@@ -325,8 +335,12 @@ mod tests {
         let none = Resources::default();
         let (a, b) = (named(&["https://a.example"]), named(&["https://b.example/v1"]));
         let whole = scope("orders finance");
-        assert_eq!(apis.seen_by(&checker, &a, &whole), Some(scope("orders")));
-        assert_eq!(apis.seen_by(&checker, &none, &whole), Some(scope("orders")));
+        let orders = Some(Seen { scope: scope("orders"), audience: a.clone() });
+        assert_eq!(apis.seen_by(&checker, &a, &whole), orders);
+        assert_eq!(apis.seen_by(&checker, &none, &whole), orders);
+        let both = named(&["https://a.example", "https://b.example/v1"]);
+        let of_both = Some(Seen { scope: scope("orders"), audience: both.clone() });
+        assert_eq!(apis.seen_by(&checker, &both, &whole), of_both);
         assert_eq!(apis.seen_by(&checker, &b, &whole), None);
         assert_eq!(apis.seen_by(&checker, &none, &scope("finance")), None);
         assert_eq!(apis.seen_by(&client(), &a, &whole), None);

@@ -54,6 +54,13 @@ impl Resources {
         Ok(Resources(resources))
     }
 
+    /// Adds one that was checked before.
+    pub(crate) fn insert(&mut self, resource: &str) {
+        if let Err(place) = self.0.binary_search_by(|held| held.as_str().cmp(resource)) {
+            self.0.insert(place, resource.to_owned());
+        }
+    }
+
     /// Whether it is one of them. RFC 3986 6.2.1: compared as text.
     pub fn contains(&self, resource: &str) -> bool {
         self.0.iter().any(|held| held == resource)

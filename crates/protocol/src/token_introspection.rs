@@ -7,10 +7,11 @@
 //! no word (RFC 7662 2.2), so that nobody can feel for tokens here.
 
 use crate::access_token::{AccessFault, AccessToken, TokenRow, check_access};
-use crate::api::Apis;
+use crate::api::{Apis, Seen};
 use crate::client::Client;
 use crate::client_call::{ClientCall, TokenForm};
 use crate::grant::{Binding, Grant, GrantStatus};
+use crate::resource::Resources;
 use crate::scope::Scope;
 use crate::token_error::TokenError;
 
@@ -56,7 +57,7 @@ pub struct ActiveToken {
     pub expires_at: i64,
     /// When it was made, in Unix seconds.
     pub issued_at: i64,
-    /// For which APIs and which key it is (RFC 9449 6.2).
+    /// For which APIs, as who asks is told it, and for which key it is (RFC 9449 6.2).
     pub binding: Binding,
 }
 
@@ -103,19 +104,42 @@ pub fn introspect(
             binding: live.binding,
         }),
     };
-    let Asker { client, apis } = asker;
-    match decided {
-        // RFC 7662 4: what a token says is for the client that it was issued to,
-        Ok(active) if row.grant.client_id == client.id => Introspection::Active(active),
-        // and what an access token says for those who check it at an API that it is for.
-        Ok(active) if matches!(token, SealedToken::Access(_)) => {
-            match apis.seen_by(client, &active.binding.resources, &active.scope) {
-                Some(scope) => Introspection::Active(ActiveToken { scope, ..active }),
+    let active = match decided {
+        Ok(active) => active,
+        Err(fault) => {
+            return Introspection::Inactive { alarm: fault == AccessFault::AheadOfRow };
+        }
+    };
+    let is_own = row.grant.client_id == asker.client.id;
+    match token {
+        SealedToken::Access(_) => {
+            match asker.told(is_own, &active.binding.resources, &active.scope) {
+                Some(Seen { scope, audience }) => {
+                    let binding = Binding { resources: audience, ..active.binding };
+                    Introspection::Active(ActiveToken { scope, binding, ..active })
+                }
                 None => Introspection::Inactive { alarm: false },
             }
         }
-        Ok(_) => Introspection::Inactive { alarm: false },
-        Err(fault) => Introspection::Inactive { alarm: fault == AccessFault::AheadOfRow },
+        _ if is_own => Introspection::Active(active),
+        _ => Introspection::Inactive { alarm: false },
+    }
+}
+
+impl Asker<'_> {
+    /// What the asker is told of an access token's scope and audience; `None` where it is none of its
+    /// concern. RFC 7662 4: what a token says is for the client that it was issued to, and for those
+    /// who check it at an API that it is for.
+    ///
+    /// A token that names no API is for whichever knows its scopes: to those who check it, the answer
+    /// names them, so that they need not take one without an audience (RFC 7662 2.2).
+    pub fn told(&self, is_own: bool, resources: &Resources, scope: &Scope) -> Option<Seen> {
+        let seen = self.apis.seen_by(self.client, resources, scope);
+        match (is_own, seen) {
+            (false, seen) => seen,
+            (true, Some(seen)) => Some(Seen { scope: scope.clone(), ..seen }),
+            (true, None) => Some(Seen { scope: scope.clone(), audience: resources.clone() }),
+        }
     }
 }
 

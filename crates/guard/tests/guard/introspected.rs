@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use grantor_protocol::jose::Algorithm;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::issuer::{Answer, Api, Issuer, NOW, RESOURCE, key};
+use crate::log::Log;
 
 fn living() -> Value {
     json!({
@@ -103,6 +105,7 @@ async fn an_answer_that_no_decision_can_be_made_of_is_503_and_never_a_yes() {
         (200, with("client_id", Value::Null)),
         (200, with("exp", Value::Null)),
         (200, with("aud", json!({}))),
+        (200, with("iss", json!(["https://elsewhere.example"]))),
         (200, with("cnf", json!({ "x5t#S256": "A" }))),
         (200, with("businesses", json!([1]))),
         (401, json!({ "error": "invalid_client" })),
@@ -128,7 +131,11 @@ async fn s17_a_token_for_another_api_or_of_another_kind_opens_nothing() {
     let cases = [
         (with("aud", json!("https://orders.example.com")), 401),
         (with("aud", json!(["https://orders.example.com", RESOURCE])), 200),
-        (with("aud", Value::Null), 200),
+        (with("aud", Value::Null), 401),
+        (with("aud", json!([])), 401),
+        (with("iss", json!(issuer.url())), 200),
+        (with("iss", json!(format!("{}/", issuer.url()))), 401),
+        (with("iss", json!("https://elsewhere.example")), 401),
         (with("token_type", Value::Null), 401),
         (with("token_type", json!("refresh_token")), 401),
         (with("token_type", json!("Bearer")), 200),
@@ -137,6 +144,33 @@ async fn s17_a_token_for_another_api_or_of_another_kind_opens_nothing() {
     for (number, (said, status)) in cases.into_iter().enumerate() {
         issuer.answer(200, said);
         assert_eq!(api.status(&format!("token-{number}")).await, status, "case {number}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_of_the_api_is_told_what_an_answer_lacks_and_never_the_token() {
+    let (issuer, api) = asked().await;
+    let (log, _listening) = Log::listen();
+    let url = format!("{}/oauth/introspect", issuer.url());
+    let warned = |lack: &str| {
+        format!("WARN message=guard.token_not_taken url={url:?} lack=\"the server {lack}\"\n")
+    };
+    for (number, (said, logged)) in [
+        (with("aud", Value::Null), warned("does not say (aud) which API this token is for")),
+        (
+            with("iss", json!("https://elsewhere.example")),
+            warned("says that another issuer gave this token"),
+        ),
+        // A wrong token is its caller's to mend.
+        (with("aud", json!("https://orders.example.com")), String::new()),
+        (json!({ "active": false }), String::new()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        issuer.answer(200, said);
+        assert_eq!(api.status(&format!("secret-{number}")).await, 401, "{number}");
+        assert_eq!(log.take(), logged, "{number}");
     }
 }
 
@@ -166,6 +200,50 @@ async fn many_calls_with_one_token_at_once_ask_once() {
     issuer.answer(500, json!({}));
     assert_eq!(together(30).await, [503; 30]);
     assert_eq!(issuer.introspect_asked(), 2);
+}
+
+/// A call with the token that waits for its answer; it has been sent when this returns.
+async fn begun(issuer: &Issuer, api: &Api) -> JoinHandle<u16> {
+    let asked = issuer.introspect_asked();
+    let api = api.clone();
+    let call = tokio::spawn(async move { api.status("t").await });
+    while issuer.introspect_asked() == asked {
+        tokio::task::yield_now().await;
+    }
+    call
+}
+
+#[tokio::test]
+async fn u10_a_call_joins_no_question_that_was_asked_longer_ago_than_an_answer_is_kept() {
+    let (issuer, api) = asked().await;
+    issuer.take_its_time(Duration::from_millis(300));
+    let early = begun(&issuer, &api).await;
+    // It ends while the first answer is on its way.
+    issuer.answer(200, json!({ "active": false }));
+    api.time.set(1);
+    let joins = tokio::spawn({
+        let api = api.clone();
+        async move { api.status("t").await }
+    });
+    tokio::task::yield_now().await;
+    api.time.set(2);
+    assert_eq!(api.status("t").await, 401);
+    assert_eq!((early.await.unwrap(), joins.await.unwrap()), (200, 200));
+    assert_eq!(issuer.introspect_asked(), 2);
+    // Nor does the older answer count again because it came later.
+    assert_eq!((api.status("t").await, issuer.introspect_asked()), (401, 2));
+}
+
+#[tokio::test]
+async fn where_nothing_is_kept_no_call_joins_a_question_that_was_asked_before_it_came() {
+    let issuer = Issuer::start().await;
+    issuer.answer(200, living());
+    let api = Api::trusting(&issuer, |plan| plan.asking("a", "b").kept_seconds(0));
+    issuer.take_its_time(Duration::from_millis(300));
+    let early = begun(&issuer, &api).await;
+    issuer.answer(200, json!({ "active": false }));
+    assert_eq!(api.status("t").await, 401);
+    assert_eq!((early.await.unwrap(), issuer.introspect_asked()), (200, 2));
 }
 
 #[tokio::test]

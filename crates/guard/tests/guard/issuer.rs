@@ -109,11 +109,12 @@ async fn introspect(
     headers: HeaderMap,
     body: String,
 ) -> (StatusCode, String) {
-    said.introspect_asked.fetch_add(1, Ordering::SeqCst);
     *said.last_question.lock().unwrap() = (headers, body);
+    // What holds when it is asked is answered, however long that takes.
+    let (status, body) = said.introspected.lock().unwrap().clone();
+    said.introspect_asked.fetch_add(1, Ordering::SeqCst);
     let pause = *said.pause.lock().unwrap();
     tokio::time::sleep(pause).await;
-    let (status, body) = said.introspected.lock().unwrap().clone();
     (status, body.to_string())
 }
 

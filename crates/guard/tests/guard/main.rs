@@ -5,6 +5,7 @@
 
 mod introspected;
 mod issuer;
+mod log;
 mod planned;
 mod proof;
 mod refusals;

@@ -138,7 +138,7 @@ async fn a_bound_token_as_bearer_and_a_bearer_token_as_bound_are_refused() {
         200,
         json!({
             "active": true, "token_type": "bearer", "sub": "customer-1", "client_id": "client-1",
-            "exp": NOW + 3600,
+            "exp": NOW + 3600, "aud": RESOURCE,
         }),
     );
     let unbound = call(&api, "u", &[&prover.proof(&claims("2", "u"))]).await;

@@ -8,12 +8,12 @@ use grantor_guard::{Allowed, Guard, OwnApi};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::issuer::{Answer, Api, FinancialApi, Issuer, NOW};
+use crate::issuer::{Answer, Api, FinancialApi, Issuer, NOW, RESOURCE};
 
 fn saying(scope: &str) -> Value {
     json!({
         "active": true, "token_type": "bearer", "sub": "customer-1", "client_id": "client-1",
-        "scope": scope, "exp": NOW + 3600,
+        "scope": scope, "exp": NOW + 3600, "aud": RESOURCE,
     })
 }
 
@@ -97,13 +97,19 @@ fn own_guard() -> Guard {
     Guard::by(api, |parts| {
         let scope = parts.headers.get("x-scope").map(|it| it.to_str().unwrap_or_default());
         let scope = scope.map(grantor_protocol::scope::Scope::parse);
+        let elsewhere = parts.headers.get("x-audience");
+        let audience = match elsewhere.map(|it| it.to_str().unwrap_or_default()) {
+            None => Some("https://orders.example.com".to_owned()),
+            Some("") => None,
+            Some(named) => Some(named.to_owned()),
+        };
         Box::pin(async move {
             let Some(Ok(scope)) = scope else { return Err(grantor_guard::Refusal::NoToken) };
             Ok(grantor_guard::Access {
                 subject: "s".into(),
                 client_id: "c".into(),
                 scope,
-                audience: Vec::new(),
+                audience: audience.into_iter().collect(),
                 businesses: None,
                 locations: None,
                 expires_at: NOW,
@@ -141,6 +147,18 @@ async fn a_function_of_the_program_decides_and_its_own_words_are_used() {
     let answer = call(routes.clone(), Some("orders-api")).await;
     assert_eq!((answer.status, answer.body.as_str()), (403, "no: Some(\"insufficient_scope\")"));
     assert_eq!(call(routes, Some("orders-api financial-api")).await.body, "in");
+}
+
+#[tokio::test]
+async fn what_a_function_of_the_program_lets_in_for_another_api_or_for_none_opens_nothing() {
+    let routes = Router::new().route("/", get(async || "in")).layer(own_guard().layer());
+    for (audience, status) in
+        [("https://orders.example.com/", 200), ("https://finance.example.com", 401), ("", 401)]
+    {
+        let request = Request::get("/").header("x-scope", "").header("x-audience", audience);
+        let response = routes.clone().oneshot(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.unwrap().status().as_u16(), status, "{audience:?}");
+    }
 }
 
 #[tokio::test]

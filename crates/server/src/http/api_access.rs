@@ -75,7 +75,7 @@ pub(super) async fn opened_by(call: &ApiCall<'_>) -> Result<Access, Refusal> {
         subject,
         client_id,
         scope,
-        audience: live.binding.resources.iter().map(str::to_owned).collect(),
+        audience: call.audience(&live),
         businesses: businesses.map(|ids| ids.iter().map(ToString::to_string).collect()),
         locations: None,
         expires_at: live.expires_at,
@@ -148,6 +148,18 @@ impl ApiCall<'_> {
                 is_for(resources, &self.site.base_url).then(|| live.scope.clone())
             }
             BroughtTo::Api(api) => api.sees(resources, &live.scope),
+        }
+    }
+
+    /// The APIs that the token names; where it names none and is for this one, this one.
+    fn audience(&self, live: &LiveAccess) -> Vec<String> {
+        let this = match self.brought_to {
+            BroughtTo::ThisServer => &self.site.base_url,
+            BroughtTo::Api(api) => &api.resource,
+        };
+        match live.binding.resources.is_empty() {
+            true => vec![this.clone()],
+            false => live.binding.resources.iter().map(str::to_owned).collect(),
         }
     }
 }

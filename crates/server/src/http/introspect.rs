@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::access_token::AccessFault;
+use grantor_protocol::api::Seen;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::grant::{Binding, Grant};
@@ -58,7 +59,7 @@ struct Living {
     exp: i64,
     iat: i64,
     iss: String,
-    /// The APIs that it names.
+    /// The APIs that it names; to who checks it at an API, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,21 +170,19 @@ async fn of_client(
     let opened = OpenedClient::load(site, seal).await.map_err(unavailable(request_id))?;
     match opened.check(site.clock.now()) {
         Ok(live) => {
-            let resources = &live.binding.resources;
-            let seen = match opened.is_of(client) {
-                true => Some(live.scope.clone()),
-                false => site.settings.apis.seen_by(client, resources, &live.scope),
-            };
-            let (Some(scope), Some(row)) = (seen, &opened.row) else {
+            let asker = Asker { client, apis: &site.settings.apis };
+            let told = asker.told(opened.is_of(client), &live.binding.resources, &live.scope);
+            let (Some(Seen { scope, audience }), Some(row)) = (told, &opened.row) else {
                 return Ok(inactive());
             };
+            let binding = Binding { resources: audience, ..live.binding };
             let facts = Facts {
                 client_id: &row.client_id,
                 sub: row.client_id.clone(),
                 scope: &scope,
                 times: [live.expires_at, opened.seal.issued_at],
                 token_id: Some(opened.seal.token_id),
-                binding: &live.binding,
+                binding: &binding,
             };
             Ok(living(site, &facts))
         }

@@ -53,7 +53,7 @@ fn each_test_that_the_checklist_names_exists() {
     let (_, named) = checklist.split_once("{#tests}").unwrap();
     let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
     assert!(named.len() > 30, "only {named:?}");
-    let tests: String = ["crates/client", "crates/protocol", "crates/server"]
+    let tests: String = ["crates/client", "crates/guard", "crates/protocol", "crates/server"]
         .iter()
         .flat_map(|home| ["src", "tests"].map(|part| root.join(home).join(part)))
         .flat_map(|folder| sources(&folder))

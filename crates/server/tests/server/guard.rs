@@ -138,6 +138,32 @@ async fn u10_a_guarded_api_takes_its_own_tokens_for_their_business_until_the_doc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_that_names_no_api_opens_each_that_knows_its_scopes() {
+    let server = start().await;
+    let client = server.client().await;
+    let ([orders, finance], _) = apis(&server).await;
+    let named_none = |scope: &'static str| {
+        let (server, client) = (&server, &client);
+        async move {
+            let issued = issue_with(&server.staging, client, |grant| {
+                grant.businesses = vec![GRILL];
+                grant.scope = Scope::parse(scope).unwrap();
+            });
+            server.exchange(client, &issued.await.code).await.text("access_token").to_owned()
+        }
+    };
+    let both = named_none("financial-api orders-api").await;
+    assert_eq!(
+        [status(&orders, GRILL, &both).await, status(&finance, GRILL, &both).await],
+        [200; 2]
+    );
+    assert_eq!(status(&orders, BISTRO, &both).await, 403);
+    let narrow = named_none("orders-api").await;
+    assert_eq!(status(&orders, GRILL, &narrow).await, 200);
+    assert_eq!(status(&finance, GRILL, &narrow).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s17_an_api_is_not_opened_by_its_own_refresh_tokens_nor_by_a_fault_of_the_store() {
     let server = start().await;
     let ([orders, _], backend) = apis(&server).await;

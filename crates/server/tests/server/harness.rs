@@ -141,19 +141,21 @@ impl Server {
         Server::start_at(address, settings, dev, base_url).await
     }
 
+    /// Starts with the time of this machine, for programs that the test does not give the time.
+    pub async fn start_now(settings: Settings) -> Server {
+        let mut ground = ground(|folder| Address::Sqlite(folder.join("grantor.db")));
+        ground.clock = Clock::system();
+        let base_url = |_, address| format!("http://{address}");
+        Box::pin(Server::start_on_ground(ground, settings, true, base_url)).await
+    }
+
     async fn start_at(
         address: impl Fn(&Path) -> Address,
         settings: Settings,
         dev: bool,
         base_url: impl Fn(Environment, SocketAddr) -> String,
     ) -> Server {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        let ground = Ground {
-            clock: Clock::manual(START),
-            store: address(folder.path()),
-            folder,
-            master_key: Arc::new(MasterKey::generate(&Random::system())),
-        };
+        let ground = ground(address);
         // On the heap: a thread of a test has no room for all of it, and for the test.
         Box::pin(Server::start_on_ground(ground, settings, dev, base_url)).await
     }
@@ -491,6 +493,17 @@ impl Server {
     pub async fn api(&self, path: &str, access_token: &str) -> Answer {
         let request = reqwest::Client::new().get(self.url(path)).bearer_auth(access_token);
         Answer::read(request.send().await.unwrap()).await
+    }
+}
+
+/// A folder and keys that are new, and the time of the test.
+fn ground(address: impl Fn(&Path) -> Address) -> Ground {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    Ground {
+        clock: Clock::manual(START),
+        store: address(folder.path()),
+        folder,
+        master_key: Arc::new(MasterKey::generate(&Random::system())),
     }
 }
 

@@ -110,6 +110,7 @@ mod postgres_lost_answers;
 mod postgres_tls;
 mod processes;
 mod program;
+mod protect_rust;
 mod query;
 mod readiness;
 mod refresh;

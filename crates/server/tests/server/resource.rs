@@ -315,10 +315,38 @@ async fn s17_a_resource_server_learns_of_access_tokens_of_its_audience_alone() {
     let code = server.code(&client, "").await;
     let whole = exchange(&server, &client, &code, &[]).await;
     let token = whole.text("access_token");
-    assert_eq!(introspect(&server, &orders, token).await.text("scope"), "orders-api");
-    assert_eq!(introspect(&server, &financial, token).await.text("scope"), "financial-api");
+    for (api, resource, scope) in
+        [(&orders, ORDERS, "orders-api"), (&financial, FINANCE, "financial-api")]
+    {
+        let seen = introspect(&server, api, token).await;
+        assert_eq!((seen.text("aud"), seen.text("scope")), (resource, scope));
+    }
     let stranger = server.client().await;
     assert_eq!(introspect(&server, &stranger, token).await.body, inactive);
+}
+
+#[tokio::test]
+async fn s17_an_api_is_told_that_a_token_is_for_it_though_the_token_names_none() {
+    let server = start().await;
+    let client = client(&server).await;
+    let form = [("grant_type", "client_credentials"), ("scope", "orders-api staff-api")];
+    let own = server.token(&client, &form).await;
+    let token = own.text("access_token");
+    assert_eq!(introspect(&server, &client, token).await.body.get("aud"), None);
+    let staff = checker(&server, "checks-staff").await;
+    let seen = introspect(&server, &staff, token).await;
+    assert_eq!((seen.text("aud"), seen.text("scope")), (STAFF, "staff-api"));
+    // Also to an API that is brought a token of its own, which keeps all of its scopes.
+    let backend = server
+        .client_with(Environment::Staging, |client| {
+            client.id = "checks-orders".to_owned();
+            client.scopes = Scope::parse("orders-api staff-api").unwrap();
+            client.settings.client_credentials = true;
+        })
+        .await;
+    let own = server.token(&backend, &form).await;
+    let seen = introspect(&server, &backend, own.text("access_token")).await;
+    assert_eq!((seen.text("aud"), seen.text("scope")), (ORDERS, "orders-api staff-api"));
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ Each line is one check, and the last is `proxies: N passed, N failed`.
 
 import base64
 import hashlib
+import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -40,16 +42,12 @@ ISSUER = f"https://{ISSUER_NAME}"
 START_LIMIT_SECONDS = 30
 REACHED = "Hello world!"
 # What a caller sends who wants to be somebody else.
+TOLD = ["Subject", "Client-Id", "Scope", "Businesses", "Locations", "Expires"]
+# WSGI, which the API speaks, reads a hyphen and an underscore as the same.
 FORGED = {
-    "X-Auth-Subject": "forged",
-    "X-Auth-Client-Id": "forged",
-    "X-Auth-Scope": "forged",
-    "X-Auth-Businesses": "forged",
-    "X-Auth-Locations": "forged",
-    "X-Auth-Expires": "forged",
-    # As WSGI, which the API speaks, reads the same names.
-    "X_Auth_Subject": "forged",
-    "X_Auth_Businesses": "forged",
+    f"X{one}Auth{two}{name.replace('-', three)}": "forged"
+    for name in TOLD
+    for one, two, three in itertools.product("-_", repeat=3)
 }
 
 passed = failed = 0
@@ -337,6 +335,17 @@ class Proxied:
         headers.update({name.replace("_", "-"): value for name, value in more.items()})
         return call(self.url + path, headers)
 
+    def call_naming(self, token, dropped):
+        """A call that names headers in `Connection`, which whoever hands it on has to drop. What reached
+        the API of them."""
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.url).netloc, timeout=10)
+        headers = {"Host": "orders.example.com", "Authorization": f"Bearer {token}"}
+        connection.request("GET", "/", headers={**headers, "Connection": ", ".join(["close", *dropped])})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, seen_by_the_api(body)
+
     def refuses(self, what, answer, status, words):
         challenge = " ".join(answer[1].get_all("WWW-Authenticate", []))
         holds = answer[0] == status and all(word in challenge for word in words)
@@ -373,6 +382,11 @@ def calls(proxied, grantor, clients, key):
     check(f"{name}: the API is told whose it is", told == [orders[0]] * 2 + ["orders-api"], told)
     forged = [name for name, value in seen.items() if "forged" in value]
     check(f"{name}: no forged header reaches the API", "HTTP_X_AUTH_EXPIRES" in seen and not forged, seen)
+    # nginx leaves away one without a value.
+    whole = {name: value for name, value in seen.items() if name.startswith("HTTP_X_AUTH_")}
+    status, seen = proxied.call_naming(token, [f"X-Auth-{each}" for each in TOLD])
+    kept = {name: value for name, value in seen.items() if name in whole}
+    check(f"{name}: no header is lost because the caller names it", (status, kept) == (200, whole), seen)
     status, _, body = proxied.call(token, path="/a/b?page=1")
     there = status == 200 and "PATH_INFO = '/a/b'" in body and "QUERY_STRING = 'page=1'" in body
     check(f"{name}: any path of the API is behind it", there, body)

@@ -188,7 +188,7 @@ impl Remote {
         };
         let method = parts.method.as_str();
         let target = Target { headers: &parts.headers, method, uri: &uri, now };
-        self.used_proofs.check(credentials, access.key, &target).map_err(Refusal::Key)
+        self.used_proofs.check(credentials, access, &target).map_err(Refusal::Key)
     }
 }
 

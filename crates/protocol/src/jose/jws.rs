@@ -51,8 +51,6 @@ pub enum TypeDemand<'a> {
 pub struct Header {
     /// The `alg`.
     pub algorithm: Algorithm,
-    /// The `typ`, as it stands.
-    pub typ: Option<String>,
     /// The `kid`.
     pub key_id: Option<String>,
     /// The `jwk`, unread: only a proof of possession asks for it.
@@ -327,13 +325,12 @@ fn parse_header(bytes: &[u8], demand: &Demand<'_>) -> Result<Header, JwsFault> {
     if !demand.algorithms.contains(&algorithm) {
         return Err(JwsFault::AlgorithmNotAllowed);
     }
-    let typ = text(&members, "typ")?.map(str::to_owned);
-    check_type(typ.as_deref(), demand.typ)?;
+    check_type(text(&members, "typ")?, demand.typ)?;
     let key_id = text(&members, "kid")?.map(str::to_owned);
     if key_id.as_ref().is_some_and(|key_id| key_id.len() > MAX_KEY_ID_BYTES) {
         return Err(JwsFault::HeaderMalformed);
     }
-    Ok(Header { algorithm, typ, key_id, jwk: members.remove("jwk") })
+    Ok(Header { algorithm, key_id, jwk: members.remove("jwk") })
 }
 
 fn check_type(typ: Option<&str>, demand: TypeDemand<'_>) -> Result<(), JwsFault> {

@@ -89,7 +89,7 @@ impl SignedTokens {
 
 /// RFC 9068 4: what belongs to every reader alike, but for the issuer. Which audience it is for is
 /// the API's own question.
-fn claimed(claims: &Claims, now: i64) -> Option<Access> {
+fn claimed(claims: &Claims<'_>, now: i64) -> Option<Access> {
     let not_before = claims.optional_seconds("nbf").ok()?.unwrap_or(0);
     let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
     let holds =

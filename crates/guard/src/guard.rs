@@ -159,7 +159,7 @@ impl Remote {
             if let Some(access) = signed.kept(&key, now) {
                 return Ok(access);
             }
-            if let Some(read) = signed.read(token) {
+            if let Some(read) = signed.read(token, now) {
                 return signed.verify(read, key, now).await;
             }
         }

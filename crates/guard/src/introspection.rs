@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use axum::http::header::HeaderValue;
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::client_authentication::BasicCredentials;
-use grantor_protocol::jose::Claims;
+use grantor_protocol::jose::{Claims, Value};
 use grantor_protocol::parameters::form_encoded;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
@@ -134,7 +134,7 @@ impl Introspection {
         let answered = self.http.post(url, authorization, form).await;
         let body = answered.map_err(|fault| self.no_answer(&fault.to_string()))?;
         let claims = Claims::parse(&body).map_err(|fault| self.no_answer(&fault.words()))?;
-        let is_active = claims.value("active").and_then(serde_json::Value::as_bool);
+        let is_active = claims.value("active").and_then(Value::as_bool);
         let is_active = is_active.ok_or_else(|| self.no_answer("it has no member active"))?;
         if !is_active || !is_access_token(&claims) {
             self.dead.keep(key, (), kept);
@@ -158,7 +158,7 @@ impl Introspection {
 
     /// What RFC 7662 2.2 leaves to the server, and no token is taken without, in words for the
     /// operator of the API: its caller can mend none of it.
-    fn lack(&self, claims: &Claims, access: &Access) -> Result<Option<&'static str>, NoAnswer> {
+    fn lack(&self, claims: &Claims<'_>, access: &Access) -> Result<Option<&'static str>, NoAnswer> {
         let issuer = claims.optional_text("iss").map_err(|fault| self.no_answer(&fault.words()))?;
         if issuer.is_some_and(|issuer| issuer != self.endpoint.issuer) {
             return Ok(Some("the server says that another issuer gave this token"));
@@ -176,7 +176,7 @@ impl Introspection {
 
 /// RFC 7662 2.2. A refresh token is active too, for its own client: what says of itself neither
 /// `Bearer` nor `DPoP` is no access token.
-fn is_access_token(claims: &Claims) -> bool {
+fn is_access_token(claims: &Claims<'_>) -> bool {
     claims
         .text("token_type")
         .is_ok_and(|kind| ["bearer", "dpop"].iter().any(|known| kind.eq_ignore_ascii_case(known)))

@@ -2,7 +2,7 @@
 //!
 //! 1. read under what is demanded of algorithm, type and size;
 //! 2. the key is found by `kid`, among those that the issuer publishes;
-//! 3. signature, then claims (RFC 9068 4);
+//! 3. signature and claims (RFC 9068 4);
 //! 4. what was verified is kept for [`KEPT_SECONDS`], and never past its `exp`.
 //!
 //! A token whose connection ended opens until its `exp`: nobody is asked.
@@ -38,7 +38,8 @@ pub(crate) struct SignedTokens {
 /// A token that was read once, and whose signature was not looked at.
 pub(crate) struct Read<'a> {
     unverified: UnverifiedJws<'a>,
-    claims: Claims,
+    /// What it opens if its signature holds; `None` for claims that open nothing.
+    claimed: Option<Access>,
 }
 
 impl SignedTokens {
@@ -53,10 +54,14 @@ impl SignedTokens {
 
     /// Reads a token that says it is one of these; `None` for every other. Nobody vouches for it
     /// yet, and [`SignedTokens::verify`] alone makes a decision of it.
-    pub(crate) fn read<'a>(&self, token: &'a str) -> Option<Read<'a>> {
+    pub(crate) fn read<'a>(&self, token: &'a str, now: i64) -> Option<Read<'a>> {
         let unverified = UnverifiedJws::parse(token, &demand()).ok()?;
-        let claims = unverified.unverified_claims().ok()?;
-        (claims.text("iss") == Ok(&self.issuer)).then_some(Read { unverified, claims })
+        let claimed = {
+            let claims = unverified.unverified_claims().ok()?;
+            (claims.text("iss") == Ok(&self.issuer)).then_some(())?;
+            claimed(&claims, now)
+        };
+        Some(Read { unverified, claimed })
     }
 
     /// Verifies a token that was read.
@@ -65,34 +70,31 @@ impl SignedTokens {
     /// [`Refusal::Invalid`]; [`Refusal::Unavailable`] where its key cannot be had.
     pub(crate) async fn verify(
         &self,
-        Read { unverified, claims }: Read<'_>,
+        Read { unverified, claimed }: Read<'_>,
         key: Key,
         now: i64,
     ) -> Result<Arc<Access>, Refusal> {
         // RFC 9068 2.1 leaves `kid` to the issuer. Ours always has one, and without it any set would
         // have to be tried for whoever made up a token.
-        let key_id = unverified.header().key_id.clone().ok_or(Refusal::Invalid)?;
-        let keys = self.keys.with(&key_id).await?;
-        // The claims are those of the very bytes whose signature this is.
+        let key_id = unverified.header().key_id.as_deref().ok_or(Refusal::Invalid)?;
+        let keys = self.keys.with(key_id).await?;
+        // What it claims was read from the very bytes whose signature this is.
         unverified.verify(keys.keys()).map_err(|_| Refusal::Invalid)?;
-        self.check(&claims, now).ok_or(Refusal::Invalid)?;
-        let access = Access::read(&claims).filter(|access| !access.audience.is_empty());
-        let access = Arc::new(access.ok_or(Refusal::Invalid)?);
+        let access = Arc::new(claimed.ok_or(Refusal::Invalid)?);
         let until = access.expires_at.min(now + KEPT_SECONDS);
         self.kept.keep(key, Arc::clone(&access), [now, until]);
         Ok(access)
     }
+}
 
-    /// RFC 9068 4: what belongs to every reader alike. The audience is the API's own question.
-    fn check(&self, claims: &Claims, now: i64) -> Option<()> {
-        let not_before = claims.optional_seconds("nbf").ok()?.unwrap_or(0);
-        let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
-        let holds = claims.text("iss") == Ok(&self.issuer)
-            && claims.seconds("iat").ok()? <= latest
-            && not_before <= latest
-            && claims.text("jti").is_ok();
-        holds.then_some(())
-    }
+/// RFC 9068 4: what belongs to every reader alike, but for the issuer. Which audience it is for is
+/// the API's own question.
+fn claimed(claims: &Claims<'_>, now: i64) -> Option<Access> {
+    let not_before = claims.optional_seconds("nbf").ok()?.unwrap_or(0);
+    let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
+    let holds =
+        claims.seconds("iat").ok()? <= latest && not_before <= latest && claims.text("jti").is_ok();
+    Access::read(claims).filter(|access| holds && !access.audience.is_empty())
 }
 
 fn demand() -> Demand<'static> {

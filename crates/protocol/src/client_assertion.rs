@@ -9,10 +9,9 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use crate::jose::{
-    Algorithm, Claims, ClaimsFault, Demand, Jwk, JwsFault, TypeDemand, UnverifiedJws, VerifiedJws,
+    Algorithm, Claims, ClaimsFault, Demand, Jwk, JwsFault, TypeDemand, UnverifiedJws, Value,
+    VerifiedJws,
 };
 
 /// No assertion is longer, in bytes.
@@ -148,7 +147,7 @@ pub fn check(
 }
 
 /// RFC 7523 3, point 3; one audience alone, so that no other server can pass the assertion on.
-fn check_audience(claims: &Claims, audiences: &[&str]) -> Result<(), ClientAssertionFault> {
+fn check_audience(claims: &Claims<'_>, audiences: &[&str]) -> Result<(), ClientAssertionFault> {
     let missing = ClaimsFault::Missing { claim: "aud" };
     let audience = match claims.value("aud") {
         None => return Err(ClientAssertionFault::Claims(missing)),
@@ -159,14 +158,14 @@ fn check_audience(claims: &Claims, audiences: &[&str]) -> Result<(), ClientAsser
         Some(Value::String(only)) => only,
         Some(_) => return Err(ClientAssertionFault::AudienceNotOne),
     };
-    match audiences.contains(&audience.as_str()) {
+    match audiences.contains(&audience.as_ref()) {
         true => Ok(()),
         false => Err(ClientAssertionFault::AudienceDiffers),
     }
 }
 
 /// RFC 7523 3, points 4 to 6. Gives the second from which on it is expired.
-fn check_times(claims: &Claims, expected: &Expected<'_>) -> Result<i64, ClientAssertionFault> {
+fn check_times(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<i64, ClientAssertionFault> {
     let now = expected.now;
     let expires_at = claims.seconds("exp").map_err(ClientAssertionFault::Claims)?;
     let optional = |claim| claims.optional_seconds(claim).map_err(ClientAssertionFault::Claims);

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::client::{ClientKeys, IdTokenAlgorithm, SecretMethods};
 use crate::jose::JwkSet;
-use crate::jose::json::{JsonFault, parse_object};
+use crate::jose::json::{self, JsonFault, parse_object};
 use crate::redirect_uri::RedirectUri;
 use crate::scope::Scope;
 
@@ -110,7 +110,7 @@ impl ClientMetadata {
     ) -> Result<ClientMetadata, MetadataFault> {
         let members = members(document)?;
         // The draft: compared as text.
-        if members.get("client_id").and_then(Value::as_str) != Some(client_id) {
+        if members.get("client_id").and_then(json::Value::as_str) != Some(client_id) {
             return Err(MetadataFault::ClientIdDiffers);
         }
         let metadata = ClientMetadata::of_members(&Members(&members), ClientMethod::None)?;
@@ -226,7 +226,7 @@ impl GrantTypes {
     }
 }
 
-fn members(document: &[u8]) -> Result<Map<String, Value>, MetadataFault> {
+fn members(document: &[u8]) -> Result<json::Members<'_>, MetadataFault> {
     if document.len() > MAX_DOCUMENT_BYTES {
         return Err(MetadataFault::TooLong);
     }
@@ -237,18 +237,18 @@ fn members(document: &[u8]) -> Result<Map<String, Value>, MetadataFault> {
     })
 }
 
-struct Members<'a>(&'a Map<String, Value>);
+struct Members<'a>(&'a json::Members<'a>);
 
 impl<'a> Members<'a> {
     /// A member that is `null` is one that is not there (RFC 7591 2).
-    fn value(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+    fn value(&self, name: &str) -> Option<&'a json::Value<'a>> {
+        self.0.get(name).filter(|value| **value != json::Value::Null)
     }
 
     fn text(&self, name: &'static str) -> Result<Option<&'a str>, MetadataFault> {
         match self.value(name) {
             None => Ok(None),
-            Some(Value::String(text)) if text.len() <= MAX_DOCUMENT_BYTES => Ok(Some(text)),
+            Some(json::Value::String(text)) if text.len() <= MAX_DOCUMENT_BYTES => Ok(Some(text)),
             Some(_) => Err(MetadataFault::WrongType { name }),
         }
     }
@@ -256,7 +256,7 @@ impl<'a> Members<'a> {
     fn flag(&self, name: &'static str) -> Result<bool, MetadataFault> {
         match self.value(name) {
             None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(json::Value::Bool(flag)) => Ok(*flag),
             Some(_) => Err(MetadataFault::WrongType { name }),
         }
     }
@@ -264,7 +264,7 @@ impl<'a> Members<'a> {
     fn texts(&self, name: &'static str) -> Result<Option<Vec<&'a str>>, MetadataFault> {
         match self.value(name) {
             None => Ok(None),
-            Some(Value::Array(list)) => list
+            Some(json::Value::Array(list)) => list
                 .iter()
                 .map(|value| value.as_str().ok_or(MetadataFault::WrongType { name }))
                 .collect::<Result<_, _>>()
@@ -397,7 +397,7 @@ fn keys(members: &Members<'_>) -> Result<Option<ClientKeys>, MetadataFault> {
             Ok(Some(ClientKeys::Uri(uri.to_owned())))
         }
         (Some(set), None) => {
-            let text = set.to_string();
+            let text = serde_json::to_string(set).unwrap_or_default();
             JwkSet::parse(text.as_bytes()).map_err(MetadataFault::Keys)?;
             Ok(Some(ClientKeys::Set(text)))
         }

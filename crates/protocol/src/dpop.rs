@@ -139,7 +139,7 @@ impl Proof {
 }
 
 /// RFC 9449 4.3, point 11.
-fn check_age(claims: &Claims, now: i64) -> Result<i64, ProofFault> {
+fn check_age(claims: &Claims<'_>, now: i64) -> Result<i64, ProofFault> {
     let issued_at = claims.seconds("iat").map_err(ProofFault::Claims)?;
     if issued_at - now > CLOCK_SKEW_SECONDS {
         return Err(ProofFault::FromTheFuture);
@@ -151,7 +151,7 @@ fn check_age(claims: &Claims, now: i64) -> Result<i64, ProofFault> {
 }
 
 /// RFC 9449 4.3, point 12.
-fn check_token_hash(claims: &Claims, access_token: Option<&str>) -> Result<(), ProofFault> {
+fn check_token_hash(claims: &Claims<'_>, access_token: Option<&str>) -> Result<(), ProofFault> {
     let Some(access_token) = access_token else { return Ok(()) };
     let hash = claims.optional_text("ath").map_err(ProofFault::Claims)?;
     let expected = URL_SAFE_NO_PAD.encode(digest(&SHA256, access_token.as_bytes()));

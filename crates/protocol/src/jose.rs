@@ -19,6 +19,7 @@ pub mod signing;
 
 pub use algorithm::Algorithm;
 pub use claims::{Claims, ClaimsFault};
+pub use json::{Members, Value};
 pub use jwk::{Jwk, JwkSet, Thumbprint};
 pub use jws::{Demand, Header, JwsFault, Part, TypeDemand, UnverifiedJws, VerifiedJws};
 pub use key_fault::KeyFault;

@@ -11,10 +11,9 @@ use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::client::IdTokenAlgorithm;
-use crate::jose::json::parse_object;
+use crate::jose::json::{Members, Value, parse_object};
 use crate::jose::{Algorithm, Demand, Jwk, TypeDemand, UnverifiedJws};
 use crate::parameters::Parameters;
 use crate::scope::Scope;
@@ -98,9 +97,9 @@ impl OpenIdParameters {
 
 /// One of the two parts of `claims`; `None` where it is not asked for.
 fn part<'a>(
-    claims: &'a Map<String, Value>,
+    claims: &'a Members<'a>,
     name: &str,
-) -> Result<Option<&'a Map<String, Value>>, ClaimsRequestFault> {
+) -> Result<Option<&'a Members<'a>>, ClaimsRequestFault> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(members)) => Ok(Some(members)),
@@ -110,13 +109,13 @@ fn part<'a>(
 
 /// What is not known is ignored (5.5: a claim is voluntary unless it is said to be essential, and
 /// even then its absence is no error).
-fn known_claims(part: Option<&Map<String, Value>>) -> Vec<String> {
+fn known_claims(part: Option<&Members<'_>>) -> Vec<String> {
     let wanted = |claim: &&str| part.is_some_and(|members| members.contains_key(*claim));
     CLAIMS.iter().map(|(claim, _)| *claim).filter(wanted).map(str::to_owned).collect()
 }
 
 /// 5.5.1: `{"id_token": {"sub": {"value": "..."}}}`.
-fn demanded_subject(part: Option<&Map<String, Value>>) -> Option<String> {
+fn demanded_subject(part: Option<&Members<'_>>) -> Option<String> {
     part?.get("sub")?.get("value")?.as_str().map(str::to_owned)
 }
 

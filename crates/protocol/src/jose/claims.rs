@@ -3,16 +3,14 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
-use super::json::{self, JsonFault};
+use super::json::{self, JsonFault, Members, Value};
 
 /// The last second of the year 9999; nothing that is meant lies behind it.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// What a token says.
+/// What a token says, borrowed from its payload.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claims(Map<String, Value>);
+pub struct Claims<'a>(Members<'a>);
 
 /// Why the claims cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +36,12 @@ pub enum ClaimsFault {
     },
 }
 
-impl Claims {
+impl<'a> Claims<'a> {
     /// Reads the payload of a token.
     ///
     /// # Errors
     /// [`ClaimsFault::NotAnObject`], [`ClaimsFault::Repeated`] (RFC 7519 4).
-    pub fn parse(payload: &[u8]) -> Result<Claims, ClaimsFault> {
+    pub fn parse(payload: &'a [u8]) -> Result<Claims<'a>, ClaimsFault> {
         match json::parse_object(payload) {
             Ok(members) => Ok(Claims(members)),
             Err(JsonFault::Repeated) => Err(ClaimsFault::Repeated),
@@ -52,7 +50,7 @@ impl Claims {
     }
 
     /// A claim as it stands.
-    pub fn value(&self, claim: &str) -> Option<&Value> {
+    pub fn value(&self, claim: &str) -> Option<&Value<'a>> {
         self.0.get(claim)
     }
 

@@ -1,11 +1,38 @@
 //! JSON in which no object has a member twice. RFC 7515 4, RFC 7517 4 and RFC 7519 4 let a reader
 //! take the last one; two readers that disagree about which one counts are how a check is passed by.
+//!
+//! A text is borrowed from the document, unless it stands there with an escape: most of what is read
+//! is compared once, and forgotten.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::map::Entry;
-use serde_json::{Map, Number, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+/// The members of an object.
+pub type Members<'a> = BTreeMap<Cow<'a, str>, Value<'a>>;
+
+/// A value, with the names of [`serde_json::Value`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// a number
+    Number(Number),
+    /// text
+    String(Cow<'a, str>),
+    /// a list
+    Array(Vec<Value<'a>>),
+    /// an object, no member twice
+    Object(Members<'a>),
+}
 
 /// Why bytes are no JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +46,7 @@ pub(crate) enum JsonFault {
 }
 
 /// Reads one object and nothing behind it.
-pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Members<'_>, JsonFault> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut reader).map_err(|error| {
         // The visitor takes every kind of value: all that it refuses is a member that comes twice.
@@ -32,48 +59,120 @@ pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault
     }
 }
 
+impl<'a> Value<'a> {
+    /// The text, where it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, where it is one that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Value::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is true, where it is `true` or `false`.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// The elements, where it is a list.
+    pub fn as_array(&self) -> Option<&[Value<'a>]> {
+        match self {
+            Value::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// The members, where it is an object.
+    pub fn as_object(&self) -> Option<&Members<'a>> {
+        match self {
+            Value::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// A member, where it is an object that has it.
+    pub fn get(&self, member: &str) -> Option<&Value<'a>> {
+        self.as_object()?.get(member)
+    }
+
+    /// The same, with texts of its own.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(flag) => Value::Bool(flag),
+            Value::Number(number) => Value::Number(number),
+            Value::String(text) => Value::String(own(text)),
+            Value::Array(all) => Value::Array(all.into_iter().map(Value::into_owned).collect()),
+            Value::Object(members) => {
+                let owned =
+                    members.into_iter().map(|(name, value)| (own(name), value.into_owned()));
+                Value::Object(owned.collect())
+            }
+        }
+    }
+}
+
+/// The name of a member.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+    type Value = Value<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+    type Value = Value<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON without a member twice")
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value<'de>, E> {
         Ok(Value::Bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value<'de>, E> {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value<'de>, E> {
+        Ok(Value::String(value.to_owned().into()))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::String(value.into()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value<'de>, E> {
         Ok(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value<'de>, A::Error> {
         let mut all = Vec::new();
         while let Some(element) = elements.next_element_seed(Strict)? {
             all.push(element);
@@ -81,9 +180,9 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Value::Array(all))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut all = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value<'de>, A::Error> {
+        let mut all = Members::new();
+        while let Some(Name(name)) = members.next_key()? {
             match all.entry(name) {
                 Entry::Occupied(_) => return Err(A::Error::custom("a member stands twice")),
                 Entry::Vacant(place) => place.insert(members.next_value_seed(Strict)?),
@@ -126,7 +225,21 @@ mod tests {
     #[test]
     fn s27_a_document_reads_as_serde_json_reads_it() {
         let text = r#" {"a":[1,-2,3.5,true,null,"x\n",{"b":{}}],"c":18446744073709551615} "#;
-        let expected: Map<String, Value> = serde_json::from_str(text).unwrap();
-        assert_eq!(parse_object(text.as_bytes()).unwrap(), expected);
+        let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+        let read = Value::Object(parse_object(text.as_bytes()).unwrap());
+        assert_eq!(serde_json::to_value(&read).unwrap(), expected);
+        assert_eq!(read.clone().into_owned(), read);
+    }
+
+    #[test]
+    fn a_text_is_copied_only_where_it_stands_with_an_escape() {
+        let members = parse_object(br#"{"a":"x","\u0062":"\u0079"}"#).unwrap();
+        let copied = |text: &Cow<'_, str>| matches!(text, Cow::Owned(_));
+        let read = members.iter().map(|(name, value)| match value {
+            Value::String(text) => (name.as_ref(), copied(name), text.as_ref(), copied(text)),
+            _ => panic!("{value:?}"),
+        });
+        let expected = [("a", false, "x", false), ("b", true, "y", true)];
+        assert_eq!(read.collect::<Vec<_>>(), expected);
     }
 }

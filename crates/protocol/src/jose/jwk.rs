@@ -15,10 +15,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Scheme};
-use super::json::{self, JsonFault};
+use super::json::{self, JsonFault, Members, Value};
 use super::key_fault::KeyFault;
 use material::Material;
 
@@ -76,7 +75,7 @@ impl Jwk {
 
     /// From members that were read strictly, ready for some algorithms alone.
     pub(crate) fn from_members(
-        members: &Map<String, Value>,
+        members: &Members<'_>,
         algorithms: &[Algorithm],
     ) -> Result<Jwk, KeyFault> {
         let kty = text(members, "kty")?.ok_or(KeyFault::Missing { member: "kty" })?;
@@ -255,7 +254,7 @@ impl fmt::Display for Thumbprint {
 }
 
 impl Label {
-    fn parse(members: &Map<String, Value>) -> Result<Label, KeyFault> {
+    fn parse(members: &Members<'_>) -> Result<Label, KeyFault> {
         let owned = |member| Ok(text(members, member)?.map(str::to_owned));
         let kid: Option<String> = owned("kid")?;
         if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
@@ -329,7 +328,7 @@ impl Serialize for JwkSet {
     }
 }
 
-fn parse_bounded(text: &[u8], limit: usize) -> Result<Map<String, Value>, KeyFault> {
+fn parse_bounded(text: &[u8], limit: usize) -> Result<Members<'_>, KeyFault> {
     if text.len() > limit {
         return Err(KeyFault::TooLong { limit });
     }
@@ -339,10 +338,7 @@ fn parse_bounded(text: &[u8], limit: usize) -> Result<Map<String, Value>, KeyFau
     })
 }
 
-fn text<'a>(
-    members: &'a Map<String, Value>,
-    member: &'static str,
-) -> Result<Option<&'a str>, KeyFault> {
+fn text<'a>(members: &'a Members<'_>, member: &'static str) -> Result<Option<&'a str>, KeyFault> {
     match members.get(member) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

@@ -12,11 +12,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::claims::{Claims, ClaimsFault};
-use super::json::{self, JsonFault};
+use super::json::{self, JsonFault, Members, Value};
 use super::jwk::{Jwk, MAX_KEY_ID_BYTES};
 use super::key_fault::KeyFault;
 
@@ -51,12 +50,10 @@ pub enum TypeDemand<'a> {
 pub struct Header {
     /// The `alg`.
     pub algorithm: Algorithm,
-    /// The `typ`, as it stands.
-    pub typ: Option<String>,
     /// The `kid`.
     pub key_id: Option<String>,
     /// The `jwk`, unread: only a proof of possession asks for it.
-    jwk: Option<Value>,
+    jwk: Option<Value<'static>>,
 }
 
 /// A token that was read. Who made it is not known.
@@ -162,7 +159,7 @@ impl<'a> UnverifiedJws<'a> {
     ///
     /// # Errors
     /// [`ClaimsFault`].
-    pub fn unverified_claims(&self) -> Result<Claims, ClaimsFault> {
+    pub fn unverified_claims(&self) -> Result<Claims<'_>, ClaimsFault> {
         Claims::parse(&self.payload)
     }
 
@@ -241,7 +238,7 @@ impl VerifiedJws {
     ///
     /// # Errors
     /// [`ClaimsFault::NotAnObject`], [`ClaimsFault::Repeated`].
-    pub fn claims(&self) -> Result<Claims, ClaimsFault> {
+    pub fn claims(&self) -> Result<Claims<'_>, ClaimsFault> {
         Claims::parse(&self.payload)
     }
 }
@@ -327,13 +324,12 @@ fn parse_header(bytes: &[u8], demand: &Demand<'_>) -> Result<Header, JwsFault> {
     if !demand.algorithms.contains(&algorithm) {
         return Err(JwsFault::AlgorithmNotAllowed);
     }
-    let typ = text(&members, "typ")?.map(str::to_owned);
-    check_type(typ.as_deref(), demand.typ)?;
+    check_type(text(&members, "typ")?, demand.typ)?;
     let key_id = text(&members, "kid")?.map(str::to_owned);
     if key_id.as_ref().is_some_and(|key_id| key_id.len() > MAX_KEY_ID_BYTES) {
         return Err(JwsFault::HeaderMalformed);
     }
-    Ok(Header { algorithm, typ, key_id, jwk: members.remove("jwk") })
+    Ok(Header { algorithm, key_id, jwk: members.remove("jwk").map(Value::into_owned) })
 }
 
 fn check_type(typ: Option<&str>, demand: TypeDemand<'_>) -> Result<(), JwsFault> {
@@ -356,7 +352,7 @@ fn check_type(typ: Option<&str>, demand: TypeDemand<'_>) -> Result<(), JwsFault>
     }
 }
 
-fn text<'a>(members: &'a Map<String, Value>, member: &str) -> Result<Option<&'a str>, JwsFault> {
+fn text<'a>(members: &'a Members<'_>, member: &str) -> Result<Option<&'a str>, JwsFault> {
     match members.get(member) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

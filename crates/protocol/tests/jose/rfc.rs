@@ -27,7 +27,8 @@ fn s27_rfc_7515_a_2_rs256_verifies() {
     let token = format!(
         "eyJhbGciOiJSUzI1NiJ9.{PAYLOAD}.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
     );
-    let claims = verify(&token, &[key]).unwrap().claims().unwrap();
+    let verified = verify(&token, &[key]).unwrap();
+    let claims = verified.claims().unwrap();
     assert_eq!(claims.text("iss"), Ok("joe"));
     assert_eq!(claims.seconds("exp"), Ok(1_300_819_380));
 }

@@ -7,7 +7,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_protocol::grant::Binding;
-use grantor_protocol::jose::{Algorithm, Claims, Demand, SigningFault, TypeDemand, UnverifiedJws};
+use grantor_protocol::jose::{
+    Algorithm, Claims, Demand, SigningFault, TypeDemand, UnverifiedJws, Value,
+};
 use grantor_protocol::resource::Resources;
 use grantor_protocol::scope::Scope;
 use grantor_protocol::token_error::TokenError;
@@ -198,11 +200,11 @@ pub(super) async fn open(site: &Site, text: &str) -> Result<Option<SignedToken>,
         }
         ring = site.signer.ring();
     }
-    let claims = unverified.verify(ring.public()).ok().and_then(|verified| verified.claims().ok());
-    Ok(claims.and_then(|claims| read(site, &claims)))
+    let Ok(verified) = unverified.verify(ring.public()) else { return Ok(None) };
+    Ok(verified.claims().ok().and_then(|claims| read(site, &claims)))
 }
 
-fn read(site: &Site, claims: &Claims) -> Option<SignedToken> {
+fn read(site: &Site, claims: &Claims<'_>) -> Option<SignedToken> {
     let number = |name: &str| claims.value(name)?.as_i64();
     if claims.text("iss") != Ok(site.base_url.as_str())
         || number("epoch") != Some(site.sealer.epoch())
@@ -210,7 +212,7 @@ fn read(site: &Site, claims: &Claims) -> Option<SignedToken> {
         return None;
     }
     let resources = match claims.value("aud")? {
-        serde_json::Value::String(one) => Resources::parse([one.as_str()]),
+        Value::String(one) => Resources::parse([one.as_ref()]),
         several => Resources::parse(several.as_array()?.iter().filter_map(|one| one.as_str())),
     };
     let key = match claims.value("cnf") {

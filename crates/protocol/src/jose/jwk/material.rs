@@ -3,10 +3,10 @@
 use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 
 use super::text;
 use crate::jose::algorithm::{Algorithm, Curve, Scheme};
+use crate::jose::json::Members;
 use crate::jose::key_fault::KeyFault;
 use crate::jose::roca;
 
@@ -22,7 +22,7 @@ pub(crate) enum Material {
 }
 
 impl Material {
-    pub(super) fn parse(kty: &str, members: &Map<String, Value>) -> Result<Material, KeyFault> {
+    pub(super) fn parse(kty: &str, members: &Members<'_>) -> Result<Material, KeyFault> {
         match kty {
             "RSA" => {
                 Ok(Material::Rsa { modulus: bytes(members, "n")?, exponent: bytes(members, "e")? })
@@ -202,7 +202,7 @@ fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyFault> {
     Ok(())
 }
 
-fn bytes(members: &Map<String, Value>, member: &'static str) -> Result<Vec<u8>, KeyFault> {
+fn bytes(members: &Members<'_>, member: &'static str) -> Result<Vec<u8>, KeyFault> {
     let encoded = text(members, member)?.ok_or(KeyFault::Missing { member })?;
     URL_SAFE_NO_PAD.decode(encoded).map_err(|_| KeyFault::Malformed { member })
 }

@@ -26,6 +26,8 @@ struct Inner {
     /// Whether its answers are held back for ever.
     holds: AtomicI64,
     held: Notify,
+    /// What is answered to the next call of it, in the place of the server.
+    instead: Mutex<Option<(u16, &'static str)>>,
     /// What was sent to the token endpoint.
     sent: Mutex<String>,
 }
@@ -41,6 +43,7 @@ impl Wire {
             to_lose: AtomicI64::new(0),
             holds: AtomicI64::new(0),
             held: Notify::new(),
+            instead: Mutex::default(),
             sent: Mutex::default(),
         }));
         let own = wire.clone();
@@ -78,6 +81,12 @@ impl Wire {
         self.0.to_lose.store(answers, Ordering::SeqCst);
     }
 
+    /// Answers the next call of the token endpoint itself, with what was sent for `SENT`: the server
+    /// hears nothing of it.
+    pub(crate) fn answer_instead(&self, status: u16, body: &'static str) {
+        *self.0.instead.lock().unwrap() = Some((status, body));
+    }
+
     /// Holds the next answer of the token endpoint back for ever.
     pub(crate) fn hold(&self) {
         self.0.holds.store(1, Ordering::SeqCst);
@@ -95,12 +104,19 @@ impl Wire {
         };
         head.truncate(read);
         let is_token_call = head.starts_with(b"POST /oauth/token");
-        let mut server = TcpStream::connect(self.0.server.get().unwrap()).await.unwrap();
-        server.write_all(&head).await.unwrap();
         if is_token_call {
             self.0.token_calls.fetch_add(1, Ordering::SeqCst);
             let text = String::from_utf8_lossy(&head);
             self.0.sent.lock().unwrap().push_str(&format!("{text}\n"));
+            let instead = self.0.instead.lock().unwrap().take();
+            if let Some((status, body)) = instead {
+                partner.write_all(echoing(status, body, &text).as_bytes()).await.unwrap();
+                return;
+            }
+        }
+        let mut server = TcpStream::connect(self.0.server.get().unwrap()).await.unwrap();
+        server.write_all(&head).await.unwrap();
+        if is_token_call {
             if self.0.holds.fetch_sub(1, Ordering::SeqCst) > 0 {
                 return self.hold_back(partner, server).await;
             }
@@ -120,6 +136,12 @@ impl Wire {
         let mut rest = [0; 1024];
         while matches!(partner.read(&mut rest).await, Ok(1..)) {}
     }
+}
+
+/// An answer that says what was sent where it says `SENT`.
+pub(crate) fn echoing(status: u16, body: &str, sent: &str) -> String {
+    let body = body.replace("SENT", &sent.replace(['\r', '\n', '"'], " "));
+    format!("HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Carries the rest of the request, and reads the answer to throw it away.

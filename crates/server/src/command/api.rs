@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use grantor_client::connection::Connection;
 use grantor_client::http::{Answer, Call, Http};
+use grantor_client::mistake::{Called, Mistake};
 
 use super::Failure;
 use super::kept::{Kept, mistaken, name_or_latest, write};
@@ -81,13 +82,8 @@ async fn call(
         call.body("application/json", body);
     }
     call.send(http).await.map_err(|error| {
-        let what = format!("{} was not answered", arguments.path);
-        match grantor_client::mistake::Mistake::of_http(&error) {
-            // What to do about a lost answer depends on what was called.
-            grantor_client::mistake::Mistake::AnswerLost => Failure::mendable(what),
-            mistake => mistaken(&what, Some(mistake)),
-        }
-        .because(&error)
+        let mistake = Mistake::of_http(&error, Called::Api);
+        mistaken(&format!("{} was not answered", arguments.path), Some(mistake)).because(&error)
     })
 }
 

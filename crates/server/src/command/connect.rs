@@ -24,7 +24,7 @@ use grantor_client::connections::{Connections, Lock};
 use grantor_client::exchange;
 use grantor_client::http::{Http, is_allowed};
 use grantor_client::loopback::Loopback;
-use grantor_client::mistake::Mistake;
+use grantor_client::mistake::{Called, Mistake};
 use grantor_client::random::Random;
 use grantor_client::server::{DiscoveryError, Preset, Server};
 use grantor_client::token::{self, TokenError, Tokens};
@@ -158,8 +158,8 @@ async fn find(http: &Http, preset: Option<Preset>, url: Option<&str>) -> Result<
         (None, Some(url)) => Server::discover(http, url).await.map_err(|error| match &error {
             DiscoveryError::NotHttps { url } => not_allowed(url),
             DiscoveryError::Http(cause) => {
-                mistaken(&format!("{url} was not found out about"), Some(Mistake::of_http(cause)))
-                    .because(cause)
+                let mistake = Mistake::of_http(cause, Called::Discovery);
+                mistaken(&format!("{url} was not found out about"), Some(mistake)).because(cause)
             }
             DiscoveryError::NoMetadata { .. } => Failure::mendable(error.to_string())
                 .hint(Mistake::NotOAuth.what_to_do())
@@ -295,11 +295,12 @@ impl Party {
                 true => "the code may have been used up, and no tokens came",
                 false => "the code was not exchanged",
             };
-            let failure = token_failure(what, &error, false);
+            let failure = token_failure(what, &error, Called::Exchange);
             // RFC 6749 4.1.2: a code works once, so the call is not sent again.
-            match error.is_unclear() {
-                true => failure.hint("authorize again: run the same command once more"),
-                false => failure,
+            match Mistake::of_token(&error, Called::Exchange) {
+                Some(Mistake::AnswerLost(_) | Mistake::NotNow(_)) => failure,
+                _ if !error.is_unclear() => failure,
+                _ => failure.hint("authorize again: run the same command once more"),
             }
         })
     }

@@ -8,7 +8,7 @@ use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
 use grantor_client::connections::{Connections, KeepingError};
 use grantor_client::http::HttpError;
-use grantor_client::mistake::Mistake;
+use grantor_client::mistake::{Called, Mistake};
 use grantor_client::random::Random;
 use grantor_client::renewal::RenewalError;
 use grantor_client::token::TokenError;
@@ -124,10 +124,9 @@ pub(super) fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| Failure::unexplained("no call can be made").because(&error))
 }
 
-/// A refusal of the token endpoint, with the mistake that it shows; `refreshing` where a refresh token
-/// was sent.
-pub(super) fn token_failure(what: &str, error: &TokenError, refreshing: bool) -> Failure {
-    let mistake = Mistake::of_token(error, refreshing);
+/// A refusal of what was called, with the mistake that it shows.
+pub(super) fn token_failure(what: &str, error: &TokenError, called: Called) -> Failure {
+    let mistake = Mistake::of_token(error, called);
     let mut failure = mistaken(what, mistake).because(error);
     if let TokenError::Refused(refusal) = error {
         if let Some(uri) = &refusal.uri {
@@ -205,7 +204,7 @@ impl From<RenewalError> for Failure {
                              Grantor does, then gives the same tokens",
                         )
                     }
-                    _ => token_failure(&what, &error, true),
+                    _ => token_failure(&what, &error, Called::Refresh),
                 }
             }
             RenewalError::Keeping(error) => error.into(),

@@ -13,6 +13,7 @@ use grantor_client::mistake::{Called, Mistake};
 
 use super::Failure;
 use super::kept::{Kept, mistaken, name_or_latest, write};
+use super::output::{for_terminal, print};
 
 /// What can be called.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -24,7 +25,9 @@ const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024;
 /// The arguments of `grantor api`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The body of the answer goes to standard output as it came. Exit code 1 for a status of 400 and more."
+    after_help = "The body of the answer goes to standard output as it came. Where that is a terminal, control and
+direction characters other than line ends and tabs are shown and not obeyed.
+Exit code 1 for a status of 400 and more."
 )]
 pub(super) struct Arguments {
     /// The method
@@ -58,8 +61,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         connection = connections.replace(&http, &name, &refused).await?;
         answer = call(&http, &connection, &arguments, body).await?;
     }
-    let on_terminal = std::io::stdout().is_terminal() && !answer.body.ends_with(b"\n");
-    write(&[&answer.body, if on_terminal { b"\n" } else { b"" }])?;
+    match std::io::stdout().is_terminal() {
+        true => print(&for_terminal(&answer.body))?,
+        false => write(&[&answer.body])?,
+    }
     match answer.status {
         ..400 => Ok(()),
         status => Err(refused(status, &answer)),

@@ -15,6 +15,7 @@ use grantor_client::token::TokenError;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::output::json;
 
 /// Where connections are kept.
 #[derive(clap::Args, Clone, Debug)]
@@ -89,18 +90,17 @@ pub(super) fn name_or_latest(
 /// Writes the token of a connection.
 pub(super) fn print_token(connection: &Connection, form: Form, now: i64) -> Result<(), Failure> {
     let answer = TokenAnswer::of(connection, now);
-    let text = Zeroizing::new(match form {
-        Form::Json => serde_json::to_string(&answer)
-            .map_err(|error| Failure::unexplained("the answer is no JSON").because(&error))?,
-        Form::Env => format!(
+    let text = match form {
+        Form::Json => json(&answer)?,
+        Form::Env => Zeroizing::new(format!(
             "GRANTOR_ACCESS_TOKEN={}\nGRANTOR_TOKEN_EXPIRES_AT={}\nGRANTOR_CONNECTION={}",
             quoted(answer.access_token),
             answer.expires_at,
             quoted(answer.connection)
-        ),
-        Form::Header => format!("Authorization: Bearer {}", answer.access_token),
-        Form::Token => answer.access_token.to_owned(),
-    });
+        )),
+        Form::Header => Zeroizing::new(format!("Authorization: Bearer {}", answer.access_token)),
+        Form::Token => Zeroizing::new(answer.access_token.to_owned()),
+    };
     write(&[text.as_bytes(), b"\n"])
 }
 

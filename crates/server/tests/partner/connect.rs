@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::harness::query;
 use crate::party::{Connecting, LOOPBACK, Party, browser, led_to, modes, visit, written};
+use crate::secrets::echo;
 
 #[tokio::test]
 async fn u11_one_command_completes_a_code_flow_over_loopback_and_each_form_gives_the_same_token() {
@@ -257,6 +258,43 @@ async fn s28_a_command_that_is_stopped_takes_the_page_of_the_browser_along() {
     tokio::process::Command::new("kill").args(["-INT", &process]).status().await.unwrap();
     connecting.end().await.refused(&["it was stopped before it was connected"]);
     assert_eq!(pages(), 0);
+}
+
+/// An older version kept whatever a server said.
+#[tokio::test]
+async fn nothing_that_a_server_named_acts_on_a_terminal_in_json_either() {
+    let party = Party::connected(|_| ()).await;
+    let wild = "a\u{9b}2J\u{7f}\u{202e}b\u{1b}";
+    party.change(|connection| connection.tokens.scope = Some(wild.to_owned())).await;
+    for arguments in [
+        &["connections", "show", "--json"][..],
+        &["connections", "list", "--json"],
+        &["token", "--output", "json"],
+    ] {
+        let answer = party.run(arguments).await;
+        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!answer.stdout.chars().any(acts), "{answer:?}");
+        assert!(answer.json().to_string().contains("\u{202e}"), "it says the same");
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_says_acts_on_no_terminal_and_goes_into_a_pipe_as_it_came() {
+    const WILD: &str = "{\r\n\t\"a\": \"\u{1b}[2J\u{9b}2J\u{202e}b\"}";
+    let party = Party::connected(|_| ()).await;
+    let api = echo(Some((200, WILD))).await;
+    party.change(|connection| connection.server.api_url = api).await;
+    assert_eq!(party.run(&["api", "GET", "/f"]).await.done().stdout, WILD);
+    let typed = format!("{} api GET /f", env!("CARGO_BIN_EXE_grantor"));
+    let terminal = tokio::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
+        .env("GRANTOR_CONNECTIONS", party.connections_folder())
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .stdin(std::process::Stdio::null())
+        .output();
+    let seen = String::from_utf8(terminal.await.unwrap().stdout).unwrap();
+    assert!(!seen.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{seen:?}");
+    assert!(seen.contains("\"\u{fffd}[2J\u{fffd}2J\u{fffd}b\"}"), "{seen:?}");
 }
 
 #[tokio::test]

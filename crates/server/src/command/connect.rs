@@ -15,12 +15,13 @@ mod page;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use grantor_client::authorization::{AuthorizationCode, AuthorizationRequest};
 use grantor_client::client::Client;
 use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
-use grantor_client::connections::{Connections, Lock};
+use grantor_client::connections::{Connections, KeepingError};
 use grantor_client::exchange;
 use grantor_client::http::{Http, is_allowed};
 use grantor_client::loopback::Loopback;
@@ -40,6 +41,10 @@ use explain::Explain;
 /// What the variable is called that may hold the secret. It is no argument of clap's: then it could be
 /// typed, and every process of the machine could read it.
 const SECRET_VARIABLE: &str = "GRANTOR_CLIENT_SECRET";
+
+/// How long whoever renews a connection of the same name is waited for while the code waits: it lives for
+/// a minute, and at other servers for 15 seconds.
+const MAX_WAIT_BEFORE_EXCHANGE: Duration = Duration::from_secs(5);
 
 /// The arguments of `grantor connect`.
 #[derive(clap::Args)]
@@ -125,12 +130,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let explain = Explain(arguments.explain);
     let party = Party { server, client, http, explain };
-    // A signal ends the command at its next step, so that the page of the browser does not stay.
+    // A signal ends the wait for the customer, and takes the page of the browser along. Behind it none
+    // is obeyed any more: a code that is spent has to bring its tokens, or words on what to do.
     let stop = asked_to_stop()?;
-    let connected = tokio::select! {
-        connected = party.connect(&connections, &arguments, scope.as_deref()) => connected?,
+    let code = tokio::select! {
+        code = party.authorize(connections.folder(), &arguments, scope.as_deref()) => code?,
         () = stop => return Err(Failure::mendable("it was stopped before it was connected")),
     };
+    let name = arguments.name.clone().unwrap_or_else(|| party.usual_name());
+    let connected = party.connect(&connections, name, &code).await?;
     answer(&connected, arguments.output)
 }
 
@@ -215,36 +223,29 @@ impl Party {
         Connection::usual_name(self.client.id(), &self.server)
     }
 
-    /// From the customer's browser to tokens on the disk.
+    /// From a code to tokens on the disk.
     async fn connect(
         &self,
         connections: &Connections,
-        arguments: &Arguments,
-        scope: Option<&str>,
+        name: String,
+        code: &AuthorizationCode,
     ) -> Result<Connection, Failure> {
-        let code = self.authorize(connections.folder(), arguments, scope).await?;
-        let name = arguments.name.clone().unwrap_or_else(|| self.usual_name());
-        // Before the code is spent: tokens that cannot be kept would be lost. Whoever renews the
-        // connection of this name just now writes first, and is written over.
-        let lock = connections.lock(&name).await?;
-        let tokens = self.exchange(&code).await?;
-        self.kept(connections, (name, &lock), tokens)
-    }
-
-    fn kept(
-        &self,
-        connections: &Connections,
-        (name, lock): (String, &Lock),
-        tokens: Tokens,
-    ) -> Result<Connection, Failure> {
+        // Before the code is spent: tokens that cannot be kept would be lost. But a code does not live
+        // long. Whoever goes on renewing the connection of this name is waited for behind the exchange,
+        // and written over.
+        let early = tokio::time::timeout(MAX_WAIT_BEFORE_EXCHANGE, connections.lock(&name)).await;
+        let early = early.ok().transpose()?;
+        let tokens = self.exchange(code).await?;
+        let lock = match early {
+            Some(lock) => lock,
+            None => {
+                say(&format!("Another process is renewing {name}, and is waited for."));
+                connections.lock(&name).await.map_err(not_kept)?
+            }
+        };
         let now = connections.clock().now();
         let connection = Connection::new(name, self.server.clone(), &self.client, tokens, now);
-        connections.keep(&connection, lock).map_err(|error| {
-            Failure::from(error).hint(
-                "the customer's connection stands at the server, and its tokens could not be \
-                 kept: mend what is said above, and connect again",
-            )
-        })?;
+        connections.keep(&connection, &lock).map_err(not_kept)?;
         Ok(connection)
     }
 
@@ -304,6 +305,13 @@ impl Party {
             }
         })
     }
+}
+
+fn not_kept(error: KeepingError) -> Failure {
+    Failure::from(error).hint(
+        "the customer's connection stands at the server, and its tokens could not be kept: mend what \
+         is said above, and connect again",
+    )
 }
 
 fn answer(connection: &Connection, output: Option<Form>) -> Result<(), Failure> {

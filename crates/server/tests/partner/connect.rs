@@ -1,6 +1,7 @@
 //! `grantor connect`, from a client id to a token, and what goes on from there.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::Duration;
 
 use grantor_protocol::client::ClientSettings;
 use serde_json::json;
@@ -260,6 +261,45 @@ async fn s28_a_command_that_is_stopped_takes_the_page_of_the_browser_along() {
     assert_eq!(pages(), 0);
 }
 
+/// The code is spent then, and the connection may stand at the server.
+#[tokio::test]
+async fn who_stops_the_command_during_the_exchange_still_hears_what_became_of_it() {
+    let party = Party::new().await;
+    let connecting = party.begin(&[]).await;
+    let target = party.server.browser().allow(&connecting.url).await;
+    party.wire.hold();
+    visit(&target).await;
+    party.wire.held().await;
+    for signal in ["-INT", "-TERM"] {
+        send(signal, &connecting).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    party.wire.hang_up();
+    connecting.end().await.refused(&["the code may have been used up", "authorize again"]);
+    assert_eq!(party.generation(), 1, "the server has acted");
+}
+
+#[tokio::test]
+async fn a_code_is_spent_in_time_while_another_process_renews_a_connection_of_that_name() {
+    let party = Party::connected(|_| ()).await;
+    let connecting = party.begin(&["--name", "mine"]).await;
+    let target = party.server.browser().allow(&connecting.url).await;
+    let lock = party.connections().lock("mine").await.unwrap();
+    let before = party.wire.token_calls();
+    visit(&target).await;
+    let spent = async {
+        while party.wire.token_calls() == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(12), spent).await.expect("the code waits");
+    drop(lock);
+    let answer = connecting.end().await.done();
+    assert!(answer.stderr.contains("Another process is renewing mine"), "{answer:?}");
+    let token = answer.json()["access_token"].clone();
+    assert_eq!(token, party.mine().tokens.access_token.expose());
+}
+
 /// An older version kept whatever a server said.
 #[tokio::test]
 async fn nothing_that_a_server_named_acts_on_a_terminal_in_json_either() {
@@ -295,6 +335,11 @@ async fn what_the_api_says_acts_on_no_terminal_and_goes_into_a_pipe_as_it_came()
     let seen = String::from_utf8(terminal.await.unwrap().stdout).unwrap();
     assert!(!seen.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{seen:?}");
     assert!(seen.contains("\"\u{fffd}[2J\u{fffd}2J\u{fffd}b\"}"), "{seen:?}");
+}
+
+async fn send(signal: &str, to: &Connecting) {
+    let process = to.child.id().unwrap().to_string();
+    tokio::process::Command::new("kill").args([signal, &process]).status().await.unwrap();
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ struct Inner {
     /// Whether its answers are held back for ever.
     holds: AtomicI64,
     held: Notify,
+    released: Notify,
     /// What is answered to the next call of it, in the place of the server.
     instead: Mutex<Option<(u16, &'static str)>>,
     /// What was sent to the token endpoint.
@@ -43,6 +44,7 @@ impl Wire {
             to_lose: AtomicI64::new(0),
             holds: AtomicI64::new(0),
             held: Notify::new(),
+            released: Notify::new(),
             instead: Mutex::default(),
             sent: Mutex::default(),
         }));
@@ -97,6 +99,11 @@ impl Wire {
         tokio::time::timeout(Duration::from_secs(20), self.0.held.notified()).await.unwrap();
     }
 
+    /// Hangs up on whoever waits for an answer that is held back.
+    pub(crate) fn hang_up(&self) {
+        self.0.released.notify_one();
+    }
+
     async fn carry(self, mut partner: TcpStream) {
         let mut head = vec![0; 8192];
         let Ok(read @ 1..) = partner.read(&mut head).await else {
@@ -132,9 +139,11 @@ impl Wire {
     async fn hold_back(&self, mut partner: TcpStream, mut server: TcpStream) {
         wait_for_answer(&mut partner, &mut server).await;
         self.0.held.notify_one();
-        // Until the partner is gone.
         let mut rest = [0; 1024];
-        while matches!(partner.read(&mut rest).await, Ok(1..)) {}
+        tokio::select! {
+            () = self.0.released.notified() => {}
+            () = async { while matches!(partner.read(&mut rest).await, Ok(1..)) {} } => {}
+        }
     }
 }
 

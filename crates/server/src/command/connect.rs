@@ -31,6 +31,7 @@ use grantor_client::server::{DiscoveryError, Preset, Server};
 use grantor_client::token::{self, TokenError, Tokens};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::scope::Scope;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::kept::{Form, Kept, mistaken, print_token, token_failure};
 use super::output::{aligned, print, say, time};
@@ -132,7 +133,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let party = Party { server, client, http, explain };
     // A signal ends the wait for the customer, and takes the page of the browser along. Behind it none
     // is obeyed any more: a code that is spent has to bring its tokens, or words on what to do.
-    let stop = asked_to_stop()?;
+    let stop = stopped()?;
     let code = tokio::select! {
         code = party.authorize(connections.folder(), &arguments, scope.as_deref()) => code?,
         () = stop => return Err(Failure::mendable("it was stopped before it was connected")),
@@ -140,6 +141,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let name = arguments.name.clone().unwrap_or_else(|| party.usual_name());
     let connected = party.connect(&connections, name, &code).await?;
     answer(&connected, arguments.output)
+}
+
+/// Is done when somebody asks this process to end, or closes its terminal.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let stop = asked_to_stop()?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            () = stop => {}
+            _ = hung_up.recv() => {}
+        }
+    })
 }
 
 /// The scope to ask for, where there is one; what is plainly wrong is said before anybody signs in.

@@ -246,19 +246,21 @@ async fn s28_a_command_that_is_stopped_takes_the_page_of_the_browser_along() {
     let party = Party::new().await;
     let base_url = party.wire.base_url();
     let arguments = ["connect", "--public", "--server", &base_url, "--client-id", "me"];
-    let mut command = party.command(&arguments);
-    command.env("BROWSER", "true");
-    let connecting = Connecting::read(command.spawn().unwrap()).await;
     let pages = || {
         let files = std::fs::read_dir(party.connections_folder()).unwrap();
         let is_page = |path: &std::path::Path| path.extension().is_some_and(|end| end == "html");
         files.filter(|file| is_page(&file.as_ref().unwrap().path())).count()
     };
-    assert_eq!(pages(), 1);
-    let process = connecting.child.id().unwrap().to_string();
-    tokio::process::Command::new("kill").args(["-INT", &process]).status().await.unwrap();
-    connecting.end().await.refused(&["it was stopped before it was connected"]);
-    assert_eq!(pages(), 0);
+    // The last one comes where the terminal is closed.
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut command = party.command(&arguments);
+        command.env("BROWSER", "true");
+        let connecting = Connecting::read(command.spawn().unwrap()).await;
+        assert_eq!(pages(), 1);
+        send(signal, &connecting).await;
+        connecting.end().await.refused(&["it was stopped before it was connected"]);
+        assert_eq!(pages(), 0, "{signal}");
+    }
 }
 
 /// The code is spent then, and the connection may stand at the server.
@@ -270,7 +272,7 @@ async fn who_stops_the_command_during_the_exchange_still_hears_what_became_of_it
     party.wire.hold();
     visit(&target).await;
     party.wire.held().await;
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-HUP"] {
         send(signal, &connecting).await;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use grantor_protocol::parameters::form_encoded;
+use serde_json::Value;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -38,6 +39,11 @@ const SECRETS: [&str; 9] = [
     "state",
     "code_challenge",
 ];
+
+/// Members of an answer whose texts are shown. Any other may be a token: servers and gateways wrap them,
+/// and call them as they like.
+const SHOWN: [&str; 7] =
+    ["token_type", "expires_in", "scope", "error", "error_description", "error_uri", "request_id"];
 
 /// What sends calls. Cloned freely.
 #[derive(Clone)]
@@ -278,15 +284,12 @@ impl Answer {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
-    /// The status and the body, with every secret masked.
+    /// The status and the body, with every text masked but those that are known to be no secret.
     pub fn shown(&self) -> String {
-        let body = match serde_json::from_slice::<serde_json::Value>(&self.body) {
+        let body = match serde_json::from_slice(&self.body) {
+            Ok(Value::String(text)) => format!("(a text of {} characters)", text.chars().count()),
             Ok(mut json) => {
-                for (name, value) in json.as_object_mut().into_iter().flatten() {
-                    if let (true, Some(text)) = (SECRETS.contains(&name.as_str()), value.as_str()) {
-                        *value = masked(text).into();
-                    }
-                }
+                mask("", &mut json);
                 json.to_string()
             }
             // What is no JSON may hold anything.
@@ -326,6 +329,19 @@ fn encoded(pairs: &[(String, Zeroizing<String>)], write: impl Fn(&str, &str) -> 
     pairs.join("&")
 }
 
+/// Masks what stands under that name, however deep.
+fn mask(name: &str, value: &mut Value) {
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| mask(name, value)),
+        Value::Array(values) => values.iter_mut().for_each(|value| mask(name, value)),
+        Value::String(text) if !SHOWN.contains(&name) => *text = masked(text),
+        Value::Number(number) if SECRETS.contains(&name) => {
+            *value = masked(&number.to_string()).into();
+        }
+        _ => {}
+    }
+}
+
 fn shown_value(name: &str, value: &str) -> String {
     if SECRETS.contains(&name) { masked(value) } else { form_encoded(value) }
 }
@@ -357,6 +373,28 @@ mod tests {
         assert!(answer.shown().contains("\"expires_in\":3600"));
         let page = Answer { body: canary.into(), ..answer };
         assert!(!page.shown().contains(canary));
+    }
+
+    #[test]
+    fn s28_an_answer_that_is_wrapped_or_named_otherwise_is_shown_without_what_is_secret() {
+        let canary = "canary-0123456789-0123456789";
+        let shown = |body: &str| {
+            let body = body.replace("CANARY", canary).into();
+            Answer { status: 200, headers: Vec::new(), body }.shown()
+        };
+        for body in [
+            r#"{"data":{"access_token":"CANARY"}}"#,
+            r#"[{"tokens":[["CANARY"]]}]"#,
+            r#"["CANARY"]"#,
+            r#"{"accessToken":"CANARY","refresh_token":{"value":"CANARY"}}"#,
+        ] {
+            let shown = shown(body);
+            assert!(!shown.contains(canary) && shown.contains("cana***(28"), "{shown}");
+        }
+        assert_eq!(shown(r#""CANARY""#), "HTTP 200\n\n(a text of 28 characters)\n");
+        assert!(!shown(r#"{"code":123456}"#).contains("123456"));
+        let plain = r#"{"data":{"expires_in":3600,"scope":"a b","token_type":"Bearer"}}"#;
+        assert!(shown(plain).contains(plain), "{}", shown(plain));
     }
 
     #[test]

@@ -33,28 +33,47 @@ pub enum Mistake {
     State,
     /// An answer of another server.
     Issuer,
-    /// The answer was lost, and a code works once.
-    AnswerLost,
+    /// The answer was lost: what was called may have been done.
+    AnswerLost(Called),
     /// The server cannot be reached.
     Unreachable,
     /// What answered is no OAuth server.
     NotOAuth,
     /// The server cannot answer just now.
-    NotNow,
+    NotNow(Called),
+}
+
+/// What was called: what to do where no answer came depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// What the server says of itself. Nobody has been asked for anything yet.
+    Discovery,
+    /// The authorization endpoint, by the customer's browser.
+    Authorization,
+    /// The token endpoint, with a code: it works once.
+    Exchange,
+    /// The token endpoint, with the refresh token of a connection.
+    Refresh,
+    /// The revocation endpoint, with the token of a connection.
+    Revocation,
+    /// The API.
+    Api,
 }
 
 impl Mistake {
-    /// Which one a refusal of the token endpoint shows; `refreshing` where a refresh token was sent.
-    pub fn of_token(error: &TokenError, refreshing: bool) -> Option<Mistake> {
+    /// Which one a refusal of the token endpoint, or of the revocation endpoint, shows.
+    pub fn of_token(error: &TokenError, called: Called) -> Option<Mistake> {
         match error {
-            _ if error.is_put_off() => Some(Mistake::NotNow),
-            TokenError::Http(error) => Some(Mistake::of_http(error)),
-            TokenError::Unavailable { .. } if refreshing => Some(Mistake::NotNow),
-            TokenError::Unavailable { .. } => Some(Mistake::AnswerLost),
+            _ if error.is_put_off() => Some(Mistake::NotNow(called)),
+            TokenError::Http(error) => Some(Mistake::of_http(error, called)),
+            TokenError::Unavailable { .. } if called == Called::Exchange => {
+                Some(Mistake::AnswerLost(called))
+            }
+            TokenError::Unavailable { .. } => Some(Mistake::NotNow(called)),
             // Older servers refuse a client in words of their own.
             TokenError::NotOAuth { status: 401, .. } => Some(Mistake::Secret),
             TokenError::NotOAuth { .. } => Some(Mistake::NotOAuth),
-            TokenError::Refused(refusal) => of_refusal(refusal, refreshing),
+            TokenError::Refused(refusal) => of_refusal(refusal, called),
         }
     }
 
@@ -65,16 +84,16 @@ impl Mistake {
             AuthorizationError::IssuerDiffers { .. } | AuthorizationError::IssuerMissing => {
                 Some(Mistake::Issuer)
             }
-            AuthorizationError::Refused(refusal) => of_refusal(refusal, false),
+            AuthorizationError::Refused(refusal) => of_refusal(refusal, Called::Authorization),
             AuthorizationError::Parameters(_) | AuthorizationError::CodeMissing => None,
         }
     }
 
     /// Which one a call without an answer shows.
-    pub fn of_http(error: &HttpError) -> Mistake {
+    pub fn of_http(error: &HttpError, called: Called) -> Mistake {
         match error {
             HttpError::NotSent { .. } => Mistake::Unreachable,
-            HttpError::Lost { .. } => Mistake::AnswerLost,
+            HttpError::Lost { .. } => Mistake::AnswerLost(called),
             HttpError::NotAllowed { .. } => Mistake::NotOAuth,
         }
     }
@@ -119,10 +138,10 @@ impl Mistake {
             Mistake::Denied => "the customer did not allow it",
             Mistake::State => "the answer belongs to another request",
             Mistake::Issuer => "the answer comes from another server than the one that was asked",
-            Mistake::AnswerLost => "the answer was lost on its way",
+            Mistake::AnswerLost(_) => "the answer was lost on its way",
             Mistake::Unreachable => "the server cannot be reached",
             Mistake::NotOAuth => "what answered is no OAuth server",
-            Mistake::NotNow => "the server cannot answer just now",
+            Mistake::NotNow(_) => "the server cannot answer just now",
         }
     }
 
@@ -169,9 +188,7 @@ impl Mistake {
             Mistake::Issuer => {
                 "do not use this answer: look whether --server names the server that was meant"
             }
-            Mistake::AnswerLost => {
-                "a code works once, so authorize again: run the same command once more"
-            }
+            Mistake::AnswerLost(called) => called.after_a_lost_answer(),
             Mistake::Unreachable => {
                 "look at the address, the network and the clock of this machine"
             }
@@ -179,12 +196,44 @@ impl Mistake {
                 "look at the address: it has to be the base URL of the server, by https, without \
                  /oauth/token behind it"
             }
-            Mistake::NotNow => "try again in a moment; the connection stays as it is",
+            Mistake::NotNow(called) => called.in_a_moment(),
         }
     }
 }
 
-fn of_refusal(refusal: &ErrorResponse, refreshing: bool) -> Option<Mistake> {
+impl Called {
+    fn after_a_lost_answer(self) -> &'static str {
+        match self {
+            Called::Discovery => "run the same command once more",
+            Called::Authorization | Called::Exchange => {
+                "a code works once, so authorize again: run the same command once more"
+            }
+            Called::Refresh => {
+                "try again within a minute: a server that repeats a lost answer, as Grantor does, \
+                 then gives the same tokens"
+            }
+            // RFC 7009 2.2
+            Called::Revocation => {
+                "run the same command once more: to end a token twice is to end it once"
+            }
+            Called::Api => "look whether the API has done it before you call it again",
+        }
+    }
+
+    fn in_a_moment(self) -> &'static str {
+        match self {
+            Called::Discovery | Called::Api => "run the same command again in a moment",
+            Called::Authorization | Called::Exchange => {
+                "authorize again in a moment: run the same command once more"
+            }
+            Called::Refresh | Called::Revocation => {
+                "try again in a moment; the connection stays as it is"
+            }
+        }
+    }
+}
+
+fn of_refusal(refusal: &ErrorResponse, called: Called) -> Option<Mistake> {
     let anchor =
         refusal.uri.as_deref().and_then(|uri| uri.split_once('#')).map(|(_, anchor)| anchor);
     let said = refusal.description.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -208,11 +257,11 @@ fn of_refusal(refusal: &ErrorResponse, refreshing: bool) -> Option<Mistake> {
         }
         "invalid_client" => Some(Mistake::Secret),
         "invalid_grant" if says(&["redirect"]) => Some(Mistake::RedirectUri),
-        "invalid_grant" if refreshing => Some(Mistake::RefreshToken),
+        "invalid_grant" if called == Called::Refresh => Some(Mistake::RefreshToken),
         "invalid_grant" => Some(Mistake::Code),
         "invalid_request" if says(&["redirect"]) => Some(Mistake::RedirectUri),
         "unauthorized_client" => Some(Mistake::Client),
-        "server_error" | "temporarily_unavailable" => Some(Mistake::NotNow),
+        "server_error" | "temporarily_unavailable" => Some(Mistake::NotNow(called)),
         _ if refusal.status == Some(401) => Some(Mistake::Secret),
         _ => None,
     }
@@ -234,26 +283,52 @@ mod tests {
 
     #[test]
     fn refusals_of_other_servers_are_known_by_their_words() {
-        for (error, said, refreshing, expected) in [
-            ("invalid_grant", "Code not valid", false, Mistake::Code),
-            ("invalid_grant", "Incorrect redirect_uri", false, Mistake::RedirectUri),
-            ("invalid_grant", "Token is not active", true, Mistake::RefreshToken),
+        for (error, said, called, expected) in [
+            ("invalid_grant", "Code not valid", Called::Exchange, Mistake::Code),
+            ("invalid_grant", "Incorrect redirect_uri", Called::Exchange, Mistake::RedirectUri),
+            ("invalid_grant", "Token is not active", Called::Refresh, Mistake::RefreshToken),
             (
                 "invalid_client",
                 "Invalid client or Invalid client credentials",
-                false,
+                Called::Exchange,
                 Mistake::Secret,
             ),
-            ("unauthorized_client", "", false, Mistake::Client),
+            ("unauthorized_client", "", Called::Exchange, Mistake::Client),
         ] {
-            let found = Mistake::of_token(&refusal(error, said), refreshing);
+            let found = Mistake::of_token(&refusal(error, said), called);
             assert_eq!(found, Some(expected), "{error} {said}");
         }
-        assert_eq!(Mistake::of_token(&refusal("slow_down", ""), false), None);
+        assert_eq!(Mistake::of_token(&refusal("slow_down", ""), Called::Exchange), None);
         let older = TokenError::NotOAuth { status: 401, why: String::new() };
-        assert_eq!(Mistake::of_token(&older, false), Some(Mistake::Secret));
+        assert_eq!(Mistake::of_token(&older, Called::Exchange), Some(Mistake::Secret));
         let busy = TokenError::NotOAuth { status: 429, why: String::new() };
-        assert_eq!(Mistake::of_token(&busy, true), Some(Mistake::NotNow));
+        let busy = Mistake::of_token(&busy, Called::Refresh);
+        assert_eq!(busy, Some(Mistake::NotNow(Called::Refresh)));
+    }
+
+    #[test]
+    fn what_to_do_without_an_answer_depends_on_what_was_called() {
+        let lost = TokenError::Http(HttpError::Lost { host: String::new(), why: String::new() });
+        let busy = refusal("temporarily_unavailable", "");
+        let later = TokenError::NotOAuth { status: 429, why: String::new() };
+        let gone = TokenError::Unavailable { status: 503 };
+        for called in [
+            Called::Discovery,
+            Called::Authorization,
+            Called::Exchange,
+            Called::Refresh,
+            Called::Revocation,
+            Called::Api,
+        ] {
+            let brings_a_code = matches!(called, Called::Authorization | Called::Exchange);
+            let has_a_connection = matches!(called, Called::Refresh | Called::Revocation);
+            for error in [&lost, &busy, &later, &gone] {
+                let advice = Mistake::of_token(error, called).unwrap().what_to_do();
+                assert_eq!(advice.contains("authorize again"), brings_a_code, "{advice}");
+                let stays = advice.contains("the connection stays as it is");
+                assert_eq!(stays, has_a_connection && *error != lost, "{called:?}: {advice}");
+            }
+        }
     }
 
     #[test]

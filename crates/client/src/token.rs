@@ -133,8 +133,14 @@ pub fn read(answer: &Answer, now: i64) -> Result<Tokens, TokenError> {
         access_token: body.access_token,
         expires_at: now + lifetime.clamp(0, MAX_LIFETIME_SECONDS),
         refresh_token: body.refresh_token.filter(|token| !token.expose().is_empty()),
-        scope: body.scope,
+        // It is shown and written down, and no scope needs what stands outside.
+        scope: body.scope.filter(|scope| is_scope(scope)),
     })
+}
+
+/// Whether a text has only the characters of scopes (RFC 6749 3.3), and blanks between them.
+fn is_scope(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn not_oauth(answer: &Answer, why: &str) -> TokenError {
@@ -174,6 +180,16 @@ mod tests {
             assert!(matches!(error, TokenError::NotOAuth { .. }), "{body}: {error}");
             assert!(!error.to_string().contains("canary"));
         }
+    }
+
+    #[test]
+    fn a_scope_that_is_none_is_as_if_nothing_were_said() {
+        for scope in ["a\u{9b}2J", "a\u{202e}b", "a\u{7f}", "a\\nb", "a\\\\b", "a\\\"b"] {
+            let body = format!(r#"{{"access_token":"a","token_type":"bearer","scope":"{scope}"}}"#);
+            assert_eq!(read_of(200, &body).unwrap().scope, None, "{scope:?}");
+        }
+        let usual = r#"{"access_token":"a","token_type":"bearer","scope":"a:b,c/d  e"}"#;
+        assert_eq!(read_of(200, usual).unwrap().scope.as_deref(), Some("a:b,c/d  e"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::desk;
-use super::output::{Output, table, time};
+use super::output::{Output, json, table, time};
 use super::parts::PART;
 use super::place::{Opened, Place};
 use super::{Failure, partner};
@@ -125,9 +125,8 @@ async fn export(opened: &Opened, of: &AuditOf, mut after: i64) -> Result<(), Fai
         let Some(last) = entries.last() else { break };
         after = last.number;
         for entry in &entries {
-            let line = serde_json::to_string(&show::Entry::from(entry))
-                .map_err(|error| Failure::unexplained("an entry is no JSON").because(&error))?;
-            if let Some(end) = desk::written(writeln!(out, "{line}")) {
+            let line = json(&show::Entry::from(entry))?;
+            if let Some(end) = desk::written(writeln!(out, "{}", *line)) {
                 return end;
             }
         }

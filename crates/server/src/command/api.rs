@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use grantor_client::connection::Connection;
 use grantor_client::http::{Answer, Call, Http};
+use grantor_client::mistake::{Called, Mistake};
 
 use super::Failure;
 use super::kept::{Kept, mistaken, name_or_latest, write};
+use super::output::{for_terminal, print};
 
 /// What can be called.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -23,7 +25,9 @@ const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024;
 /// The arguments of `grantor api`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The body of the answer goes to standard output as it came. Exit code 1 for a status of 400 and more."
+    after_help = "The body of the answer goes to standard output as it came. Where that is a terminal, control and
+direction characters other than line ends and tabs are shown and not obeyed.
+Exit code 1 for a status of 400 and more."
 )]
 pub(super) struct Arguments {
     /// The method
@@ -57,8 +61,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         connection = connections.replace(&http, &name, &refused).await?;
         answer = call(&http, &connection, &arguments, body).await?;
     }
-    let on_terminal = std::io::stdout().is_terminal() && !answer.body.ends_with(b"\n");
-    write(&[&answer.body, if on_terminal { b"\n" } else { b"" }])?;
+    match std::io::stdout().is_terminal() {
+        true => print(&for_terminal(&answer.body))?,
+        false => write(&[&answer.body])?,
+    }
     match answer.status {
         ..400 => Ok(()),
         status => Err(refused(status, &answer)),
@@ -81,13 +87,8 @@ async fn call(
         call.body("application/json", body);
     }
     call.send(http).await.map_err(|error| {
-        let what = format!("{} was not answered", arguments.path);
-        match grantor_client::mistake::Mistake::of_http(&error) {
-            // What to do about a lost answer depends on what was called.
-            grantor_client::mistake::Mistake::AnswerLost => Failure::mendable(what),
-            mistake => mistaken(&what, Some(mistake)),
-        }
-        .because(&error)
+        let mistake = Mistake::of_http(&error, Called::Api);
+        mistaken(&format!("{} was not answered", arguments.path), Some(mistake)).because(&error)
     })
 }
 

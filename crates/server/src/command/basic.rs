@@ -8,7 +8,7 @@ use grantor_protocol::client_authentication::{BasicCredentials, BasicFault};
 use grantor_protocol::token_error::basic_words;
 use serde::Serialize;
 
-use super::output::{Output, aligned, print, say};
+use super::output::{Output, aligned, json, print, say};
 use super::{Failure, prompt};
 
 /// Of a secret that is shorter, not even the end is shown.
@@ -149,7 +149,7 @@ fn explain(output: Output) -> Result<(), Failure> {
             let (words, hint) = (basic_words(fault), basic_hint(fault));
             if output.json {
                 let wrong = Explained::Wrong { valid: false, words, hint };
-                print(&serde_json::to_string(&wrong).unwrap_or_default())?;
+                print(&json(&wrong)?)?;
             }
             Err(Failure::mendable(words).hint(hint))
         }

@@ -15,21 +15,23 @@ mod page;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use grantor_client::authorization::{AuthorizationCode, AuthorizationRequest};
 use grantor_client::client::Client;
 use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
-use grantor_client::connections::{Connections, Lock};
+use grantor_client::connections::{Connections, KeepingError};
 use grantor_client::exchange;
 use grantor_client::http::{Http, is_allowed};
 use grantor_client::loopback::Loopback;
-use grantor_client::mistake::Mistake;
+use grantor_client::mistake::{Called, Mistake};
 use grantor_client::random::Random;
 use grantor_client::server::{DiscoveryError, Preset, Server};
 use grantor_client::token::{self, TokenError, Tokens};
 use grantor_protocol::client::ClientSecret;
 use grantor_protocol::scope::Scope;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::kept::{Form, Kept, mistaken, print_token, token_failure};
 use super::output::{aligned, print, say, time};
@@ -40,6 +42,10 @@ use explain::Explain;
 /// What the variable is called that may hold the secret. It is no argument of clap's: then it could be
 /// typed, and every process of the machine could read it.
 const SECRET_VARIABLE: &str = "GRANTOR_CLIENT_SECRET";
+
+/// How long whoever renews a connection of the same name is waited for while the code waits: it lives for
+/// a minute, and at other servers for 15 seconds.
+const MAX_WAIT_BEFORE_EXCHANGE: Duration = Duration::from_secs(5);
 
 /// The arguments of `grantor connect`.
 #[derive(clap::Args)]
@@ -125,13 +131,28 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let explain = Explain(arguments.explain);
     let party = Party { server, client, http, explain };
-    // A signal ends the command at its next step, so that the page of the browser does not stay.
-    let stop = asked_to_stop()?;
-    let connected = tokio::select! {
-        connected = party.connect(&connections, &arguments, scope.as_deref()) => connected?,
+    // A signal ends the wait for the customer, and takes the page of the browser along. Behind it none
+    // is obeyed any more: a code that is spent has to bring its tokens, or words on what to do.
+    let stop = stopped()?;
+    let code = tokio::select! {
+        code = party.authorize(connections.folder(), &arguments, scope.as_deref()) => code?,
         () = stop => return Err(Failure::mendable("it was stopped before it was connected")),
     };
+    let name = arguments.name.clone().unwrap_or_else(|| party.usual_name());
+    let connected = party.connect(&connections, name, &code).await?;
     answer(&connected, arguments.output)
+}
+
+/// Is done when somebody asks this process to end, or closes its terminal.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let stop = asked_to_stop()?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            () = stop => {}
+            _ = hung_up.recv() => {}
+        }
+    })
 }
 
 /// The scope to ask for, where there is one; what is plainly wrong is said before anybody signs in.
@@ -158,8 +179,8 @@ async fn find(http: &Http, preset: Option<Preset>, url: Option<&str>) -> Result<
         (None, Some(url)) => Server::discover(http, url).await.map_err(|error| match &error {
             DiscoveryError::NotHttps { url } => not_allowed(url),
             DiscoveryError::Http(cause) => {
-                mistaken(&format!("{url} was not found out about"), Some(Mistake::of_http(cause)))
-                    .because(cause)
+                let mistake = Mistake::of_http(cause, Called::Discovery);
+                mistaken(&format!("{url} was not found out about"), Some(mistake)).because(cause)
             }
             DiscoveryError::NoMetadata { .. } => Failure::mendable(error.to_string())
                 .hint(Mistake::NotOAuth.what_to_do())
@@ -215,36 +236,29 @@ impl Party {
         Connection::usual_name(self.client.id(), &self.server)
     }
 
-    /// From the customer's browser to tokens on the disk.
+    /// From a code to tokens on the disk.
     async fn connect(
         &self,
         connections: &Connections,
-        arguments: &Arguments,
-        scope: Option<&str>,
+        name: String,
+        code: &AuthorizationCode,
     ) -> Result<Connection, Failure> {
-        let code = self.authorize(connections.folder(), arguments, scope).await?;
-        let name = arguments.name.clone().unwrap_or_else(|| self.usual_name());
-        // Before the code is spent: tokens that cannot be kept would be lost. Whoever renews the
-        // connection of this name just now writes first, and is written over.
-        let lock = connections.lock(&name).await?;
-        let tokens = self.exchange(&code).await?;
-        self.kept(connections, (name, &lock), tokens)
-    }
-
-    fn kept(
-        &self,
-        connections: &Connections,
-        (name, lock): (String, &Lock),
-        tokens: Tokens,
-    ) -> Result<Connection, Failure> {
+        // Before the code is spent: tokens that cannot be kept would be lost. But a code does not live
+        // long. Whoever goes on renewing the connection of this name is waited for behind the exchange,
+        // and written over.
+        let early = tokio::time::timeout(MAX_WAIT_BEFORE_EXCHANGE, connections.lock(&name)).await;
+        let early = early.ok().transpose()?;
+        let tokens = self.exchange(code).await?;
+        let lock = match early {
+            Some(lock) => lock,
+            None => {
+                say(&format!("Another process is renewing {name}, and is waited for."));
+                connections.lock(&name).await.map_err(not_kept)?
+            }
+        };
         let now = connections.clock().now();
         let connection = Connection::new(name, self.server.clone(), &self.client, tokens, now);
-        connections.keep(&connection, lock).map_err(|error| {
-            Failure::from(error).hint(
-                "the customer's connection stands at the server, and its tokens could not be \
-                 kept: mend what is said above, and connect again",
-            )
-        })?;
+        connections.keep(&connection, &lock).map_err(not_kept)?;
         Ok(connection)
     }
 
@@ -295,14 +309,22 @@ impl Party {
                 true => "the code may have been used up, and no tokens came",
                 false => "the code was not exchanged",
             };
-            let failure = token_failure(what, &error, false);
+            let failure = token_failure(what, &error, Called::Exchange);
             // RFC 6749 4.1.2: a code works once, so the call is not sent again.
-            match error.is_unclear() {
-                true => failure.hint("authorize again: run the same command once more"),
-                false => failure,
+            match Mistake::of_token(&error, Called::Exchange) {
+                Some(Mistake::AnswerLost(_) | Mistake::NotNow(_)) => failure,
+                _ if !error.is_unclear() => failure,
+                _ => failure.hint("authorize again: run the same command once more"),
             }
         })
     }
+}
+
+fn not_kept(error: KeepingError) -> Failure {
+    Failure::from(error).hint(
+        "the customer's connection stands at the server, and its tokens could not be kept: mend what \
+         is said above, and connect again",
+    )
 }
 
 fn answer(connection: &Connection, output: Option<Form>) -> Result<(), Failure> {

@@ -8,13 +8,14 @@ use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
 use grantor_client::connections::{Connections, KeepingError};
 use grantor_client::http::HttpError;
-use grantor_client::mistake::Mistake;
+use grantor_client::mistake::{Called, Mistake};
 use grantor_client::random::Random;
 use grantor_client::renewal::RenewalError;
 use grantor_client::token::TokenError;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::output::json;
 
 /// Where connections are kept.
 #[derive(clap::Args, Clone, Debug)]
@@ -89,18 +90,17 @@ pub(super) fn name_or_latest(
 /// Writes the token of a connection.
 pub(super) fn print_token(connection: &Connection, form: Form, now: i64) -> Result<(), Failure> {
     let answer = TokenAnswer::of(connection, now);
-    let text = Zeroizing::new(match form {
-        Form::Json => serde_json::to_string(&answer)
-            .map_err(|error| Failure::unexplained("the answer is no JSON").because(&error))?,
-        Form::Env => format!(
+    let text = match form {
+        Form::Json => json(&answer)?,
+        Form::Env => Zeroizing::new(format!(
             "GRANTOR_ACCESS_TOKEN={}\nGRANTOR_TOKEN_EXPIRES_AT={}\nGRANTOR_CONNECTION={}",
             quoted(answer.access_token),
             answer.expires_at,
             quoted(answer.connection)
-        ),
-        Form::Header => format!("Authorization: Bearer {}", answer.access_token),
-        Form::Token => answer.access_token.to_owned(),
-    });
+        )),
+        Form::Header => Zeroizing::new(format!("Authorization: Bearer {}", answer.access_token)),
+        Form::Token => Zeroizing::new(answer.access_token.to_owned()),
+    };
     write(&[text.as_bytes(), b"\n"])
 }
 
@@ -124,10 +124,9 @@ pub(super) fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| Failure::unexplained("no call can be made").because(&error))
 }
 
-/// A refusal of the token endpoint, with the mistake that it shows; `refreshing` where a refresh token
-/// was sent.
-pub(super) fn token_failure(what: &str, error: &TokenError, refreshing: bool) -> Failure {
-    let mistake = Mistake::of_token(error, refreshing);
+/// A refusal of what was called, with the mistake that it shows.
+pub(super) fn token_failure(what: &str, error: &TokenError, called: Called) -> Failure {
+    let mistake = Mistake::of_token(error, called);
     let mut failure = mistaken(what, mistake).because(error);
     if let TokenError::Refused(refusal) = error {
         if let Some(uri) = &refusal.uri {
@@ -205,7 +204,7 @@ impl From<RenewalError> for Failure {
                              Grantor does, then gives the same tokens",
                         )
                     }
-                    _ => token_failure(&what, &error, true),
+                    _ => token_failure(&what, &error, Called::Refresh),
                 }
             }
             RenewalError::Keeping(error) => error.into(),

@@ -4,6 +4,7 @@
 //! later. What is given back is the refresh token, and with it everything that came of it.
 
 use grantor_client::http::Http;
+use grantor_client::mistake::Called;
 use grantor_client::revocation;
 
 use super::Failure;
@@ -45,7 +46,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .hint("the customer can disconnect the app there; `grantor connections forget` removes it here"));
     };
     revocation::revoke(&Http::new(), &call).await.map_err(|error| {
-        token_failure(&format!("{name} was not ended"), &error, true)
+        token_failure(&format!("{name} was not ended"), &error, Called::Revocation)
             .hint("it is kept, so that you can try again; `grantor connections forget` removes it here alone")
     })?;
     let changed = connections.forget(&name, &lock)?;

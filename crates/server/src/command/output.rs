@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use comfy_table::Table;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::Failure;
 
@@ -23,9 +24,7 @@ impl Output {
         lines: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
         if self.json {
-            let line = serde_json::to_string(value)
-                .map_err(|error| Failure::unexplained("the answer is no JSON").because(&error))?;
-            return print(&line);
+            return print(&json(value)?);
         }
         print(&lines(value))
     }
@@ -36,6 +35,29 @@ impl Output {
             say(words);
         }
     }
+}
+
+/// One line of JSON, in which nothing acts on a terminal.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Zeroizing<String>, Failure> {
+    let plain = serde_json::to_string(value)
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::unexplained("the answer is no JSON").because(&error))?;
+    let mut line = Zeroizing::new(String::with_capacity(plain.len() + 64));
+    // serde_json escapes up to U+001F and nothing behind it. Outside of texts there is none of these.
+    for letter in plain.chars() {
+        match acts(letter) {
+            true => line.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            false => line.push(letter),
+        }
+    }
+    Ok(line)
+}
+
+/// What a stranger wrote in many lines, for a terminal: of what acts on it line ends and tabs stay.
+pub(super) fn for_terminal(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    let seen = |c: char| if acts(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.chars().map(seen).collect()
 }
 
 /// Writes to standard output, with a line end.
@@ -106,6 +128,36 @@ pub(super) fn time_or_never(unix_seconds: Option<i64>) -> String {
 
 /// What a stranger named must not move the cursor of a terminal, nor turn the text around.
 fn visible(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a terminal obeys a character, or turns the text around at it.
+fn acts(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    turns || c.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_json_acts_on_a_terminal_and_it_says_the_same() {
+        let wild = serde_json::json!({
+            "scope\u{9b}": "a\u{7f}\u{80}\u{9f}\u{1b}\n\u{61c}\u{200e}\u{202e}\u{2069} é 🦀 \\u009b"
+        });
+        let line = json(&wild).unwrap();
+        assert!(!line.chars().any(acts), "{line:?}");
+        assert!(line.contains("é 🦀") && line.contains("\\u009b"), "{line:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), wild);
+    }
+
+    #[test]
+    fn a_long_text_at_a_terminal_keeps_its_lines_and_tabs_alone() {
+        let shown = for_terminal(b"a\tb\r\nc\rd\n\x1b[2J\xc2\x9b2J\xe2\x80\xae\xff");
+        assert_eq!(shown, "a\tb\nc\u{fffd}d\n\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}");
+    }
 }

@@ -1,12 +1,14 @@
 //! `grantor connect`, from a client id to a token, and what goes on from there.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::Duration;
 
 use grantor_protocol::client::ClientSettings;
 use serde_json::json;
 
 use crate::harness::query;
 use crate::party::{Connecting, LOOPBACK, Party, browser, led_to, modes, visit, written};
+use crate::secrets::echo;
 
 #[tokio::test]
 async fn u11_one_command_completes_a_code_flow_over_loopback_and_each_form_gives_the_same_token() {
@@ -244,19 +246,102 @@ async fn s28_a_command_that_is_stopped_takes_the_page_of_the_browser_along() {
     let party = Party::new().await;
     let base_url = party.wire.base_url();
     let arguments = ["connect", "--public", "--server", &base_url, "--client-id", "me"];
-    let mut command = party.command(&arguments);
-    command.env("BROWSER", "true");
-    let connecting = Connecting::read(command.spawn().unwrap()).await;
     let pages = || {
         let files = std::fs::read_dir(party.connections_folder()).unwrap();
         let is_page = |path: &std::path::Path| path.extension().is_some_and(|end| end == "html");
         files.filter(|file| is_page(&file.as_ref().unwrap().path())).count()
     };
-    assert_eq!(pages(), 1);
-    let process = connecting.child.id().unwrap().to_string();
-    tokio::process::Command::new("kill").args(["-INT", &process]).status().await.unwrap();
-    connecting.end().await.refused(&["it was stopped before it was connected"]);
-    assert_eq!(pages(), 0);
+    // The last one comes where the terminal is closed.
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut command = party.command(&arguments);
+        command.env("BROWSER", "true");
+        let connecting = Connecting::read(command.spawn().unwrap()).await;
+        assert_eq!(pages(), 1);
+        send(signal, &connecting).await;
+        connecting.end().await.refused(&["it was stopped before it was connected"]);
+        assert_eq!(pages(), 0, "{signal}");
+    }
+}
+
+/// The code is spent then, and the connection may stand at the server.
+#[tokio::test]
+async fn who_stops_the_command_during_the_exchange_still_hears_what_became_of_it() {
+    let party = Party::new().await;
+    let connecting = party.begin(&[]).await;
+    let target = party.server.browser().allow(&connecting.url).await;
+    party.wire.hold();
+    visit(&target).await;
+    party.wire.held().await;
+    for signal in ["-INT", "-HUP"] {
+        send(signal, &connecting).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    party.wire.hang_up();
+    connecting.end().await.refused(&["the code may have been used up", "authorize again"]);
+    assert_eq!(party.generation(), 1, "the server has acted");
+}
+
+#[tokio::test]
+async fn a_code_is_spent_in_time_while_another_process_renews_a_connection_of_that_name() {
+    let party = Party::connected(|_| ()).await;
+    let connecting = party.begin(&["--name", "mine"]).await;
+    let target = party.server.browser().allow(&connecting.url).await;
+    let lock = party.connections().lock("mine").await.unwrap();
+    let before = party.wire.token_calls();
+    visit(&target).await;
+    let spent = async {
+        while party.wire.token_calls() == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(12), spent).await.expect("the code waits");
+    drop(lock);
+    let answer = connecting.end().await.done();
+    assert!(answer.stderr.contains("Another process is renewing mine"), "{answer:?}");
+    let token = answer.json()["access_token"].clone();
+    assert_eq!(token, party.mine().tokens.access_token.expose());
+}
+
+/// An older version kept whatever a server said.
+#[tokio::test]
+async fn nothing_that_a_server_named_acts_on_a_terminal_in_json_either() {
+    let party = Party::connected(|_| ()).await;
+    let wild = "a\u{9b}2J\u{7f}\u{202e}b\u{1b}";
+    party.change(|connection| connection.tokens.scope = Some(wild.to_owned())).await;
+    for arguments in [
+        &["connections", "show", "--json"][..],
+        &["connections", "list", "--json"],
+        &["token", "--output", "json"],
+    ] {
+        let answer = party.run(arguments).await;
+        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!answer.stdout.chars().any(acts), "{answer:?}");
+        assert!(answer.json().to_string().contains("\u{202e}"), "it says the same");
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_says_acts_on_no_terminal_and_goes_into_a_pipe_as_it_came() {
+    const WILD: &str = "{\r\n\t\"a\": \"\u{1b}[2J\u{9b}2J\u{202e}b\"}";
+    let party = Party::connected(|_| ()).await;
+    let api = echo(Some((200, WILD))).await;
+    party.change(|connection| connection.server.api_url = api).await;
+    assert_eq!(party.run(&["api", "GET", "/f"]).await.done().stdout, WILD);
+    let typed = format!("{} api GET /f", env!("CARGO_BIN_EXE_grantor"));
+    let terminal = tokio::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
+        .env("GRANTOR_CONNECTIONS", party.connections_folder())
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .stdin(std::process::Stdio::null())
+        .output();
+    let seen = String::from_utf8(terminal.await.unwrap().stdout).unwrap();
+    assert!(!seen.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{seen:?}");
+    assert!(seen.contains("\"\u{fffd}[2J\u{fffd}2J\u{fffd}b\"}"), "{seen:?}");
+}
+
+async fn send(signal: &str, to: &Connecting) {
+    let process = to.child.id().unwrap().to_string();
+    tokio::process::Command::new("kill").args([signal, &process]).status().await.unwrap();
 }
 
 #[tokio::test]

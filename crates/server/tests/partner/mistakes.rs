@@ -4,6 +4,7 @@ use grantor_protocol::environment::Environment;
 
 use crate::harness::{Page, query};
 use crate::party::{LOOPBACK, Party, visit};
+use crate::secrets::echo;
 
 #[tokio::test]
 async fn u4_u7_a_failure_says_which_well_known_mistake_it_was_and_what_to_do() {
@@ -125,6 +126,44 @@ async fn a_lost_answer_to_an_exchange_means_authorizing_again_and_it_says_so() {
     assert_eq!(party.wire.token_calls(), 1, "a code is sent once");
     assert_eq!(party.generation(), 1, "the server has acted");
     party.connect(&[]).await.done();
+}
+
+/// The code is thrown away and nothing is connected: no word may say that trying again is enough.
+#[tokio::test]
+async fn a_server_that_is_busy_at_an_exchange_means_authorizing_again_and_it_says_so() {
+    let party = Party::new().await;
+    for (status, body) in [
+        (429, "slow down"),
+        (429, r#"{"error":"temporarily_unavailable"}"#),
+        (503, r#"{"error":"temporarily_unavailable"}"#),
+    ] {
+        party.wire.answer_instead(status, body);
+        let answer = party.connect(&[]).await;
+        let answer = answer.refused(&["the server cannot answer just now", "authorize again"]);
+        assert!(!answer.stderr.contains("stays as it is"), "{answer:?}");
+    }
+    assert!(party.connections().all().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_without_a_code_asks_nobody_to_authorize_again() {
+    let party = Party::connected(|_| ()).await;
+    let silent = echo(None).await;
+    let arguments = ["connect", "--public", "--client-id", "me", "--server", &silent];
+    let found = party.run(&arguments).await.refused(&["was not found out about", "lost"]);
+    party.change(|connection| connection.server.revocation_endpoint = Some(silent.clone())).await;
+    let ended = party.run(&["logout"]).await.refused(&[
+        "mine was not ended: the answer was lost on its way",
+        "run the same command once more",
+        "it is kept",
+    ]);
+    party.change(|connection| connection.server.api_url.clone_from(&silent)).await;
+    let called = party.run(&["api", "GET", "/f"]).await;
+    let called = called.refused(&["/f was not answered", "look whether the API has done it"]);
+    for answer in [found, ended, called] {
+        assert!(!answer.stderr.contains("authorize"), "{answer:?}");
+        assert!(!answer.stderr.contains("a code"), "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ struct Inner {
     /// Whether its answers are held back for ever.
     holds: AtomicI64,
     held: Notify,
+    released: Notify,
+    /// What is answered to the next call of it, in the place of the server.
+    instead: Mutex<Option<(u16, &'static str)>>,
     /// What was sent to the token endpoint.
     sent: Mutex<String>,
 }
@@ -41,6 +44,8 @@ impl Wire {
             to_lose: AtomicI64::new(0),
             holds: AtomicI64::new(0),
             held: Notify::new(),
+            released: Notify::new(),
+            instead: Mutex::default(),
             sent: Mutex::default(),
         }));
         let own = wire.clone();
@@ -78,6 +83,12 @@ impl Wire {
         self.0.to_lose.store(answers, Ordering::SeqCst);
     }
 
+    /// Answers the next call of the token endpoint itself, with what was sent for `SENT`: the server
+    /// hears nothing of it.
+    pub(crate) fn answer_instead(&self, status: u16, body: &'static str) {
+        *self.0.instead.lock().unwrap() = Some((status, body));
+    }
+
     /// Holds the next answer of the token endpoint back for ever.
     pub(crate) fn hold(&self) {
         self.0.holds.store(1, Ordering::SeqCst);
@@ -88,6 +99,11 @@ impl Wire {
         tokio::time::timeout(Duration::from_secs(20), self.0.held.notified()).await.unwrap();
     }
 
+    /// Hangs up on whoever waits for an answer that is held back.
+    pub(crate) fn hang_up(&self) {
+        self.0.released.notify_one();
+    }
+
     async fn carry(self, mut partner: TcpStream) {
         let mut head = vec![0; 8192];
         let Ok(read @ 1..) = partner.read(&mut head).await else {
@@ -95,12 +111,19 @@ impl Wire {
         };
         head.truncate(read);
         let is_token_call = head.starts_with(b"POST /oauth/token");
-        let mut server = TcpStream::connect(self.0.server.get().unwrap()).await.unwrap();
-        server.write_all(&head).await.unwrap();
         if is_token_call {
             self.0.token_calls.fetch_add(1, Ordering::SeqCst);
             let text = String::from_utf8_lossy(&head);
             self.0.sent.lock().unwrap().push_str(&format!("{text}\n"));
+            let instead = self.0.instead.lock().unwrap().take();
+            if let Some((status, body)) = instead {
+                partner.write_all(echoing(status, body, &text).as_bytes()).await.unwrap();
+                return;
+            }
+        }
+        let mut server = TcpStream::connect(self.0.server.get().unwrap()).await.unwrap();
+        server.write_all(&head).await.unwrap();
+        if is_token_call {
             if self.0.holds.fetch_sub(1, Ordering::SeqCst) > 0 {
                 return self.hold_back(partner, server).await;
             }
@@ -116,10 +139,18 @@ impl Wire {
     async fn hold_back(&self, mut partner: TcpStream, mut server: TcpStream) {
         wait_for_answer(&mut partner, &mut server).await;
         self.0.held.notify_one();
-        // Until the partner is gone.
         let mut rest = [0; 1024];
-        while matches!(partner.read(&mut rest).await, Ok(1..)) {}
+        tokio::select! {
+            () = self.0.released.notified() => {}
+            () = async { while matches!(partner.read(&mut rest).await, Ok(1..)) {} } => {}
+        }
     }
+}
+
+/// An answer that says what was sent where it says `SENT`.
+pub(crate) fn echoing(status: u16, body: &str, sent: &str) -> String {
+    let body = body.replace("SENT", &sent.replace(['\r', '\n', '"'], " "));
+    format!("HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Carries the rest of the request, and reads the answer to throw it away.

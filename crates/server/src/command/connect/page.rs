@@ -5,14 +5,19 @@
 //! and hand it in here before the customer does: the connection would then be theirs. So the browser is
 //! given the name of a file that its user alone can read.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grantor_client::random::Random;
 use url::Url;
 use zeroize::Zeroizing;
+
+/// A page that is older belongs to a command that was killed: none waits for longer.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The file, which is removed when this is dropped.
 pub(super) struct Page {
@@ -21,8 +26,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Lays the page for that URL into a folder that its owner alone can use.
+    /// Lays the page for that URL into a folder that its owner alone can use, and removes old ones.
     pub(super) fn lay(folder: &Path, url: &str, random: &Random) -> io::Result<Page> {
+        remove_old(folder);
         // Two commands may be here at once.
         let id: String = random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let path = std::path::absolute(folder)?.join(format!("authorize-{id}.html"));
@@ -45,6 +51,25 @@ impl Drop for Page {
         // Where it is gone already, nothing is left to remove.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+fn remove_old(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_old = entry.metadata().is_ok_and(|file| {
+            let age = file.modified().ok().and_then(|written| written.elapsed().ok());
+            file.is_file() && age.is_some_and(|age| age > OLD)
+        });
+        if is_old && is_page(&entry.file_name()) {
+            // Another command may have been quicker.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_page(name: &OsStr) -> bool {
+    let id = name.to_str().and_then(|name| name.strip_prefix("authorize-")?.strip_suffix(".html"));
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    id.is_some_and(|id| id.len() == 32 && id.bytes().all(hex))
 }
 
 /// It leads on by itself, and by a link where a browser does not follow.
@@ -100,5 +125,27 @@ mod tests {
         );
         drop((one, two));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_page_that_a_killed_command_left_goes_with_the_next_one_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let random = Random::system();
+        let left = Page::lay(folder.path(), "https://as.example.com/", &random).unwrap();
+        let id = "0123456789abcdef0123456789abcdef";
+        let others = ["key", "authorize-mine.html", &format!("authorize-{id}.html.txt")]
+            .map(|name| folder.path().join(name));
+        let young = Page::lay(folder.path(), "https://as.example.com/", &random).unwrap();
+        for path in &others {
+            std::fs::write(path, "").unwrap();
+        }
+        for path in others.iter().chain([&left.path]) {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            let written = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(written - OLD - Duration::from_secs(60)).unwrap();
+        }
+        let _next = Page::lay(folder.path(), "https://as.example.com/", &random).unwrap();
+        assert!(!left.path.exists() && young.path.exists());
+        assert!(others.iter().all(|path| path.exists()), "{others:?}");
     }
 }

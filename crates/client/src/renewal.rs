@@ -11,8 +11,15 @@
 //! the old one again. A server that repeats its answer for a while (Grantor does) gives the same new
 //! tokens again; a strict one refuses, and then it is known, and said, that the answer was lost. The
 //! same goes for an answer that was lost on its way: it is asked for again at once.
+//!
+//! 3 and 4 are a task of their own, which ends whoever asked goes away. A process that would end it by
+//! ending calls [`Connections::leave`] first: it waits for the call that is under way, and no longer.
+
+mod under_way;
 
 use std::time::Duration;
+
+pub(crate) use under_way::UnderWay;
 
 use crate::connection::{Connection, Ended};
 use crate::connections::{Connections, KeepingError, Lock};
@@ -128,13 +135,24 @@ impl Connections {
         connection: Connection,
         lock: Lock,
     ) -> Result<Connection, RenewalError> {
-        let (own, http) = (self.clone(), http.clone());
+        let (own, http, begun) = (self.clone(), http.clone(), self.under_way.begin());
         let path = self.folder().to_owned();
-        let renewal = tokio::spawn(async move { own.renew_locked(&http, connection, &lock).await });
+        let renewal = tokio::spawn(async move {
+            let _begun = begun;
+            own.renew_locked(&http, connection, &lock).await
+        });
         renewal.await.unwrap_or_else(|stopped| {
             let source = std::io::Error::other(stopped);
             Err(KeepingError::Io { path, source }.into())
         })
+    }
+
+    /// Waits until no renewal is under way that this, or a clone of it, has begun. Call it before the
+    /// process or its runtime ends: a renewal may outlive the call that began it, and a server that does
+    /// not repeat itself says only once what the next refresh token is. It takes no longer than one call:
+    /// from now on an answer that is lost is left to whoever comes next.
+    pub async fn leave(&self) {
+        self.under_way.leave().await;
     }
 
     /// The same, without a network and without waiting: `None` where the token has to be renewed.
@@ -246,6 +264,10 @@ impl Connections {
             match pauses.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return Asked { outcome, lost },
+            }
+            // What is begun now would be cut off.
+            if self.under_way.leaves() {
+                return Asked { outcome, lost };
             }
         }
     }

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::TokenAnswer;
 use crate::connections::Connections;
@@ -23,7 +23,7 @@ use crate::renewal::RenewalError;
 use crate::secret::Secret;
 
 /// No more callers are served at once.
-const MAX_CALLERS: u32 = 256;
+const MAX_CALLERS: usize = 256;
 /// How long a caller may take to send its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// The pause after a caller could not be taken: file descriptors may have run out.
@@ -48,36 +48,44 @@ enum Admission {
     ByKey(Arc<Secret>),
 }
 
-/// Room for callers.
-pub(super) fn room() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MAX_CALLERS as usize))
-}
+/// Those who are served now. They go when this goes.
+#[derive(Default)]
+pub(super) struct Callers(JoinSet<()>);
 
-/// Waits until the room is empty, or has had time to be.
-pub(super) async fn empty(room: &Semaphore) {
-    let all = room.acquire_many(MAX_CALLERS);
-    // Whoever is still there loses a call, and a refresh under way is settled by the next one.
-    let _ = tokio::time::timeout(LEAVE_LIMIT, all).await;
+impl Callers {
+    fn has_room(&self) -> bool {
+        self.0.len() < MAX_CALLERS
+    }
+
+    /// Waits until all have gone, or have had time to, and sends away who is still there.
+    pub(super) async fn leave(&mut self) {
+        let gone = async { while self.0.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LEAVE_LIMIT, gone).await;
+        // Nobody begins a renewal behind our back: the process waits for those that were begun.
+        self.0.shutdown().await;
+    }
 }
 
 pub(super) async fn unix(
     listener: &UnixListener,
     owner: u32,
     serving: &Arc<Serving>,
-    room: &Arc<Semaphore>,
+    callers: &mut Callers,
 ) {
     loop {
-        let permit = Arc::clone(room).acquire_owned().await.ok();
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // The mode of the socket keeps others out; this holds where that was changed.
-                let admission = match stream.peer_cred() {
-                    Ok(peer) if peer.uid() == owner => Admission::Granted,
-                    _ => Admission::Refused,
-                };
-                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        tokio::select! {
+            came = listener.accept(), if callers.has_room() => match came {
+                Ok((stream, _)) => {
+                    // The mode of the socket keeps others out; this holds where that was changed.
+                    let admission = match stream.peer_cred() {
+                        Ok(peer) if peer.uid() == owner => Admission::Granted,
+                        _ => Admission::Refused,
+                    };
+                    callers.0.spawn(one(stream, admission, Arc::clone(serving)));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = callers.0.join_next() => {}
         }
     }
 }
@@ -86,16 +94,18 @@ pub(super) async fn tcp(
     listener: &TcpListener,
     key: &Arc<Secret>,
     serving: &Arc<Serving>,
-    room: &Arc<Semaphore>,
+    callers: &mut Callers,
 ) {
     loop {
-        let permit = Arc::clone(room).acquire_owned().await.ok();
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let admission = Admission::ByKey(Arc::clone(key));
-                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        tokio::select! {
+            came = listener.accept(), if callers.has_room() => match came {
+                Ok((stream, _)) => {
+                    let admission = Admission::ByKey(Arc::clone(key));
+                    callers.0.spawn(one(stream, admission, Arc::clone(serving)));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = callers.0.join_next() => {}
         }
     }
 }
@@ -104,7 +114,6 @@ async fn one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     admission: Admission,
     serving: Arc<Serving>,
-    _permit: Option<OwnedSemaphorePermit>,
 ) {
     let service = service_fn(|call: Request<Incoming>| {
         let (admission, serving) = (admission.clone(), Arc::clone(&serving));

@@ -2,8 +2,7 @@
 //!
 //! 1. What is on the disk is good for a while, and no refresh is under way: that is the answer, and no
 //!    lock is taken;
-//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it. Where
-//!    somebody holds it for long, because the server hangs, a token that still lives is the answer;
+//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it;
 //! 3. write that a refresh is under way, and only then send the refresh token;
 //! 4. write the new tokens to the disk, and only then use them and let the lock go.
 //!
@@ -12,8 +11,10 @@
 //! tokens again; a strict one refuses, and then it is known, and said, that the answer was lost. The
 //! same goes for an answer that was lost on its way: it is asked for again at once.
 //!
-//! 3 and 4 are a task of their own, which ends whoever asked goes away. A process that would end it by
-//! ending calls [`Connections::leave`] first: it waits for the call that is under way, and no longer.
+//! 3 and 4 are a task of their own, which goes on when whoever asked has gone. So nobody waits longer
+//! than a second for it while the kept token lives, neither who began it nor the others. A process that
+//! would cut it off by ending calls [`Connections::leave`] first: it waits for the answer to the call
+//! that is under way, and no other is sent.
 
 mod under_way;
 
@@ -30,8 +31,8 @@ use crate::token::{TokenError, Tokens};
 
 /// How often a refresh is sent whose answer is lost, and the pause before each time but the first.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
-/// How long the lock is waited for while the token on the disk still lives. A refresh takes less, so
-/// nearly always the new token is the answer.
+/// How long a refresh, ours or that of somebody else, is waited for while the token on the disk still
+/// lives. It takes less, so nearly always the new token is the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What ends sooner is not handed out in the place of a new one that is under way, in seconds: it would
 /// end on its way to the API.
@@ -82,7 +83,8 @@ impl Connections {
     /// The connection, with an access token that lives for `seconds` more: the kept one, or, where
     /// that ends sooner, a new one. Without a number it is a minute, or half of its life where that is
     /// shorter: tokens of a minute would otherwise be renewed at each call. Where no new one is to be
-    /// had just now, it is the kept one for as long as that lives.
+    /// had just now, it is the kept one for as long as that lives, and a refresh may then still be under
+    /// way: see [`Connections::leave`].
     ///
     /// # Errors
     /// [`RenewalError`]
@@ -107,7 +109,16 @@ impl Connections {
         if self.is_answer(&connection, seconds) {
             return Ok(connection);
         }
-        match self.renew_through(http, connection.clone(), lock).await {
+        let renewal = self.renew_through(http, connection.clone(), lock);
+        let renewed = match self.lives(&connection, LEFT_SECONDS) {
+            true => match tokio::time::timeout(PATIENCE, renewal).await {
+                Ok(renewed) => renewed,
+                // It goes on without us.
+                Err(_) => return Ok(connection),
+            },
+            false => renewal.await,
+        };
+        match renewed {
             // It may end soon, but it has not ended.
             Err(error) if error.is_passing() && self.lives(&connection, 0) => Ok(connection),
             renewed => renewed,

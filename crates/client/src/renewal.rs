@@ -63,6 +63,10 @@ pub enum RenewalError {
         name: String,
         /// why
         error: TokenError,
+        /// Whether the answer to this refresh, or to one before it, was lost. Then time runs: a server
+        /// that repeats its answer does so for a while (Grantor for a minute), and a later try finds
+        /// the connection at its end.
+        lost: bool,
     },
     /// The API refused the access token before its time, and nothing gets another one. The connection
     /// stays as it is: another API may take the token.
@@ -250,11 +254,12 @@ impl Connections {
             }
             Err(error) => {
                 // Only what surely changed nothing takes the mark away.
-                if before.is_none() && !asked.lost {
+                let lost = before.is_some() || asked.lost;
+                if !lost {
                     connection.under_way_since = None;
                     self.keep(&connection, lock)?;
                 }
-                Err(RenewalError::NotNow { name, error })
+                Err(RenewalError::NotNow { name, error, lost })
             }
         }
     }

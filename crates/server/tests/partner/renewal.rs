@@ -262,6 +262,36 @@ async fn with_a_token_that_lives_an_old_mark_and_a_server_that_hangs_take_one_ca
 }
 
 #[tokio::test]
+async fn a_failed_refresh_says_whether_an_answer_was_lost() {
+    let party = Party::connected(|_| ()).await;
+    let away = "http://127.0.0.1:9/oauth/token";
+    let right = party.mine().server;
+    party.expire().await;
+    for lost in [false, true] {
+        party
+            .change(|connection| {
+                connection.server.token_endpoint = away.into();
+                connection.under_way_since = lost.then_some(connection.renewed_at);
+            })
+            .await;
+        let error = party.connections().valid(&Http::new(), "mine", None).await.unwrap_err();
+        let said = matches!(error, RenewalError::NotNow { lost, .. } if lost);
+        assert_eq!(said, lost, "{error:?}");
+        let answer = party.run(&["token"]).await.refused(&["cannot be reached"]);
+        assert_eq!(answer.stderr.contains("try again within a minute"), lost, "{answer:?}");
+    }
+    party
+        .change(|connection| {
+            connection.server = right;
+            connection.under_way_since = None;
+        })
+        .await;
+    party.wire.lose(3);
+    let error = party.connections().valid(&Http::new(), "mine", None).await.unwrap_err();
+    assert!(matches!(error, RenewalError::NotNow { lost: true, .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_puts_a_refresh_off_takes_nothing_from_a_token_that_still_lives() {
     let party = Party::connected(|_| ()).await;
     let (connections, before) = (party.connections(), party.mine());

@@ -157,7 +157,12 @@ impl Connections {
             own.renew_locked(&http, connection, &lock).await
         });
         renewal.await.unwrap_or_else(|stopped| {
-            let source = std::io::Error::other(stopped);
+            // What a panic says is whoever panics' own, and may be anything: it is not passed on.
+            let why = match stopped.is_panic() {
+                true => "the refresh ended in a panic",
+                false => "the runtime ended before the refresh did",
+            };
+            let source = std::io::Error::other(why);
             Err(KeepingError::Io { path, source }.into())
         })
     }

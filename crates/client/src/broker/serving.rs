@@ -1,7 +1,9 @@
 //! The broker's one table of addresses, and who may call.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::TokenAnswer;
 use crate::connections::Connections;
@@ -38,7 +40,6 @@ pub(super) struct Serving {
 }
 
 /// Whether a caller may be answered.
-#[derive(Clone)]
 enum Admission {
     /// The system says so.
     Granted,
@@ -50,19 +51,51 @@ enum Admission {
 
 /// Those who are served now. They go when this goes.
 #[derive(Default)]
-pub(super) struct Callers(JoinSet<()>);
+pub(super) struct Callers {
+    served: JoinSet<()>,
+    /// Those of them who have not said yet what they may, the oldest first.
+    silent: VecDeque<Silent>,
+}
+
+struct Silent {
+    caller: AbortHandle,
+    is_admitted: Arc<AtomicBool>,
+}
 
 impl Callers {
-    fn has_room(&self) -> bool {
-        self.0.len() < MAX_CALLERS
+    /// Whether one more may come: there is a place, or somebody has one who may have to give it up.
+    fn has_room(&mut self) -> bool {
+        while self.served.try_join_next().is_some() {}
+        self.silent
+            .retain(|one| !one.caller.is_finished() && !one.is_admitted.load(Ordering::SeqCst));
+        self.served.len() < MAX_CALLERS || !self.silent.is_empty()
+    }
+
+    /// Serves one more. Where there is no place, the oldest goes who was silent: other users of the
+    /// machine can connect to a port, and would keep the owner's programs out by taking all places.
+    fn add(
+        &mut self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        admission: Admission,
+        serving: &Arc<Serving>,
+    ) {
+        if self.served.len() >= MAX_CALLERS
+            && let Some(oldest) = self.silent.pop_front()
+        {
+            oldest.caller.abort();
+        }
+        let is_admitted = Arc::new(AtomicBool::new(false));
+        let (serving, told) = (Arc::clone(serving), Arc::clone(&is_admitted));
+        let caller = self.served.spawn(one(stream, admission, serving, told));
+        self.silent.push_back(Silent { caller, is_admitted });
     }
 
     /// Waits until all have gone, or have had time to, and sends away who is still there.
     pub(super) async fn leave(&mut self) {
-        let gone = async { while self.0.join_next().await.is_some() {} };
+        let gone = async { while self.served.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE_LIMIT, gone).await;
         // Nobody begins a renewal behind our back: the process waits for those that were begun.
-        self.0.shutdown().await;
+        self.served.shutdown().await;
     }
 }
 
@@ -81,11 +114,11 @@ pub(super) async fn unix(
                         Ok(peer) if peer.uid() == owner => Admission::Granted,
                         _ => Admission::Refused,
                     };
-                    callers.0.spawn(one(stream, admission, Arc::clone(serving)));
+                    callers.add(stream, admission, serving);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
-            Some(_) = callers.0.join_next() => {}
+            Some(_) = callers.served.join_next() => {}
         }
     }
 }
@@ -101,11 +134,11 @@ pub(super) async fn tcp(
             came = listener.accept(), if callers.has_room() => match came {
                 Ok((stream, _)) => {
                     let admission = Admission::ByKey(Arc::clone(key));
-                    callers.0.spawn(one(stream, admission, Arc::clone(serving)));
+                    callers.add(stream, admission, serving);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
-            Some(_) = callers.0.join_next() => {}
+            Some(_) = callers.served.join_next() => {}
         }
     }
 }
@@ -114,10 +147,13 @@ async fn one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     admission: Admission,
     serving: Arc<Serving>,
+    is_admitted: Arc<AtomicBool>,
 ) {
     let service = service_fn(|call: Request<Incoming>| {
-        let (admission, serving) = (admission.clone(), Arc::clone(&serving));
-        async move { Ok::<_, Infallible>(serving.answer(&call, &admission).await) }
+        let serving = Arc::clone(&serving);
+        let admitted = admits(&admission, &call);
+        is_admitted.store(admitted, Ordering::SeqCst);
+        async move { Ok::<_, Infallible>(serving.answer(&call, admitted).await) }
     });
     // A caller that goes away has what it wanted, or wants it no more.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -129,12 +165,8 @@ async fn one(
 }
 
 impl Serving {
-    async fn answer(
-        &self,
-        call: &Request<Incoming>,
-        admission: &Admission,
-    ) -> Response<Full<Bytes>> {
-        if !admits(admission, call) {
+    async fn answer(&self, call: &Request<Incoming>, admitted: bool) -> Response<Full<Bytes>> {
+        if !admitted {
             return refuse(
                 StatusCode::FORBIDDEN,
                 "forbidden",

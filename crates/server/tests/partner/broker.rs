@@ -164,6 +164,27 @@ async fn over_loopback_a_key_is_needed_which_stands_in_a_file_of_its_owner() {
     party.run(&["broker", "--listen", "0.0.0.0:0"]).await.refused(&["the address is not loopback"]);
 }
 
+/// Any user of the machine can connect to a port.
+#[tokio::test]
+async fn callers_who_say_nothing_do_not_keep_the_owner_out_of_a_broker_on_loopback() {
+    let party = Party::connected(|_| ()).await;
+    let broker = Running::start(&party, &["--listen", "127.0.0.1:0"]).await;
+    let file = std::fs::read(broker.ready["key_file"].as_str().unwrap()).unwrap();
+    let kept: Value = serde_json::from_slice(&file).unwrap();
+    let (url, key) = (kept["url"].as_str().unwrap(), kept["key"].as_str().unwrap());
+    let address = url.strip_prefix("http://").unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let call = reqwest::Client::new().get(format!("{url}/token")).bearer_auth(key);
+    // Sooner than they are sent away for their silence.
+    let answer = call.timeout(Duration::from_secs(5)).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    drop(silent);
+    broker.stop().await.done();
+}
+
 #[tokio::test]
 async fn a_broker_replaces_the_socket_of_a_dead_one_and_no_living_one_and_no_file() {
     let party = Party::connected(|_| ()).await;

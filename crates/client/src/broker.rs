@@ -6,7 +6,8 @@
 //!    `GET /connections` names what there is. An error is `{"error","error_description"}`.
 //! 3. Each call reads what is on the disk and renews it where it must, by the rules of
 //!    [`crate::renewal`]: the broker keeps nothing, and other processes may use the folder beside it.
-//! 4. [`Broker::serve_until`] takes leave: it takes nobody new, and lets calls under way end.
+//! 4. [`Broker::serve_until`] takes leave: it takes nobody new, lets calls under way end, and waits for
+//!    the refreshes that it has sent.
 //!
 //! Beside its socket or its key file, under the same name and `.lock`, stands a file that a broker holds
 //! a lock on for as long as it lives: a second one does not take the place of the first.
@@ -29,7 +30,7 @@ use crate::connections::{self, Connections};
 use crate::http::Http;
 use crate::random::Random;
 use crate::secret::Secret;
-use serving::Serving;
+use serving::{Callers, Serving};
 
 /// Serves tokens.
 pub struct Broker {
@@ -150,16 +151,19 @@ impl Broker {
     }
 
     /// Serves until `stop`. Then the socket or the key file is removed, nobody new is taken, and calls
-    /// under way have ten seconds to end.
+    /// under way have ten seconds to end. A refresh that was sent is waited for to its end
+    /// ([`Connections::leave`]), also where its caller is gone: forty seconds at most for all of it.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         let Broker { listener, serving, place } = self;
-        let room = serving::room();
+        let mut callers = Callers::default();
         let serve = async {
             match &listener {
                 Listener::Unix(listener, owner) => {
-                    serving::unix(listener, *owner, &serving, &room).await;
+                    serving::unix(listener, *owner, &serving, &mut callers).await;
                 }
-                Listener::Tcp(listener, key) => serving::tcp(listener, key, &serving, &room).await,
+                Listener::Tcp(listener, key) => {
+                    serving::tcp(listener, key, &serving, &mut callers).await;
+                }
             }
         };
         tokio::select! {
@@ -169,7 +173,8 @@ impl Broker {
         // Where it is gone already, nothing is left to remove.
         let _ = fs::remove_file(&place.path);
         drop(listener);
-        serving::empty(&room).await;
+        callers.leave().await;
+        serving.connections.leave().await;
     }
 }
 

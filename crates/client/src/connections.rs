@@ -9,8 +9,8 @@
 //! `NAME` is a digest of the connection's name. Files are written beside and renamed, and are on the
 //! disk before anything depends on them: a crash leaves the old content or the new. Reading takes no
 //! lock. The system's own permissions keep other users out, and nothing is read whose permissions let
-//! them in, or that another user owns. A key in a file stands beside what it encrypts, so whoever can read the whole folder can
-//! read it all; a key in the keyring is not in the folder at all.
+//! them in, or that another user owns. A key in a file stands beside what it encrypts, so whoever can
+//! read the whole folder can read it all; a key in the keyring is not in the folder at all.
 
 mod folder;
 mod key;
@@ -30,6 +30,7 @@ pub use lock::Lock;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::random::Random;
+use crate::renewal::UnderWay;
 use key::Key;
 
 /// How a file of a connection ends.
@@ -42,6 +43,7 @@ pub struct Connections {
     key: Key,
     clock: Clock,
     random: Random,
+    pub(crate) under_way: UnderWay,
 }
 
 /// Why connections cannot be kept or read.
@@ -151,7 +153,8 @@ impl Connections {
         folder::make(folder)?;
         let key = Key::read_or_make(folder, keyring, random)?;
         let (clock, random) = (clock.clone(), random.clone());
-        Ok(Connections { folder: folder.to_owned(), key, clock, random })
+        let (folder, under_way) = (folder.to_owned(), UnderWay::default());
+        Ok(Connections { folder, key, clock, random, under_way })
     }
 
     /// The folder.

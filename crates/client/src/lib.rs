@@ -64,6 +64,9 @@
 //! // From now on, in this process and in any other:
 //! let connection = connections.valid(&http, "mine", None).await?;
 //! println!("Authorization: Bearer {}", connection.tokens.access_token.expose());
+//!
+//! // Before the process ends: a refresh may be under way still.
+//! connections.leave().await;
 //! # Ok(()) }
 //! ```
 

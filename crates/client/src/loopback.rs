@@ -4,9 +4,10 @@
 //! 2. [`Loopback::wait`] answers whoever comes, until the answer to this very request came. What
 //!    belongs to another request is told so and changes nothing: any program of this machine can call.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use url::Url;
 
 use crate::authorization::{AuthorizationCode, AuthorizationError, AuthorizationRequest};
@@ -24,7 +25,7 @@ use crate::http::is_loopback;
 
 /// How long a browser may take to send what it wants.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// No more callers are answered at once.
+/// No more callers are answered at once. One more takes the place of the oldest who brought nothing.
 const MAX_CALLERS: usize = 32;
 
 /// A port of this machine that waits for a redirect.
@@ -35,6 +36,9 @@ pub struct Loopback {
 }
 
 type Outcome = Result<AuthorizationCode, AuthorizationError>;
+
+/// What a caller brought, once it did.
+type Brought = Arc<Mutex<Option<Outcome>>>;
 
 impl Loopback {
     /// Whether a redirect URI leads to this machine by http, so that it can be caught here.
@@ -84,13 +88,25 @@ impl Loopback {
     pub async fn wait(&self, request: &AuthorizationRequest) -> Outcome {
         let request = Arc::new(request.clone());
         let mut callers = JoinSet::new();
+        let mut places: VecDeque<(AbortHandle, Brought)> = VecDeque::new();
         loop {
             tokio::select! {
-                came = self.listener.accept(), if callers.len() < MAX_CALLERS => {
+                came = self.listener.accept() => {
                     // One that could not be accepted is gone; the next may be well.
-                    if let Ok((stream, _)) = came {
-                        callers.spawn(answer(stream, Arc::clone(&request), self.path.clone()));
+                    let Ok((stream, _)) = came else {
+                        continue;
+                    };
+                    places.retain(|(caller, _)| !caller.is_finished());
+                    if places.len() >= MAX_CALLERS {
+                        // Any user of the machine can call and say nothing, and must keep nobody out.
+                        let silent = places.iter().position(|(_, brought)| held(brought).is_none());
+                        let oldest = silent.and_then(|place| places.remove(place));
+                        oldest.inspect(|(caller, _)| caller.abort());
                     }
+                    let (request, brought) = (Arc::clone(&request), Brought::default());
+                    let own = Arc::clone(&brought);
+                    let caller = callers.spawn(answer(stream, request, self.path.clone(), own));
+                    places.push_back((caller, brought));
                 }
                 Some(ended) = callers.join_next() => {
                     if let Ok(Some(outcome)) = ended {
@@ -107,12 +123,12 @@ async fn answer(
     stream: TcpStream,
     request: Arc<AuthorizationRequest>,
     path: String,
+    brought: Brought,
 ) -> Option<Outcome> {
-    let brought = Arc::new(Mutex::new(None));
     let service = service_fn(|call: Request<Incoming>| {
         let (page, outcome) = look(&call, &request, &path);
         if outcome.is_some() {
-            *brought.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+            *held(&brought) = outcome;
         }
         async move { Ok::<_, Infallible>(page) }
     });
@@ -124,7 +140,11 @@ async fn answer(
         .await;
     // A browser that went away before it had read the page brought its answer all the same.
     drop(served);
-    brought.lock().unwrap_or_else(PoisonError::into_inner).take()
+    held(&brought).take()
+}
+
+fn held(brought: &Brought) -> MutexGuard<'_, Option<Outcome>> {
+    brought.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn look(
@@ -227,5 +247,26 @@ mod tests {
         let (code, ()) = tokio::join!(caught.wait(&request), calls);
         assert_eq!(code.unwrap().expose(), "right");
         drop(silent);
+    }
+
+    #[tokio::test]
+    async fn callers_who_say_nothing_do_not_keep_the_browser_out_however_many_they_are() {
+        let caught = Loopback::bind("http://127.0.0.1/callback").await.unwrap();
+        let address = caught.listener.local_addr().unwrap();
+        let (request, state) = request(caught.redirect_uri());
+        let url = format!("{}?code=right&state={state}", caught.redirect_uri());
+        let calls = async {
+            let mut silent = Vec::new();
+            for _ in 0..3 * MAX_CALLERS {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            let answer = Call::get(&url).send(&Http::new()).await.unwrap();
+            assert_eq!(answer.status, 200);
+            silent
+        };
+        let both = async { tokio::join!(caught.wait(&request), calls) };
+        // Sooner than they are sent away for their silence.
+        let (code, _silent) = tokio::time::timeout(HEAD_LIMIT / 2, both).await.unwrap();
+        assert_eq!(code.unwrap().expose(), "right");
     }
 }

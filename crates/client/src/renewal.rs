@@ -2,8 +2,7 @@
 //!
 //! 1. What is on the disk is good for a while, and no refresh is under way: that is the answer, and no
 //!    lock is taken;
-//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it. Where
-//!    somebody holds it for long, because the server hangs, a token that still lives is the answer;
+//! 2. otherwise wait for the connection's lock, and look again: somebody else may have renewed it;
 //! 3. write that a refresh is under way, and only then send the refresh token;
 //! 4. write the new tokens to the disk, and only then use them and let the lock go.
 //!
@@ -11,8 +10,17 @@
 //! the old one again. A server that repeats its answer for a while (Grantor does) gives the same new
 //! tokens again; a strict one refuses, and then it is known, and said, that the answer was lost. The
 //! same goes for an answer that was lost on its way: it is asked for again at once.
+//!
+//! 3 and 4 are a task of their own, which goes on when whoever asked has gone. So nobody waits longer
+//! than a second for it while the kept token lives, neither who began it nor the others. A process that
+//! would cut it off by ending calls [`Connections::leave`] first: it waits for the answer to the call
+//! that is under way, and no other is sent.
+
+mod under_way;
 
 use std::time::Duration;
+
+pub(crate) use under_way::UnderWay;
 
 use crate::connection::{Connection, Ended};
 use crate::connections::{Connections, KeepingError, Lock};
@@ -23,8 +31,8 @@ use crate::token::{TokenError, Tokens};
 
 /// How often a refresh is sent whose answer is lost, and the pause before each time but the first.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
-/// How long the lock is waited for while the token on the disk still lives. A refresh takes less, so
-/// nearly always the new token is the answer.
+/// How long a refresh, ours or that of somebody else, is waited for while the token on the disk still
+/// lives. It takes less, so nearly always the new token is the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What ends sooner is not handed out in the place of a new one that is under way, in seconds: it would
 /// end on its way to the API.
@@ -55,6 +63,10 @@ pub enum RenewalError {
         name: String,
         /// why
         error: TokenError,
+        /// Whether the answer to this refresh, or to one before it, was lost. Then time runs: a server
+        /// that repeats its answer does so for a while (Grantor for a minute), and a later try finds
+        /// the connection at its end.
+        lost: bool,
     },
     /// The API refused the access token before its time, and nothing gets another one. The connection
     /// stays as it is: another API may take the token.
@@ -75,7 +87,8 @@ impl Connections {
     /// The connection, with an access token that lives for `seconds` more: the kept one, or, where
     /// that ends sooner, a new one. Without a number it is a minute, or half of its life where that is
     /// shorter: tokens of a minute would otherwise be renewed at each call. Where no new one is to be
-    /// had just now, it is the kept one for as long as that lives.
+    /// had just now, it is the kept one for as long as that lives, and a refresh may then still be under
+    /// way: see [`Connections::leave`].
     ///
     /// # Errors
     /// [`RenewalError`]
@@ -100,7 +113,16 @@ impl Connections {
         if self.is_answer(&connection, seconds) {
             return Ok(connection);
         }
-        match self.renew_through(http, connection.clone(), lock).await {
+        let renewal = self.renew_through(http, connection.clone(), lock);
+        let renewed = match self.lives(&connection, LEFT_SECONDS) {
+            true => match tokio::time::timeout(PATIENCE, renewal).await {
+                Ok(renewed) => renewed,
+                // It goes on without us.
+                Err(_) => return Ok(connection),
+            },
+            false => renewal.await,
+        };
+        match renewed {
             // It may end soon, but it has not ended.
             Err(error) if error.is_passing() && self.lives(&connection, 0) => Ok(connection),
             renewed => renewed,
@@ -128,13 +150,29 @@ impl Connections {
         connection: Connection,
         lock: Lock,
     ) -> Result<Connection, RenewalError> {
-        let (own, http) = (self.clone(), http.clone());
+        let (own, http, begun) = (self.clone(), http.clone(), self.under_way.begin());
         let path = self.folder().to_owned();
-        let renewal = tokio::spawn(async move { own.renew_locked(&http, connection, &lock).await });
+        let renewal = tokio::spawn(async move {
+            let _begun = begun;
+            own.renew_locked(&http, connection, &lock).await
+        });
         renewal.await.unwrap_or_else(|stopped| {
-            let source = std::io::Error::other(stopped);
+            // What a panic says is whoever panics' own, and may be anything: it is not passed on.
+            let why = match stopped.is_panic() {
+                true => "the refresh ended in a panic",
+                false => "the runtime ended before the refresh did",
+            };
+            let source = std::io::Error::other(why);
             Err(KeepingError::Io { path, source }.into())
         })
+    }
+
+    /// Waits until no renewal is under way that this, or a clone of it, has begun. Call it before the
+    /// process or its runtime ends: a renewal may outlive the call that began it, and a server that does
+    /// not repeat itself says only once what the next refresh token is. It takes no longer than one call:
+    /// from now on an answer that is lost is left to whoever comes next.
+    pub async fn leave(&self) {
+        self.under_way.leave().await;
     }
 
     /// The same, without a network and without waiting: `None` where the token has to be renewed.
@@ -221,11 +259,12 @@ impl Connections {
             }
             Err(error) => {
                 // Only what surely changed nothing takes the mark away.
-                if before.is_none() && !asked.lost {
+                let lost = before.is_some() || asked.lost;
+                if !lost {
                     connection.under_way_since = None;
                     self.keep(&connection, lock)?;
                 }
-                Err(RenewalError::NotNow { name, error })
+                Err(RenewalError::NotNow { name, error, lost })
             }
         }
     }
@@ -246,6 +285,10 @@ impl Connections {
             match pauses.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return Asked { outcome, lost },
+            }
+            // What is begun now would be cut off.
+            if self.under_way.leaves() {
+                return Asked { outcome, lost };
             }
         }
     }

@@ -49,7 +49,7 @@ fn s28_nothing_that_prints_prints_a_secret() {
     ] {
         let error = token::read(&answer(status, body), 0).unwrap_err();
         printed.push(error.to_string());
-        let error = RenewalError::NotNow { name: "mine".to_owned(), error };
+        let error = RenewalError::NotNow { name: "mine".to_owned(), error, lost: true };
         printed.push(format!("{error} {error:?}"));
     }
     for text in printed {

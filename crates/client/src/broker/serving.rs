@@ -1,7 +1,9 @@
 //! The broker's one table of addresses, and who may call.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::TokenAnswer;
 use crate::connections::Connections;
@@ -23,7 +25,7 @@ use crate::renewal::RenewalError;
 use crate::secret::Secret;
 
 /// No more callers are served at once.
-const MAX_CALLERS: u32 = 256;
+const MAX_CALLERS: usize = 256;
 /// How long a caller may take to send its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// The pause after a caller could not be taken: file descriptors may have run out.
@@ -38,7 +40,6 @@ pub(super) struct Serving {
 }
 
 /// Whether a caller may be answered.
-#[derive(Clone)]
 enum Admission {
     /// The system says so.
     Granted,
@@ -48,36 +49,76 @@ enum Admission {
     ByKey(Arc<Secret>),
 }
 
-/// Room for callers.
-pub(super) fn room() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MAX_CALLERS as usize))
+/// Those who are served now. They go when this goes.
+#[derive(Default)]
+pub(super) struct Callers {
+    served: JoinSet<()>,
+    /// Those of them who have not said yet what they may, the oldest first.
+    silent: VecDeque<Silent>,
 }
 
-/// Waits until the room is empty, or has had time to be.
-pub(super) async fn empty(room: &Semaphore) {
-    let all = room.acquire_many(MAX_CALLERS);
-    // Whoever is still there loses a call, and a refresh under way is settled by the next one.
-    let _ = tokio::time::timeout(LEAVE_LIMIT, all).await;
+struct Silent {
+    caller: AbortHandle,
+    is_admitted: Arc<AtomicBool>,
+}
+
+impl Callers {
+    /// Whether one more may come: there is a place, or somebody has one who may have to give it up.
+    fn has_room(&mut self) -> bool {
+        while self.served.try_join_next().is_some() {}
+        self.silent
+            .retain(|one| !one.caller.is_finished() && !one.is_admitted.load(Ordering::SeqCst));
+        self.served.len() < MAX_CALLERS || !self.silent.is_empty()
+    }
+
+    /// Serves one more. Where there is no place, the oldest goes who was silent: other users of the
+    /// machine can connect to a port, and would keep the owner's programs out by taking all places.
+    fn add(
+        &mut self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        admission: Admission,
+        serving: &Arc<Serving>,
+    ) {
+        if self.served.len() >= MAX_CALLERS
+            && let Some(oldest) = self.silent.pop_front()
+        {
+            oldest.caller.abort();
+        }
+        let is_admitted = Arc::new(AtomicBool::new(false));
+        let (serving, told) = (Arc::clone(serving), Arc::clone(&is_admitted));
+        let caller = self.served.spawn(one(stream, admission, serving, told));
+        self.silent.push_back(Silent { caller, is_admitted });
+    }
+
+    /// Waits until all have gone, or have had time to, and sends away who is still there.
+    pub(super) async fn leave(&mut self) {
+        let gone = async { while self.served.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LEAVE_LIMIT, gone).await;
+        // Nobody begins a renewal behind our back: the process waits for those that were begun.
+        self.served.shutdown().await;
+    }
 }
 
 pub(super) async fn unix(
     listener: &UnixListener,
     owner: u32,
     serving: &Arc<Serving>,
-    room: &Arc<Semaphore>,
+    callers: &mut Callers,
 ) {
     loop {
-        let permit = Arc::clone(room).acquire_owned().await.ok();
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // The mode of the socket keeps others out; this holds where that was changed.
-                let admission = match stream.peer_cred() {
-                    Ok(peer) if peer.uid() == owner => Admission::Granted,
-                    _ => Admission::Refused,
-                };
-                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        tokio::select! {
+            came = listener.accept(), if callers.has_room() => match came {
+                Ok((stream, _)) => {
+                    // The mode of the socket keeps others out; this holds where that was changed.
+                    let admission = match stream.peer_cred() {
+                        Ok(peer) if peer.uid() == owner => Admission::Granted,
+                        _ => Admission::Refused,
+                    };
+                    callers.add(stream, admission, serving);
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = callers.served.join_next() => {}
         }
     }
 }
@@ -86,16 +127,18 @@ pub(super) async fn tcp(
     listener: &TcpListener,
     key: &Arc<Secret>,
     serving: &Arc<Serving>,
-    room: &Arc<Semaphore>,
+    callers: &mut Callers,
 ) {
     loop {
-        let permit = Arc::clone(room).acquire_owned().await.ok();
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let admission = Admission::ByKey(Arc::clone(key));
-                tokio::spawn(one(stream, admission, Arc::clone(serving), permit));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        tokio::select! {
+            came = listener.accept(), if callers.has_room() => match came {
+                Ok((stream, _)) => {
+                    let admission = Admission::ByKey(Arc::clone(key));
+                    callers.add(stream, admission, serving);
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = callers.served.join_next() => {}
         }
     }
 }
@@ -104,11 +147,13 @@ async fn one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     admission: Admission,
     serving: Arc<Serving>,
-    _permit: Option<OwnedSemaphorePermit>,
+    is_admitted: Arc<AtomicBool>,
 ) {
     let service = service_fn(|call: Request<Incoming>| {
-        let (admission, serving) = (admission.clone(), Arc::clone(&serving));
-        async move { Ok::<_, Infallible>(serving.answer(&call, &admission).await) }
+        let serving = Arc::clone(&serving);
+        let admitted = admits(&admission, &call);
+        is_admitted.store(admitted, Ordering::SeqCst);
+        async move { Ok::<_, Infallible>(serving.answer(&call, admitted).await) }
     });
     // A caller that goes away has what it wanted, or wants it no more.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -120,12 +165,8 @@ async fn one(
 }
 
 impl Serving {
-    async fn answer(
-        &self,
-        call: &Request<Incoming>,
-        admission: &Admission,
-    ) -> Response<Full<Bytes>> {
-        if !admits(admission, call) {
+    async fn answer(&self, call: &Request<Incoming>, admitted: bool) -> Response<Full<Bytes>> {
+        if !admitted {
             return refuse(
                 StatusCode::FORBIDDEN,
                 "forbidden",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use grantor_client::connection::Connection;
+use grantor_client::connections::Connections;
 use grantor_client::http::{Answer, Call, Http};
 use grantor_client::mistake::{Called, Mistake};
 
@@ -52,14 +53,26 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let body = arguments.body.as_ref().map(read_body).transpose()?;
     let connections = arguments.kept.open()?;
-    let name = name_or_latest(&connections, arguments.connection.as_deref())?;
+    let done = done(&connections, &arguments, body).await;
+    // A refresh may still be under way.
+    connections.leave().await;
+    done
+}
+
+/// Calls, and writes what the API answers.
+async fn done(
+    connections: &Connections,
+    arguments: &Arguments,
+    body: Option<Bytes>,
+) -> Result<(), Failure> {
+    let name = name_or_latest(connections, arguments.connection.as_deref())?;
     let http = Http::new();
     let mut connection = connections.valid(&http, &name, None).await?;
-    let mut answer = call(&http, &connection, &arguments, body.clone()).await?;
+    let mut answer = call(&http, &connection, arguments, body.clone()).await?;
     if answer.status == 401 {
         let refused = connection.tokens.access_token.clone();
         connection = connections.replace(&http, &name, &refused).await?;
-        answer = call(&http, &connection, &arguments, body).await?;
+        answer = call(&http, &connection, arguments, body).await?;
     }
     match std::io::stdout().is_terminal() {
         true => print(&for_terminal(&answer.body))?,

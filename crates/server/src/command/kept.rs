@@ -195,17 +195,21 @@ impl From<RenewalError> for Failure {
             RenewalError::NotReplaceable { .. } => Failure::mendable(words)
                 .hint("the customer has to connect again: grantor connect")
                 .hint("`grantor connections show` says for which server the token is"),
-            RenewalError::NotNow { name, error } => {
+            RenewalError::NotNow { name, error, lost } => {
                 let what = format!("the connection {name} could not be renewed");
-                match &error {
+                let failure = match &error {
                     TokenError::Http(HttpError::Lost { .. }) | TokenError::Unavailable { .. } => {
-                        Failure::mendable(what).because(&error).hint(
-                            "try again within a minute: a server that repeats a lost answer, as \
-                             Grantor does, then gives the same tokens",
-                        )
+                        Failure::mendable(what).because(&error)
                     }
                     _ => token_failure(&what, &error, Called::Refresh),
+                };
+                if !lost {
+                    return failure;
                 }
+                failure.hint(
+                    "try again within a minute: a server that repeats a lost answer, as Grantor \
+                     does, then gives the same tokens",
+                )
             }
             RenewalError::Keeping(error) => error.into(),
         }

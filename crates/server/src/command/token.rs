@@ -2,6 +2,7 @@
 //!
 //! The usual call finds a valid token on the disk and starts nothing: no threads, no runtime.
 
+use grantor_client::connection::Connection;
 use grantor_client::http::Http;
 
 use super::Failure;
@@ -29,12 +30,18 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let connections = arguments.kept.open()?;
     let name = name_or_latest(&connections, arguments.name.as_deref())?;
-    let connection = match connections.valid_now(&name, arguments.valid_for)? {
-        Some(connection) => connection,
-        None => {
-            let http = Http::new();
-            small_runtime()?.block_on(connections.valid(&http, &name, arguments.valid_for))?
-        }
+    let print = |connection: &Connection| {
+        print_token(connection, arguments.output, connections.clock().now())
     };
-    print_token(&connection, arguments.output, connections.clock().now())
+    if let Some(connection) = connections.valid_now(&name, arguments.valid_for)? {
+        return print(&connection);
+    }
+    let http = Http::new();
+    small_runtime()?.block_on(async {
+        let valid = connections.valid(&http, &name, arguments.valid_for).await;
+        let printed = valid.map_err(Failure::from).and_then(|connection| print(&connection));
+        // The token may be there before its successor is.
+        connections.leave().await;
+        printed
+    })
 }

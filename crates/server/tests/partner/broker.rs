@@ -164,6 +164,27 @@ async fn over_loopback_a_key_is_needed_which_stands_in_a_file_of_its_owner() {
     party.run(&["broker", "--listen", "0.0.0.0:0"]).await.refused(&["the address is not loopback"]);
 }
 
+/// Any user of the machine can connect to a port.
+#[tokio::test]
+async fn callers_who_say_nothing_do_not_keep_the_owner_out_of_a_broker_on_loopback() {
+    let party = Party::connected(|_| ()).await;
+    let broker = Running::start(&party, &["--listen", "127.0.0.1:0"]).await;
+    let file = std::fs::read(broker.ready["key_file"].as_str().unwrap()).unwrap();
+    let kept: Value = serde_json::from_slice(&file).unwrap();
+    let (url, key) = (kept["url"].as_str().unwrap(), kept["key"].as_str().unwrap());
+    let address = url.strip_prefix("http://").unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let call = reqwest::Client::new().get(format!("{url}/token")).bearer_auth(key);
+    // Sooner than they are sent away for their silence.
+    let answer = call.timeout(Duration::from_secs(5)).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    drop(silent);
+    broker.stop().await.done();
+}
+
 #[tokio::test]
 async fn a_broker_replaces_the_socket_of_a_dead_one_and_no_living_one_and_no_file() {
     let party = Party::connected(|_| ()).await;
@@ -225,18 +246,52 @@ async fn d7_sigterm_lets_calls_under_way_end_and_takes_nobody_new() {
     ended(broker.child).await.done();
 }
 
+/// A server that does not repeat itself says only once what the next refresh token is.
 #[tokio::test]
-async fn d7_a_call_that_hangs_holds_a_broker_for_ten_seconds_and_no_longer() {
+async fn d7_sigterm_cuts_off_no_refresh_whose_caller_has_gone() {
+    let party = Party::connected(|client| client.settings.refresh_window_seconds = Some(0)).await;
+    let mut broker = Running::start(&party, &[]).await;
+    let socket = broker.socket().to_owned();
+    party.expire().await;
+    party.wire.delay();
+    let mut caller = UnixStream::connect(&socket).await.unwrap();
+    caller.write_all(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    party.wire.held().await;
+    drop(caller);
+    broker.ask_to_stop().await;
+    while socket.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(broker.child.try_wait().unwrap().is_none(), "it left in the middle of a refresh");
+    party.wire.let_go();
+    ended(broker.child).await.done();
+    assert_eq!((party.mine().under_way_since, party.generation()), (None, 2));
+    party.expire().await;
+    party.run(&["token"]).await.line();
+    assert_eq!(party.generation(), 3);
+}
+
+#[tokio::test]
+async fn d7_a_server_that_hangs_holds_a_broker_for_one_call_and_no_longer() {
     let party = Party::connected(|_| ()).await;
     let broker = Running::start(&party, &[]).await;
     let socket = broker.socket().to_owned();
     party.expire().await;
     party.wire.hold();
+    let calls = party.wire.token_calls();
     let mut hanging = UnixStream::connect(&socket).await.unwrap();
     hanging.write_all(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     party.wire.held().await;
-    let stopped = tokio::time::timeout(Duration::from_secs(20), broker.stop()).await;
+    broker.ask_to_stop().await;
+    // The caller is sent away sooner.
+    let mut nothing = Vec::new();
+    let reading = hanging.read_to_end(&mut nothing);
+    let sent_away = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    assert_eq!(sent_away.expect("a caller holds it").unwrap(), 0);
+    let stopped = tokio::time::timeout(Duration::from_secs(40), ended(broker.child)).await;
     stopped.expect("it waits for a server that hangs").done();
+    assert_eq!(party.wire.token_calls(), calls + 1);
     // What it had begun is settled by the next one.
     party.run(&["token"]).await.line();
     assert_eq!(party.generation(), 2);

@@ -1,10 +1,13 @@
 //! What many processes, lost answers and a kill do to one refresh token.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use grantor_client::connection::Ended;
 use grantor_client::http::{Http, HttpError};
 use grantor_client::renewal::RenewalError;
+use tokio::io::AsyncReadExt as _;
 
 use crate::party::{Party, ended};
 
@@ -201,6 +204,91 @@ async fn while_a_server_hangs_a_token_that_still_lives_is_handed_to_all_others()
     hanging.kill().await.unwrap();
     assert_ne!(party.run(&["token"]).await.line(), before.expose());
     assert_eq!(party.generation(), 2);
+}
+
+/// Its answer is read all the same: a server that does not repeat itself says it only once.
+#[tokio::test]
+async fn while_a_server_hangs_a_token_that_still_lives_is_handed_to_the_one_that_renews_too() {
+    let party = Party::connected(|client| client.settings.refresh_window_seconds = Some(0)).await;
+    for (round, arguments) in
+        [&["token"][..], &["api", "GET", "/f/data/businesses"]].into_iter().enumerate()
+    {
+        let before = party.mine().tokens.access_token;
+        party.nearly_expire().await;
+        party.wire.delay();
+        let mut child = party.command(arguments).spawn().unwrap();
+        party.wire.held().await;
+        let mut written = vec![0; 4096];
+        let reading = child.stdout.as_mut().unwrap().read(&mut written);
+        let read = tokio::time::timeout(Duration::from_secs(15), reading).await;
+        let read = read.expect("it waits for the server").unwrap();
+        let written = String::from_utf8_lossy(&written[..read]);
+        assert!(round == 1 || written.trim_end() == before.expose(), "{written}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(child.try_wait().unwrap().is_none(), "it left in the middle of a refresh");
+        party.wire.let_go();
+        ended(child).await.done();
+        assert_ne!(party.mine().tokens.access_token, before);
+        assert_eq!(party.mine().under_way_since, None);
+    }
+    assert_eq!(party.generation(), 3);
+    party.expire().await;
+    party.run(&["token"]).await.line();
+}
+
+#[tokio::test]
+async fn with_a_token_that_lives_an_old_mark_and_a_server_that_hangs_take_one_call_and_no_more() {
+    let party = Party::connected(|_| ()).await;
+    party.change(|connection| connection.under_way_since = Some(connection.renewed_at)).await;
+    let (connections, before) = (party.connections(), party.mine());
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&calls);
+    let http = Http::given(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Err(HttpError::Lost { host: "the server".into(), why: "it hangs".into() })
+        }
+    });
+    let valid = connections.valid(&http, "mine", None);
+    let valid = tokio::time::timeout(Duration::from_secs(3), valid).await;
+    let valid = valid.expect("it waits for the server").unwrap();
+    assert_eq!(valid.tokens.access_token, before.tokens.access_token);
+    connections.leave().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(party.mine().under_way_since, before.under_way_since);
+    // Where all goes well again it is settled.
+    assert_ne!(party.run(&["token"]).await.line(), before.tokens.access_token.expose());
+}
+
+#[tokio::test]
+async fn a_failed_refresh_says_whether_an_answer_was_lost() {
+    let party = Party::connected(|_| ()).await;
+    let away = "http://127.0.0.1:9/oauth/token";
+    let right = party.mine().server;
+    party.expire().await;
+    for lost in [false, true] {
+        party
+            .change(|connection| {
+                connection.server.token_endpoint = away.into();
+                connection.under_way_since = lost.then_some(connection.renewed_at);
+            })
+            .await;
+        let error = party.connections().valid(&Http::new(), "mine", None).await.unwrap_err();
+        let said = matches!(error, RenewalError::NotNow { lost, .. } if lost);
+        assert_eq!(said, lost, "{error:?}");
+        let answer = party.run(&["token"]).await.refused(&["cannot be reached"]);
+        assert_eq!(answer.stderr.contains("try again within a minute"), lost, "{answer:?}");
+    }
+    party
+        .change(|connection| {
+            connection.server = right;
+            connection.under_way_since = None;
+        })
+        .await;
+    party.wire.lose(3);
+    let error = party.connections().valid(&Http::new(), "mine", None).await.unwrap_err();
+    assert!(matches!(error, RenewalError::NotNow { lost: true, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -2,8 +2,12 @@
 //! stands only where it was asked for.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use grantor_client::broker::Broker;
+use grantor_client::http::Http;
+use grantor_client::random::Random;
 use grantor_client::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, UnixStream};
@@ -243,4 +247,78 @@ async fn hanging(party: &Party, heard: &mut Heard) {
         heard.0.push(String::from_utf8(output.stdout).unwrap());
     }
     heard.run(party, &["token"], "").await.done();
+}
+
+/// Hears what every panic of this process from now on would write, with its backtrace.
+fn panics() -> Arc<Mutex<Vec<String>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (hook, own) = (std::panic::take_hook(), Arc::clone(&heard));
+    std::panic::set_hook(Box::new(move |panic| {
+        let trace = std::backtrace::Backtrace::force_capture();
+        own.lock().unwrap().push(format!("{panic}\n{panic:?}\n{trace}"));
+        hook(panic);
+    }));
+    heard
+}
+
+/// Renews through that client, by the library and behind a broker on loopback. Gives what was said of
+/// it, and the key of the broker.
+async fn renewed_through(party: &Party, http: &Http) -> (Vec<String>, String) {
+    let error = party.connections().valid(http, "mine", None).await.unwrap_err();
+    let mut said = vec![format!("{error} {error:?}")];
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("broker.json");
+    let random = Random::system();
+    let drawn = (key_file.as_path(), &random);
+    let address = "127.0.0.1:0".parse().unwrap();
+    let broker = Broker::on_loopback(party.connections(), http.clone(), address, drawn).await;
+    let broker = broker.unwrap();
+    let url = format!("http://{}", broker.address().unwrap());
+    let serving = tokio::spawn(broker.serve());
+    let file: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&key_file).unwrap()).unwrap();
+    let key = file["key"].as_str().unwrap().to_owned();
+    for (path, status) in [("token", 500), ("connections", 200)] {
+        let call = reqwest::Client::new().get(format!("{url}/{path}")).bearer_auth(&key);
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        said.push(answer.text().await.unwrap());
+    }
+    serving.abort();
+    (said, key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s28_a_panic_in_the_middle_of_a_refresh_brings_no_secret_to_light() {
+    let party = Party::connected(|_| ()).await;
+    party.expire().await;
+    let mut secrets = kept(&party);
+    secrets.push(party.client.secret.clone());
+    let panics = panics();
+    // At the call, and while it is on its way, with all that is sent at hand.
+    let at_once = Http::given(|_| -> std::future::Ready<_> { panic!("at once") });
+    let on_its_way = Http::given(|request| async move {
+        tokio::task::yield_now().await;
+        let _at_hand = request;
+        panic!("on its way")
+    });
+    for http in [at_once, on_its_way] {
+        let (said, key) = renewed_through(&party, &http).await;
+        assert!(said[0].contains("ended in a panic"), "{said:?}");
+        secrets.push(key);
+        let written = std::mem::take(&mut *panics.lock().unwrap());
+        assert_eq!(written.len(), 2, "{written:?}");
+        Heard([said, written].concat()).without(&secrets);
+    }
+    // What somebody else writes into their panic is theirs to write; nobody is told it.
+    let wordy = Http::given(|request| async move { panic!("{request:?}") });
+    let (said, _) = renewed_through(&party, &wordy).await;
+    let written = panics.lock().unwrap().concat();
+    assert!(secrets.iter().any(|secret| written.contains(secret)), "{written}");
+    Heard(said).without(&secrets);
+
+    // The lock is free, and the mark says that something was begun.
+    assert!(party.mine().under_way_since.is_some());
+    party.run(&["token"]).await.line();
+    assert_eq!(party.generation(), 2);
 }

@@ -29,6 +29,9 @@ struct Inner {
     released: Notify,
     /// What is answered to the next call of it, in the place of the server.
     instead: Mutex<Option<(u16, &'static str)>>,
+    /// Whether its answers are kept until they are let go.
+    delays: AtomicI64,
+    let_go: Notify,
     /// What was sent to the token endpoint.
     sent: Mutex<String>,
 }
@@ -46,6 +49,8 @@ impl Wire {
             held: Notify::new(),
             released: Notify::new(),
             instead: Mutex::default(),
+            delays: AtomicI64::new(0),
+            let_go: Notify::new(),
             sent: Mutex::default(),
         }));
         let own = wire.clone();
@@ -94,7 +99,16 @@ impl Wire {
         self.0.holds.store(1, Ordering::SeqCst);
     }
 
-    /// Waits until an answer is held back: the server has acted.
+    /// Keeps the next answer of the token endpoint until [`Wire::let_go`].
+    pub(crate) fn delay(&self) {
+        self.0.delays.store(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.0.let_go.notify_one();
+    }
+
+    /// Waits until an answer is held back or kept: the server has acted.
     pub(crate) async fn held(&self) {
         tokio::time::timeout(Duration::from_secs(20), self.0.held.notified()).await.unwrap();
     }
@@ -127,6 +141,13 @@ impl Wire {
             if self.0.holds.fetch_sub(1, Ordering::SeqCst) > 0 {
                 return self.hold_back(partner, server).await;
             }
+            if self.0.delays.fetch_sub(1, Ordering::SeqCst) > 0 {
+                let answer = wait_for_answer(&mut partner, &mut server).await;
+                self.0.held.notify_one();
+                self.0.let_go.notified().await;
+                // A partner that is gone is not answered.
+                let _ = partner.write_all(&answer).await;
+            }
             if self.0.to_lose.fetch_sub(1, Ordering::SeqCst) > 0 {
                 wait_for_answer(&mut partner, &mut server).await;
                 return;
@@ -153,22 +174,25 @@ pub(crate) fn echoing(status: u16, body: &str, sent: &str) -> String {
     format!("HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Carries the rest of the request, and reads the answer to throw it away.
-async fn wait_for_answer(partner: &mut TcpStream, server: &mut TcpStream) {
-    let (mut rest, mut answer) = ([0; 8192], [0; 8192]);
+/// Carries the rest of the request, and reads the answer, for whoever may want it.
+async fn wait_for_answer(partner: &mut TcpStream, server: &mut TcpStream) -> Vec<u8> {
+    let (mut rest, mut answer) = ([0; 8192], vec![0; 8192]);
     let answered = async {
         loop {
             tokio::select! {
                 sent = partner.read(&mut rest) => match sent {
                     Ok(read @ 1..) => server.write_all(&rest[..read]).await.unwrap(),
-                    _ => return,
+                    _ => return 0,
                 },
                 came = server.read(&mut answer) => {
-                    assert!(came.unwrap() > 0, "the server answered nothing");
-                    return;
+                    let came = came.unwrap();
+                    assert!(came > 0, "the server answered nothing");
+                    return came;
                 }
             }
         }
     };
-    tokio::time::timeout(ANSWER, answered).await.expect("no answer to lose");
+    let came = tokio::time::timeout(ANSWER, answered).await.expect("no answer to lose");
+    answer.truncate(came);
+    answer
 }

@@ -154,9 +154,17 @@ impl Installation {
         Ok(made)
     }
 
-    /// Has `grantor doctor` look at it, and gives what it says of each check. A fault ends the run.
+    /// Has `grantor doctor` look at it, and gives what it says of each check, without the place on this
+    /// machine. A fault ends the run.
     pub(crate) fn doctor(&self) -> Result<Value, Failure> {
-        self.run(&["doctor", "--json"], "")
+        let mut doctor = self.run(&["doctor", "--json"], "")?;
+        let place = self.folder.parent().unwrap_or(&self.folder).display().to_string();
+        for check in doctor["checks"].as_array_mut().into_iter().flatten() {
+            if let Some(words) = check["words"].as_str() {
+                check["words"] = words.replace(&place, "FOLDER").into();
+            }
+        }
+        Ok(doctor)
     }
 
     /// Starts the server on free ports, and waits until it is ready.

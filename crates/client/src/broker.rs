@@ -152,7 +152,7 @@ impl Broker {
 
     /// Serves until `stop`. Then the socket or the key file is removed, nobody new is taken, and calls
     /// under way have ten seconds to end. A refresh that was sent is waited for to its end
-    /// ([`Connections::leave`]), also where its caller is gone: forty seconds at most for all of it.
+    /// ([`Connections::leave`]), also where its caller is gone: some forty seconds at most for all of it.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         let Broker { listener, serving, place } = self;
         let mut callers = Callers::default();

@@ -17,6 +17,7 @@ mod key;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod lock;
+mod under_way;
 
 use std::fs::File;
 use std::io;
@@ -30,8 +31,8 @@ pub use lock::Lock;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::random::Random;
-use crate::renewal::UnderWay;
 use key::Key;
+use under_way::UnderWay;
 
 /// How a file of a connection ends.
 const ENDING: &str = "connection";

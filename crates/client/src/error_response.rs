@@ -72,7 +72,7 @@ impl std::fmt::Display for ErrorResponse {
 
 /// What a server wrote must not move the cursor of a terminal, nor turn its text around, nor fill it.
 fn shown(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let seen = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
     text.chars().take(MAX_CHARACTERS).map(seen).collect()
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_a_server_wrote_moves_no_cursor_and_turns_no_text_whichever_way_it_came() {
-        let wild = "no\u{1b}[2J\u{202e}";
+        let wild = "no\u{1b}[2J\u{202e}\u{61c}";
         let redirected = ErrorResponse::redirected(wild, Some(wild), Some(wild));
         let body = serde_json::json!({
             "error": wild, "error_description": wild, "error_uri": wild, "request_id": wild,
@@ -92,8 +92,8 @@ mod tests {
         for response in [redirected, ErrorResponse::read(&answer).unwrap()] {
             let (uri, id) = (response.uri.as_deref(), response.request_id.as_deref());
             let shown = format!("{response} {} {}", uri.unwrap(), id.unwrap_or_default());
-            assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
-            assert!(shown.starts_with("no\u{fffd}[2J\u{fffd}: no"), "{shown:?}");
+            assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{61c}']), "{shown:?}");
+            assert!(shown.starts_with("no\u{fffd}[2J\u{fffd}\u{fffd}: no"), "{shown:?}");
         }
     }
 }

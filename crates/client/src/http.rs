@@ -246,7 +246,29 @@ impl Call {
         let text =
             |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
-        Ok(Answer { status: parts.status.as_u16(), headers: headers.collect(), body })
+        let (status, headers) = (parts.status.as_u16(), headers.collect());
+        Ok(Answer { status, headers, body: self.without_what_was_sent(status, body) })
+    }
+
+    /// A refusal, without the secrets of this call: older servers say "Invalid refresh token: …" with the
+    /// token behind it, and what a server says is shown, logged and kept.
+    fn without_what_was_sent(&self, status: u16, body: Bytes) -> Bytes {
+        let sent = self.query.iter().chain(&self.form);
+        let sent =
+            sent.filter(|(name, value)| SECRETS.contains(&name.as_str()) && !value.is_empty());
+        let authorization = self.header_value("authorization");
+        let credentials = authorization.and_then(|value| value.split_once(' '));
+        let secrets: Vec<&str> = sent
+            .map(|(_, value)| value.as_str())
+            .chain(credentials.map(|(_, credentials)| credentials))
+            .collect();
+        match std::str::from_utf8(&body) {
+            Ok(text) if status >= 400 && secrets.iter().any(|secret| text.contains(secret)) => {
+                let without = |text: String, secret: &&str| text.replace(secret, &masked(secret));
+                secrets.iter().fold(text.to_owned(), without).into()
+            }
+            _ => body,
+        }
     }
 
     fn request(&self) -> Result<http::Request<Bytes>, http::Error> {

@@ -25,6 +25,8 @@ use crate::http::is_loopback;
 
 /// How long a browser may take to send what it wants.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The pause after a connection could not be taken: file descriptors may have run out.
+const PAUSE: Duration = Duration::from_millis(50);
 /// No more callers are answered at once. One more takes the place of the oldest who brought nothing.
 const MAX_CALLERS: usize = 32;
 
@@ -89,11 +91,14 @@ impl Loopback {
         let request = Arc::new(request.clone());
         let mut callers = JoinSet::new();
         let mut places: VecDeque<(AbortHandle, Brought)> = VecDeque::new();
+        // Who was sent away may have brought the answer at the same moment.
+        let mut sent_away: Vec<Brought> = Vec::new();
         loop {
             tokio::select! {
                 came = self.listener.accept() => {
                     // One that could not be accepted is gone; the next may be well.
                     let Ok((stream, _)) = came else {
+                        tokio::time::sleep(PAUSE).await;
                         continue;
                     };
                     places.retain(|(caller, _)| !caller.is_finished());
@@ -101,7 +106,10 @@ impl Loopback {
                         // Any user of the machine can call and say nothing, and must keep nobody out.
                         let silent = places.iter().position(|(_, brought)| held(brought).is_none());
                         let oldest = silent.and_then(|place| places.remove(place));
-                        oldest.inspect(|(caller, _)| caller.abort());
+                        if let Some((caller, brought)) = oldest {
+                            caller.abort();
+                            sent_away.push(brought);
+                        }
                     }
                     let (request, brought) = (Arc::clone(&request), Brought::default());
                     let own = Arc::clone(&brought);
@@ -109,7 +117,12 @@ impl Loopback {
                     places.push_back((caller, brought));
                 }
                 Some(ended) = callers.join_next() => {
-                    if let Ok(Some(outcome)) = ended {
+                    let outcome = match ended {
+                        Ok(outcome) => outcome,
+                        Err(_) => sent_away.iter().find_map(|brought| held(brought).take()),
+                    };
+                    sent_away.retain(|brought| Arc::strong_count(brought) > 1);
+                    if let Some(outcome) = outcome {
                         return outcome;
                     }
                 }

@@ -64,6 +64,10 @@ impl Mistake {
     /// Which one a refusal of the token endpoint, or of the revocation endpoint, shows.
     pub fn of_token(error: &TokenError, called: Called) -> Option<Mistake> {
         match error {
+            // It may have turned the token.
+            _ if called == Called::Refresh && error.is_unclear() => {
+                Some(Mistake::AnswerLost(called))
+            }
             _ if error.is_put_off() => Some(Mistake::NotNow(called)),
             TokenError::Http(error) => Some(Mistake::of_http(error, called)),
             TokenError::Unavailable { .. } if called == Called::Exchange => {
@@ -258,6 +262,8 @@ fn of_refusal(refusal: &ErrorResponse, called: Called) -> Option<Mistake> {
         "invalid_client" => Some(Mistake::Secret),
         "invalid_grant" if says(&["redirect"]) => Some(Mistake::RedirectUri),
         "invalid_grant" if called == Called::Refresh => Some(Mistake::RefreshToken),
+        // Of no token that is given back is it said what became of it (RFC 7009 2.2).
+        "invalid_grant" if called == Called::Revocation => None,
         "invalid_grant" => Some(Mistake::Code),
         "invalid_request" if says(&["redirect"]) => Some(Mistake::RedirectUri),
         "unauthorized_client" => Some(Mistake::Client),
@@ -299,6 +305,8 @@ mod tests {
             assert_eq!(found, Some(expected), "{error} {said}");
         }
         assert_eq!(Mistake::of_token(&refusal("slow_down", ""), Called::Exchange), None);
+        let given_back = refusal("invalid_grant", "Token is not active");
+        assert_eq!(Mistake::of_token(&given_back, Called::Revocation), None);
         let older = TokenError::NotOAuth { status: 401, why: String::new() };
         assert_eq!(Mistake::of_token(&older, Called::Exchange), Some(Mistake::Secret));
         let busy = TokenError::NotOAuth { status: 429, why: String::new() };
@@ -325,8 +333,9 @@ mod tests {
             for error in [&lost, &busy, &later, &gone] {
                 let advice = Mistake::of_token(error, called).unwrap().what_to_do();
                 assert_eq!(advice.contains("authorize again"), brings_a_code, "{advice}");
+                let is_unsure = *error == lost || (called == Called::Refresh && *error == gone);
                 let stays = advice.contains("the connection stays as it is");
-                assert_eq!(stays, has_a_connection && *error != lost, "{called:?}: {advice}");
+                assert_eq!(stays, has_a_connection && !is_unsure, "{called:?}: {advice}");
             }
         }
     }

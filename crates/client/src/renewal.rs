@@ -16,11 +16,7 @@
 //! would cut it off by ending calls [`Connections::leave`] first: it waits for the answer to the call
 //! that is under way, and no other is sent.
 
-mod under_way;
-
 use std::time::Duration;
-
-pub(crate) use under_way::UnderWay;
 
 use crate::connection::{Connection, Ended};
 use crate::connections::{Connections, KeepingError, Lock};
@@ -169,8 +165,9 @@ impl Connections {
 
     /// Waits until no renewal is under way that this, or a clone of it, has begun. Call it before the
     /// process or its runtime ends: a renewal may outlive the call that began it, and a server that does
-    /// not repeat itself says only once what the next refresh token is. It takes no longer than one call:
-    /// from now on an answer that is lost is left to whoever comes next.
+    /// not repeat itself says only once what the next refresh token is. It takes no longer than one call
+    /// and a second: from now on an answer that is lost is left to whoever comes next. It has to be called
+    /// on the runtime that the renewals run on.
     pub async fn leave(&self) {
         self.under_way.leave().await;
     }
@@ -282,11 +279,11 @@ impl Connections {
                 Err(error) if error.is_unclear() => lost = true,
                 _ => return Asked { outcome, lost },
             }
+            // What is begun while the process leaves would be cut off.
             match pauses.next() {
-                Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Asked { outcome, lost },
+                Some(pause) if !self.under_way.leaves() => tokio::time::sleep(*pause).await,
+                _ => return Asked { outcome, lost },
             }
-            // What is begun now would be cut off.
             if self.under_way.leaves() {
                 return Asked { outcome, lost };
             }

@@ -66,25 +66,32 @@ impl Callers {
     /// Whether one more may come: there is a place, or somebody has one who may have to give it up.
     fn has_room(&mut self) -> bool {
         while self.served.try_join_next().is_some() {}
+        self.served.len() < MAX_CALLERS || self.still_silent() > 0
+    }
+
+    fn still_silent(&mut self) -> usize {
         self.silent
             .retain(|one| !one.caller.is_finished() && !one.is_admitted.load(Ordering::SeqCst));
-        self.served.len() < MAX_CALLERS || !self.silent.is_empty()
+        self.silent.len()
     }
 
     /// Serves one more. Where there is no place, the oldest goes who was silent: other users of the
     /// machine can connect to a port, and would keep the owner's programs out by taking all places.
+    /// Whoever the system vouches for keeps theirs.
     fn add(
         &mut self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         admission: Admission,
         serving: &Arc<Serving>,
     ) {
+        // Who was silent a moment ago may have spoken since: then there is one above the bound.
         if self.served.len() >= MAX_CALLERS
+            && self.still_silent() > 0
             && let Some(oldest) = self.silent.pop_front()
         {
             oldest.caller.abort();
         }
-        let is_admitted = Arc::new(AtomicBool::new(false));
+        let is_admitted = Arc::new(AtomicBool::new(matches!(admission, Admission::Granted)));
         let (serving, told) = (Arc::clone(serving), Arc::clone(&is_admitted));
         let caller = self.served.spawn(one(stream, admission, serving, told));
         self.silent.push_back(Silent { caller, is_admitted });
@@ -270,4 +277,38 @@ fn json_response(status: StatusCode, body: &[u8]) -> Response<Full<Bytes>> {
     headers.insert("content-type", http::HeaderValue::from_static("application/json"));
     headers.insert("cache-control", http::HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::random::Random;
+
+    #[tokio::test]
+    async fn nobody_gives_up_a_place_who_was_let_in_or_has_spoken_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("connections");
+        let connections = Connections::open(&folder, &Clock::system(), &Random::system()).unwrap();
+        let serving = Arc::new(Serving { connections, http: Http::new() });
+        let mut others = Vec::new();
+        let mut come = |callers: &mut Callers, admission| {
+            let (ours, theirs) = tokio::io::duplex(64);
+            others.push(theirs);
+            callers.add(ours, admission, &serving);
+        };
+        let mut callers = Callers::default();
+        for _ in 1..MAX_CALLERS {
+            come(&mut callers, Admission::Granted);
+        }
+        come(&mut callers, Admission::ByKey(Arc::new(Secret::new("key".to_owned()))));
+        // There is room, because one is silent; and then that one speaks.
+        assert!(callers.has_room());
+        callers.silent[0].is_admitted.store(true, Ordering::SeqCst);
+        come(&mut callers, Admission::Granted);
+        assert!(!callers.has_room());
+        tokio::task::yield_now().await;
+        assert!(callers.served.try_join_next().is_none(), "somebody was sent away");
+        assert_eq!(callers.served.len(), MAX_CALLERS + 1);
+    }
 }

@@ -7,7 +7,6 @@ use grantor_client::broker::TokenAnswer;
 use grantor_client::clock::Clock;
 use grantor_client::connection::Connection;
 use grantor_client::connections::{Connections, KeepingError};
-use grantor_client::http::HttpError;
 use grantor_client::mistake::{Called, Mistake};
 use grantor_client::random::Random;
 use grantor_client::renewal::RenewalError;
@@ -197,19 +196,13 @@ impl From<RenewalError> for Failure {
                 .hint("`grantor connections show` says for which server the token is"),
             RenewalError::NotNow { name, error, lost } => {
                 let what = format!("the connection {name} could not be renewed");
-                let failure = match &error {
-                    TokenError::Http(HttpError::Lost { .. }) | TokenError::Unavailable { .. } => {
-                        Failure::mendable(what).because(&error)
-                    }
-                    _ => token_failure(&what, &error, Called::Refresh),
-                };
-                if !lost {
-                    return failure;
+                match lost {
+                    // Also where the call that was seen to fail came after it.
+                    true => Failure::mendable(what)
+                        .because(&error)
+                        .hint(Mistake::AnswerLost(Called::Refresh).what_to_do()),
+                    false => token_failure(&what, &error, Called::Refresh),
                 }
-                failure.hint(
-                    "try again within a minute: a server that repeats a lost answer, as Grantor \
-                     does, then gives the same tokens",
-                )
             }
             RenewalError::Keeping(error) => error.into(),
         }

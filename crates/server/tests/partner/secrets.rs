@@ -110,6 +110,8 @@ fn answers() -> Vec<Option<(u16, &'static str)>> {
         Some((200, r#""canary-of-an-answer-0123456789abcdef SENT""#)),
         Some((400, "<html>SENT")),
         Some((400, r#"{"error":"invalid_request","sent":"SENT"}"#)),
+        // As older servers word it.
+        Some((400, r#"{"error":"invalid_request","error_description":"Invalid: SENT"}"#)),
         Some((401, "SENT")),
         Some((429, "SENT")),
         Some((503, "SENT")),

@@ -86,9 +86,16 @@ fn leads_nowhere_else(headers: &HeaderMap) {
     let location = location.to_str().unwrap_or("");
     let within = location.strip_prefix(BASE_URL).unwrap_or(location);
     let here = within.starts_with('/') && !within.starts_with("//") && !within.contains('\\');
-    let to_client =
-        location.strip_prefix(REDIRECT_URI).is_some_and(|rest| rest.starts_with(['?', '&']));
-    assert!(here || to_client, "{location}");
+    assert!(here || leads_to_client(location).is_some(), "{location}");
+}
+
+/// RFC 8252 7.3: on loopback the port is the client's to choose.
+fn leads_to_client(location: &str) -> Option<()> {
+    let (host, registered) = REDIRECT_URI.rsplit_once(':')?;
+    let port =
+        |text: &str| text.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+    let behind = port(location.strip_prefix(host)?.strip_prefix(':')?);
+    behind.strip_prefix(port(registered).as_str())?.starts_with(['?', '&']).then_some(())
 }
 
 fn sets_no_cookie_of_theirs(headers: &HeaderMap, request: &[u8]) {

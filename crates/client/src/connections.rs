@@ -17,22 +17,21 @@ mod key;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod lock;
-mod under_way;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
+pub(crate) use folder::{open_lock, own_user, write as write_private};
 pub use lock::Lock;
 
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::random::Random;
 use key::Key;
-use under_way::UnderWay;
 
 /// How a file of a connection ends.
 const ENDING: &str = "connection";
@@ -44,7 +43,8 @@ pub struct Connections {
     key: Key,
     clock: Clock,
     random: Random,
-    pub(crate) under_way: UnderWay,
+    /// The renewals that were begun and have not ended: each outlives whoever asked for it.
+    pub(crate) renewals: TaskTracker,
 }
 
 /// Why connections cannot be kept or read.
@@ -154,8 +154,8 @@ impl Connections {
         folder::make(folder)?;
         let key = Key::read_or_make(folder, keyring, random)?;
         let (clock, random) = (clock.clone(), random.clone());
-        let (folder, under_way) = (folder.to_owned(), UnderWay::default());
-        Ok(Connections { folder, key, clock, random, under_way })
+        let (folder, renewals) = (folder.to_owned(), TaskTracker::new());
+        Ok(Connections { folder, key, clock, random, renewals })
     }
 
     /// The folder.
@@ -247,21 +247,6 @@ impl Connections {
         let hex: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         self.folder.join(format!("{hex}.{ending}"))
     }
-}
-
-/// Writes a file that its owner alone can read.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
-    folder::write(path, bytes)
-}
-
-/// Opens a file to lock it, and makes it where there is none.
-pub(crate) fn open_lock(path: &Path) -> Result<File, KeepingError> {
-    folder::open_lock(path)
-}
-
-/// The user that this process acts as.
-pub(crate) fn own_user() -> u32 {
-    folder::own_user()
 }
 
 /// What an encrypted file is bound to: put in the place of another one, it cannot be read.

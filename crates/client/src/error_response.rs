@@ -1,5 +1,6 @@
 //! A refusal, as a server words it (RFC 6749 4.1.2.1, 5.2).
 
+use grantor_protocol::visible::for_terminal;
 use serde::Deserialize;
 
 use crate::http::Answer;
@@ -72,9 +73,7 @@ impl std::fmt::Display for ErrorResponse {
 
 /// What a server wrote must not move the cursor of a terminal, nor turn its text around, nor fill it.
 fn shown(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let seen = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
-    text.chars().take(MAX_CHARACTERS).map(seen).collect()
+    for_terminal(text).take(MAX_CHARACTERS).collect()
 }
 
 #[cfg(test)]

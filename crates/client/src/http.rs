@@ -253,22 +253,22 @@ impl Call {
     /// A refusal, without the secrets of this call: older servers say "Invalid refresh token: …" with the
     /// token behind it, and what a server says is shown, logged and kept.
     fn without_what_was_sent(&self, status: u16, body: Bytes) -> Bytes {
+        let Some(text) = std::str::from_utf8(&body).ok().filter(|_| status >= 400) else {
+            return body;
+        };
         let sent = self.query.iter().chain(&self.form);
-        let sent =
-            sent.filter(|(name, value)| SECRETS.contains(&name.as_str()) && !value.is_empty());
+        let sent = sent.filter(|(name, _)| SECRETS.contains(&name.as_str()));
         let authorization = self.header_value("authorization");
         let credentials = authorization.and_then(|value| value.split_once(' '));
-        let secrets: Vec<&str> = sent
+        let without = sent
             .map(|(_, value)| value.as_str())
             .chain(credentials.map(|(_, credentials)| credentials))
-            .collect();
-        match std::str::from_utf8(&body) {
-            Ok(text) if status >= 400 && secrets.iter().any(|secret| text.contains(secret)) => {
-                let without = |text: String, secret: &&str| text.replace(secret, &masked(secret));
-                secrets.iter().fold(text.to_owned(), without).into()
-            }
-            _ => body,
-        }
+            .filter(|secret| !secret.is_empty() && text.contains(secret))
+            .fold(None, |without: Option<String>, secret| {
+                let text = without.as_deref().unwrap_or(text);
+                Some(text.replace(secret, &masked(secret)))
+            });
+        without.map_or(body, Bytes::from)
     }
 
     fn request(&self) -> Result<http::Request<Bytes>, http::Error> {

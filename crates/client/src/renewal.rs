@@ -146,13 +146,10 @@ impl Connections {
         connection: Connection,
         lock: Lock,
     ) -> Result<Connection, RenewalError> {
-        let (own, http, begun) = (self.clone(), http.clone(), self.under_way.begin());
+        let (own, http) = (self.clone(), http.clone());
         let path = self.folder().to_owned();
-        let renewal = tokio::spawn(async move {
-            let _begun = begun;
-            own.renew_locked(&http, connection, &lock).await
-        });
-        renewal.await.unwrap_or_else(|stopped| {
+        let renewal = async move { own.renew_locked(&http, connection, &lock).await };
+        self.renewals.spawn(renewal).await.unwrap_or_else(|stopped| {
             // What a panic says is whoever panics' own, and may be anything: it is not passed on.
             let why = match stopped.is_panic() {
                 true => "the refresh ended in a panic",
@@ -169,7 +166,8 @@ impl Connections {
     /// and a second: from now on an answer that is lost is left to whoever comes next. It has to be called
     /// on the runtime that the renewals run on.
     pub async fn leave(&self) {
-        self.under_way.leave().await;
+        self.renewals.close();
+        self.renewals.wait().await;
     }
 
     /// The same, without a network and without waiting: `None` where the token has to be renewed.
@@ -281,10 +279,10 @@ impl Connections {
             }
             // What is begun while the process leaves would be cut off.
             match pauses.next() {
-                Some(pause) if !self.under_way.leaves() => tokio::time::sleep(*pause).await,
+                Some(pause) if !self.renewals.is_closed() => tokio::time::sleep(*pause).await,
                 _ => return Asked { outcome, lost },
             }
-            if self.under_way.leaves() {
+            if self.renewals.is_closed() {
                 return Asked { outcome, lost };
             }
         }

@@ -1,5 +1,6 @@
 //! What the token endpoint gives, and why it gives nothing (RFC 6749 5.1, 5.2).
 
+use grantor_protocol::scope::has_scope_characters;
 use serde::{Deserialize, Serialize};
 
 use crate::error_response::ErrorResponse;
@@ -134,13 +135,8 @@ pub fn read(answer: &Answer, now: i64) -> Result<Tokens, TokenError> {
         expires_at: now + lifetime.clamp(0, MAX_LIFETIME_SECONDS),
         refresh_token: body.refresh_token.filter(|token| !token.expose().is_empty()),
         // It is shown and written down, and no scope needs what stands outside.
-        scope: body.scope.filter(|scope| is_scope(scope)),
+        scope: body.scope.filter(|scope| scope.split(' ').all(has_scope_characters)),
     })
-}
-
-/// Whether a text has only the characters of scopes (RFC 6749 3.3), and blanks between them.
-fn is_scope(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn not_oauth(answer: &Answer, why: &str) -> TokenError {

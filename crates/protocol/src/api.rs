@@ -188,16 +188,18 @@ impl Apis {
     /// introspection: only tokens of its audience). `None` where it checks none that this token is
     /// for.
     pub fn seen_by(&self, client: &Client, resources: &Resources, scope: &Scope) -> Option<Seen> {
-        let mut seen = Seen { scope: Scope::default(), audience: resources.clone() };
+        let mut seen = None;
         let checked = self.0.iter().filter(|api| api.introspection_clients.contains(&client.id));
         for api in checked {
             let Some(scope) = api.sees(resources, scope) else { continue };
+            let new = || Seen { scope: Scope::default(), audience: resources.clone() };
+            let seen = seen.get_or_insert_with(new);
             seen.scope = seen.scope.union(&scope);
             if resources.is_empty() {
                 seen.audience.insert(&api.resource);
             }
         }
-        (!seen.scope.is_empty()).then_some(seen)
+        seen
     }
 }
 

@@ -18,6 +18,7 @@ use crate::jose::JwkSet;
 use crate::jose::json::{self, JsonFault, parse_object};
 use crate::redirect_uri::RedirectUri;
 use crate::scope::Scope;
+use crate::visible::is_directional;
 
 pub use fault::MetadataFault;
 
@@ -329,11 +330,6 @@ fn name(members: &Members<'_>) -> Result<Option<String>, MetadataFault> {
         true => Ok(Some(text.to_owned())),
         false => Err(MetadataFault::Name),
     }
-}
-
-/// Characters that turn the text around them (Unicode 9, UAX #9).
-fn is_directional(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Characters that cannot be seen and make two names look alike: Default_Ignorable_Code_Point

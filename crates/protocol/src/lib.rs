@@ -52,3 +52,4 @@ pub mod token_introspection;
 pub mod token_request;
 pub mod token_revocation;
 pub mod trial;
+pub mod visible;

@@ -29,6 +29,11 @@ pub enum ScopeFault {
     },
 }
 
+/// RFC 6749 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), or nothing.
+pub fn has_scope_characters(token: &str) -> bool {
+    token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
 impl Scope {
     /// Reads scopes separated by single or several spaces. An empty text is an empty set.
     ///
@@ -40,8 +45,7 @@ impl Scope {
             if token.contains(',') {
                 return Err(ScopeFault::Commas);
             }
-            // RFC 6749 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
-            if !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+            if !has_scope_characters(token) {
                 return Err(ScopeFault::BadCharacter);
             }
             if scopes.len() == MAX_SCOPES {

@@ -7,11 +7,10 @@
 //! no word (RFC 7662 2.2), so that nobody can feel for tokens here.
 
 use crate::access_token::{AccessFault, AccessToken, TokenRow, check_access};
-use crate::api::{Apis, Seen};
+use crate::api::Apis;
 use crate::client::Client;
 use crate::client_call::{ClientCall, TokenForm};
 use crate::grant::{Binding, Grant, GrantStatus};
-use crate::resource::Resources;
 use crate::scope::Scope;
 use crate::token_error::TokenError;
 
@@ -112,15 +111,12 @@ pub fn introspect(
     };
     let is_own = row.grant.client_id == asker.client.id;
     match token {
-        SealedToken::Access(_) => {
-            match asker.told(is_own, &active.binding.resources, &active.scope) {
-                Some(Seen { scope, audience }) => {
-                    let binding = Binding { resources: audience, ..active.binding };
-                    Introspection::Active(ActiveToken { scope, binding, ..active })
-                }
-                None => Introspection::Inactive { alarm: false },
+        SealedToken::Access(_) => match asker.told(is_own, active.scope, active.binding) {
+            Some((scope, binding)) => {
+                Introspection::Active(ActiveToken { scope, binding, ..active })
             }
-        }
+            None => Introspection::Inactive { alarm: false },
+        },
         _ if is_own => Introspection::Active(active),
         _ => Introspection::Inactive { alarm: false },
     }
@@ -133,12 +129,13 @@ impl Asker<'_> {
     ///
     /// A token that names no API is for whichever knows its scopes: to those who check it, the answer
     /// names them, so that they need not take one without an audience (RFC 7662 2.2).
-    pub fn told(&self, is_own: bool, resources: &Resources, scope: &Scope) -> Option<Seen> {
-        let seen = self.apis.seen_by(self.client, resources, scope);
-        match (is_own, seen) {
-            (false, seen) => seen,
-            (true, Some(seen)) => Some(Seen { scope: scope.clone(), ..seen }),
-            (true, None) => Some(Seen { scope: scope.clone(), audience: resources.clone() }),
+    pub fn told(&self, is_own: bool, scope: Scope, binding: Binding) -> Option<(Scope, Binding)> {
+        match self.apis.seen_by(self.client, &binding.resources, &scope) {
+            Some(seen) => {
+                let scope = if is_own { scope } else { seen.scope };
+                Some((scope, Binding { resources: seen.audience, ..binding }))
+            }
+            None => is_own.then_some((scope, binding)),
         }
     }
 }

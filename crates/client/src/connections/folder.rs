@@ -18,7 +18,7 @@ use super::KeepingError;
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The user that this process acts as.
-pub(super) fn own_user() -> u32 {
+pub(crate) fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeepingErr
 
 /// Writes a file beside and puts it in its place; it lasts when this returns. Two writers of one path
 /// must not come at once: they hold a lock.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeepingError> {
     let beside = beside(path);
     let write = || -> io::Result<()> {
         write_new(&beside, bytes)?;
@@ -85,7 +85,7 @@ pub(super) fn remove(path: &Path) -> Result<bool, KeepingError> {
 }
 
 /// Opens a file to lock it, and makes it where there is none.
-pub(super) fn open_lock(path: &Path) -> Result<File, KeepingError> {
+pub(crate) fn open_lock(path: &Path) -> Result<File, KeepingError> {
     let opened =
         not_through_a_link().create(true).truncate(false).write(true).mode(0o600).open(path);
     let file = opened.map_err(|error| of(path, error))?;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use comfy_table::Table;
+use grantor_protocol::visible::{self, acts_on_a_terminal};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -45,7 +46,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<Zeroizing<String>, Failure
     let mut line = Zeroizing::new(String::with_capacity(plain.len() + 64));
     // serde_json escapes up to U+001F and nothing behind it. Outside of texts there is none of these.
     for letter in plain.chars() {
-        match acts(letter) {
+        match acts_on_a_terminal(letter) {
             true => line.push_str(&format!("\\u{:04x}", u32::from(letter))),
             false => line.push(letter),
         }
@@ -56,7 +57,8 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<Zeroizing<String>, Failure
 /// What a stranger wrote in many lines, for a terminal: of what acts on it line ends and tabs stay.
 pub(super) fn for_terminal(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-    let seen = |c: char| if acts(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    let seen =
+        |c: char| if acts_on_a_terminal(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
     text.chars().map(seen).collect()
 }
 
@@ -128,16 +130,7 @@ pub(super) fn time_or_never(unix_seconds: Option<i64>) -> String {
 
 /// What a stranger named must not move the cursor of a terminal, nor turn the text around.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Whether a terminal obeys a character, or turns the text around at it.
-fn acts(c: char) -> bool {
-    let turns = matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    turns || c.is_control()
+    visible::for_terminal(text).collect()
 }
 
 #[cfg(test)]
@@ -150,7 +143,7 @@ mod tests {
             "scope\u{9b}": "a\u{7f}\u{80}\u{9f}\u{1b}\n\u{61c}\u{200e}\u{202e}\u{2069} é 🦀 \\u009b"
         });
         let line = json(&wild).unwrap();
-        assert!(!line.chars().any(acts), "{line:?}");
+        assert!(!line.chars().any(acts_on_a_terminal), "{line:?}");
         assert!(line.contains("é 🦀") && line.contains("\\u009b"), "{line:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), wild);
     }

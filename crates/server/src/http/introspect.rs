@@ -15,7 +15,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use grantor_protocol::access_token::AccessFault;
-use grantor_protocol::api::Seen;
 use grantor_protocol::client::Client;
 use grantor_protocol::client_authentication::ClientFault;
 use grantor_protocol::grant::{Binding, Grant};
@@ -171,11 +170,10 @@ async fn of_client(
     match opened.check(site.clock.now()) {
         Ok(live) => {
             let asker = Asker { client, apis: &site.settings.apis };
-            let told = asker.told(opened.is_of(client), &live.binding.resources, &live.scope);
-            let (Some(Seen { scope, audience }), Some(row)) = (told, &opened.row) else {
+            let told = asker.told(opened.is_of(client), live.scope, live.binding);
+            let (Some((scope, binding)), Some(row)) = (told, &opened.row) else {
                 return Ok(inactive());
             };
-            let binding = Binding { resources: audience, ..live.binding };
             let facts = Facts {
                 client_id: &row.client_id,
                 sub: row.client_id.clone(),

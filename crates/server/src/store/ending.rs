@@ -5,7 +5,7 @@
 //! ends here is ended for the very next of them, in every process, however many grants there are;
 //! and whoever connects again in the same second is not cut off.
 //!
-//! Each takes along, in the same transaction, whom it tells or whose act it is: `…_along`.
+//! Each takes along, in the same transaction, whom it tells or whose act it is ([`Along`]).
 
 use grantor_protocol::environment::Environment;
 

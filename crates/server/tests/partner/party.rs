@@ -287,7 +287,7 @@ pub(crate) fn led_to(opened: &str) -> String {
     let html = std::fs::read_to_string(path).unwrap();
     let (_, refresh) = html.split_once("content=\"0; url=").expect("a page that leads on");
     let (url, _) = refresh.split_once('"').unwrap();
-    url.replace("&amp;", "&")
+    url.replace("&#38;", "&")
 }
 
 /// A program that plays the browser: a line of sh that gets what it is to open.

@@ -12,12 +12,26 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use askama::Template;
 use grantor_client::random::Random;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::hex::{hex, unhex};
+
 /// A page that is older belongs to a command that was killed: none waits for longer.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much of its name is drawn.
+const ID_BYTES: usize = 16;
+
+/// It leads on by itself, and by a link where a browser does not follow. A server may have named its
+/// endpoint with anything in it.
+#[derive(Template)]
+#[template(path = "connect.html")]
+struct Html<'a> {
+    url: &'a str,
+}
 
 /// The file, which is removed when this is dropped.
 pub(super) struct Page {
@@ -30,13 +44,14 @@ impl Page {
     pub(super) fn lay(folder: &Path, url: &str, random: &Random) -> io::Result<Page> {
         remove_old(folder);
         // Two commands may be here at once.
-        let id: String = random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(random.bytes::<ID_BYTES>().as_slice());
         let path = std::path::absolute(folder)?.join(format!("authorize-{id}.html"));
         let no_path = |()| io::Error::other("the folder has no address");
         let page = Page { url: Url::from_file_path(&path).map_err(no_path)?, path };
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&page.path)?;
-        file.write_all(html(url).as_bytes())?;
+        let html = Zeroizing::new(Html { url }.render().map_err(io::Error::other)?);
+        file.write_all(html.as_bytes())?;
         Ok(page)
     }
 
@@ -68,38 +83,7 @@ fn remove_old(folder: &Path) {
 
 fn is_page(name: &OsStr) -> bool {
     let id = name.to_str().and_then(|name| name.strip_prefix("authorize-")?.strip_suffix(".html"));
-    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    id.is_some_and(|id| id.len() == 32 && id.bytes().all(hex))
-}
-
-/// It leads on by itself, and by a link where a browser does not follow.
-fn html(url: &str) -> Zeroizing<String> {
-    let url = Zeroizing::new(escaped(url));
-    Zeroizing::new(format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta http-equiv=\"content-security-policy\" content=\"default-src 'none'\">\
-         <meta name=\"referrer\" content=\"no-referrer\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <meta http-equiv=\"refresh\" content=\"0; url={url}\"><title>Connect</title>\n\
-         <body><p><a href=\"{url}\">Go on to the server that you connect to</a></p></body></html>\n",
-        url = url.as_str(),
-    ))
-}
-
-/// A server may have named its endpoint with anything in it.
-fn escaped(url: &str) -> String {
-    let mut escaped = String::with_capacity(url.len());
-    for letter in url.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
+    id.and_then(unhex).is_some_and(|id| id.len() == ID_BYTES)
 }
 
 #[cfg(test)]
@@ -121,7 +105,7 @@ mod tests {
         assert_eq!(mode, 0o600);
         let html = std::fs::read_to_string(&one.path).unwrap();
         assert!(
-            html.contains("url=https://as.example.com/?state=s&amp;b=&quot;&gt;&lt;script&gt;\"")
+            html.contains("url=https://as.example.com/?state=s&#38;b=&#34;&#62;&#60;script&#62;\"")
         );
         drop((one, two));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
